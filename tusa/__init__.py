@@ -1,0 +1,1 @@
+"""Texture ultrasound semantic analysis."""
