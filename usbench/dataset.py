@@ -1,0 +1,163 @@
+"""The dataset contract: a folder as published in, one table of labelled images and videos out.
+
+A dataset names its files and what is known of each. It does not decode pixels, choose frames or split patients;
+media, tasks and statistics do that. A reader is a card and one method::
+
+    class Mine(Dataset):
+        card = DatasetCard(name="mine", title="My data", licence="CC BY 4.0")
+
+        def read(self) -> Index:
+            table = pandas.read_csv(self.root / "labels.csv")
+            return Index(table.assign(path="images/" + table["file"], subject=table["patient"]))
+"""
+
+from __future__ import annotations
+
+import abc
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from usbench.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from usbench.media import Media
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    """What a reader must know of a dataset.
+
+    Attributes:
+        name: Registry name; also the spelling used by ``EncoderCard.pretraining``.
+        title: Name as printed.
+        folders: Folder names under a data root by which it is found, besides ``name``.
+        licence: Licence of the data.
+        citation: How to cite it.
+        url: Where people get it.
+        organ: Organ group, for maps.
+        redistributable: Whether images may be shown or shipped.
+        synthetic: Whether it is simulated; such results never enter a table beside real ones.
+        aliases: Other names under which pre-training lists may mention it.
+        note: A sentence printed with every result, for example that it is a subset.
+    """
+
+    name: str
+    title: str
+    folders: tuple[str, ...] = ()
+    licence: str = "not stated"
+    citation: str = ""
+    url: str = ""
+    organ: str = ""
+    redistributable: bool = False
+    synthetic: bool = False
+    aliases: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Index:
+    """The table of a dataset, and what a reader should know of how it came about.
+
+    Attributes:
+        table: One row an image or video. Required columns: ``path`` (POSIX, relative to the root) and ``subject``
+            (patient or animal). Known optional ones: ``case`` (unit below the subject, such as one eye at one
+            visit), ``split`` (author's train/val/test), ``fold`` (author's cross-validation fold),
+            ``first_frame``, ``last_frame``, ``site``, ``device``, ``organ``. All others are labels or strata.
+        notes: What was skipped or repaired, one sentence each, for example videos that are listed but absent.
+    """
+
+    table: pd.DataFrame
+    notes: tuple[str, ...] = field(default=())
+
+
+class Dataset(abc.ABC):
+    """A dataset in a folder as published.
+
+    Args:
+        root: The folder (or, for a manifest, the file).
+
+    Raises:
+        DataError: The root does not exist.
+    """
+
+    card: ClassVar[DatasetCard]
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root).expanduser()
+        if not self.root.exists():
+            raise DataError(f"{self.root}: no such folder for {self.name}. Check the path or use `usbench data add`.")
+
+    @property
+    def name(self) -> str:
+        """Registry name."""
+        return self.card.name
+
+    @abc.abstractmethod
+    def read(self) -> Index:
+        """Read the labels and list the files.
+
+        Raises:
+            DataError: A file, column or value is missing or wrong; the message says which and where.
+        """
+
+    @cached_property
+    def index(self) -> Index:
+        """The checked index: required columns present and filled, subjects as text, no path listed twice."""
+        return _checked(self.read(), self)
+
+    def open(self, path: str) -> Media:
+        """Open one file of the index; override when several images share a container.
+
+        Args:
+            path: Value of the ``path`` column.
+        """
+        from usbench.media import open_media
+
+        return open_media(self.root / path)
+
+    def digest(self, path: str) -> str:
+        """Return the SHA-256 of the content behind one ``path``; override together with :meth:`open`."""
+        from usbench.media import file_digest
+
+        return file_digest(self.root / path)
+
+    def fingerprint(self) -> str:
+        """Return a digest of the index table: labels, subjects, splits and paths, but not pixels.
+
+        Pixels enter through the digests of the frames themselves.
+        """
+        table = self.index.table
+        ordered = table.reindex(columns=sorted(table.columns)).sort_values("path")
+        return hashlib.sha256(ordered.to_csv(index=False).encode()).hexdigest()
+
+    @classmethod
+    def recognises(cls, folder: Path) -> bool:
+        """Say whether ``folder`` looks like this dataset; by default any folder found by its name does."""
+        return folder.is_dir()
+
+
+def _checked(index: Index, dataset: Dataset) -> Index:
+    table = index.table
+    where = f"{dataset.root} ({dataset.name})"
+    for column in ("path", "subject"):
+        if column not in table.columns:
+            raise DataError(f"{where}: the index has no column {column!r}; it has {', '.join(map(str, table.columns))}.")
+        empty = table[column].isna()
+        if empty.any():
+            raise DataError(
+                f"{where}: column {column!r} is empty in {int(empty.sum())} rows, first row {int(empty.to_numpy().argmax()) + 1}."
+            )
+    if table.empty:
+        raise DataError(f"{where}: the index lists no images. {' '.join(index.notes)}".rstrip())
+    repeated = table.loc[table["path"].duplicated(), "path"]
+    if not repeated.empty:
+        raise DataError(
+            f"{where}: {len(repeated)} paths are listed twice, first {repeated.iloc[0]!r}. Keep one row for each image."
+        )
+    table = table.assign(path=table["path"].astype(str), subject=table["subject"].astype(str)).reset_index(drop=True)
+    return Index(table, index.notes)

@@ -1,0 +1,390 @@
+"""The encoder contract: frames in, one float32 vector a frame out.
+
+An encoder plugin is one class with a card and three short methods::
+
+    class Mine(Encoder):
+        card = EncoderCard(name="mine", title="My encoder", embedding_dim=384, input_size=(224, 224))
+
+        def load(self):
+            return timm.create_model("vit_small_patch16_224", num_classes=0)
+
+        def preprocess(self, frame):
+            return grey_to_tensor(frame, self.card.input_size, channels=3, mean=0.5, std=0.5)
+
+        def encode(self, batch):
+            return self.network(batch)
+
+Modules of encoders are imported to list and describe them, so they import torch inside methods, not at the top.
+"""
+
+from __future__ import annotations
+
+import abc
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from usbench.errors import EncodingError, UsbenchError, WeightsError, did_you_mean
+
+if TYPE_CHECKING:
+    import torch
+
+Frame = npt.NDArray[np.uint8]
+Vectors = npt.NDArray[np.float32]
+
+PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class WeightsSource:
+    """Where the authors publish the weights.
+
+    Attributes:
+        filename: Name of the published file.
+        page: Page from which a person gets it.
+        direct_url: Address that yields the file itself, or ``None`` when only a person can fetch it.
+        sha256: Expected digest of the published file, where known.
+        licence: Licence of the weights, as stated by the authors.
+    """
+
+    filename: str
+    page: str
+    direct_url: str | None = None
+    sha256: str | None = None
+    licence: str = "not stated"
+
+
+@dataclass(frozen=True)
+class EncoderCard:
+    """What a reader must know of an encoder before trusting its figures.
+
+    Attributes:
+        name: Registry name, ``family`` or ``family.tag``.
+        title: Name as printed in tables.
+        embedding_dim: Length of the vector with default pooling; ``None`` when it depends on an argument.
+        input_size: Height and width in pixels of what the network sees; ``None`` when it takes any size.
+        description: One sentence on what it is.
+        parameters: Number of parameters of the encoder; ``0`` for those without a network.
+        gflops: Multiply-adds times two, in 10^9, for one image.
+        preprocessings: Named variants and what each does; the first is the default.
+        poolings: Named ways to make one vector, and what each is; the first is the default.
+        licence: Licence of the code or model.
+        citation: How to cite it.
+        url: Home page.
+        weights: Where the published weights are; ``None`` when none are needed.
+        pretraining: Names of the datasets it has seen, in the spelling of dataset cards; an empty tuple says
+            that it has seen none, ``None`` that nobody knows.
+        pretraining_note: What is known of the pre-training set beyond those names.
+        floor: Whether it is a reference that a foundation model has to beat.
+        trained_shifts: Acquisition shifts it was trained to ignore, in the names of ``--shift``.
+    """
+
+    name: str
+    title: str
+    embedding_dim: int | None
+    input_size: tuple[int, int] | None = None
+    description: str = ""
+    parameters: int | None = None
+    gflops: float | None = None
+    preprocessings: Mapping[str, str] = field(default_factory=lambda: {"default": "as the encoder defines it"})
+    poolings: Mapping[str, str] = field(default_factory=lambda: {"default": "as the encoder defines it"})
+    licence: str = "not stated"
+    citation: str = ""
+    url: str = ""
+    weights: WeightsSource | None = None
+    pretraining: tuple[str, ...] | None = None
+    pretraining_note: str = ""
+    floor: bool = False
+    trained_shifts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EncoderIdentity:
+    """Everything besides the frame that decides a vector; the key of the embedding store.
+
+    Attributes:
+        name: Registry name, argument included.
+        version: Version of the adapter's code.
+        weights: ``sha256:...`` of the weights, ``init:...`` for random ones, ``none`` without any.
+        preprocessing: Named variant.
+        pooling: Named variant.
+        precision: ``fp32`` or ``bf16``.
+        source: Digest of the plugin's source file for plugins loaded from a path, otherwise empty.
+    """
+
+    name: str
+    version: int
+    weights: str
+    preprocessing: str
+    pooling: str
+    precision: str
+    source: str = ""
+
+    def digest(self) -> str:
+        """Return a SHA-256 hex digest of all fields."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether something can be used now and, if not, why and what to do."""
+
+    ready: bool
+    reason: str = ""
+
+
+class Encoder(abc.ABC):
+    """A frozen image encoder.
+
+    Construction is cheap: the network is built on the first use, so that listing, describing and answering
+    from the store need neither torch nor weights.
+
+    Args:
+        weights: Weight file; found by ``usbench weights`` when omitted.
+        device: torch device on which the network runs.
+        pooling: One of ``card.poolings``; the first by default.
+        preprocessing: One of ``card.preprocessings``; the first by default.
+        precision: ``fp32``, or ``bf16`` for autocast. Vectors are float32 in either case.
+
+    Raises:
+        UsbenchError: An option is not one the card offers.
+    """
+
+    card: ClassVar[EncoderCard]
+    version: ClassVar[int] = 1
+    batch_size: ClassVar[int] = 16
+
+    def __init__(
+        self,
+        *,
+        weights: str | Path | None = None,
+        device: str = "cpu",
+        pooling: str | None = None,
+        preprocessing: str | None = None,
+        precision: str = "fp32",
+    ) -> None:
+        self.pooling = self._variant("pooling", pooling, self.card.poolings)
+        self.preprocessing = self._variant("preprocessing", preprocessing, self.card.preprocessings)
+        self.precision = self._variant("precision", precision, dict.fromkeys(PRECISIONS, ""))
+        self.device = device
+        self.source = ""
+        self._weights = Path(weights).expanduser() if weights else None
+        self._network: Any = None
+        self._loaded = False
+
+    # What a plugin writes ---------------------------------------------------------------------------------
+
+    def load(self) -> torch.nn.Module | None:
+        """Build the network with its weights; called once, on first use.
+
+        The harness puts it in eval mode, freezes it and moves it to the device. Return ``None`` when there
+        is no network.
+        """
+        return None
+
+    @abc.abstractmethod
+    def preprocess(self, frame: Frame) -> torch.Tensor:
+        """Turn one grey frame, uint8 of shape ``(H, W)`` in 0-255, into the tensor the network takes.
+
+        Must not change ``frame``. Tensors of all frames must have one shape, ``(C, h, w)`` as a rule.
+        """
+
+    @abc.abstractmethod
+    def encode(self, batch: torch.Tensor) -> torch.Tensor:
+        """Turn a batch of preprocessed frames, ``(B, C, h, w)``, into vectors ``(B, D)``."""
+
+    def weights_id(self) -> str:
+        """Return the identity of the weights for the embedding store, by default a digest of the content."""
+        from usbench import weights
+
+        path = self.weights_path()
+        if path is not None:
+            return "sha256:" + weights.file_sha256(path)
+        if self.card.parameters == 0:
+            return "none"
+        self._ensure_loaded()
+        return "none" if self._network is None else "state:" + weights.state_sha256(self._network)
+
+    # What the harness calls -------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Registry name; generic encoders include their argument."""
+        return self.card.name
+
+    @property
+    def network(self) -> Any:
+        """The loaded network, frozen and in eval mode."""
+        self._ensure_loaded()
+        return self._network
+
+    def weights_path(self) -> Path | None:
+        """Return the weight file in use, or ``None`` when the encoder has none.
+
+        Raises:
+            WeightsError: The file named does not exist, or the encoder needs one and none is found.
+        """
+        from usbench import weights
+
+        if self._weights is not None:
+            if not self._weights.exists():
+                raise WeightsError(f"{self._weights}: no such weight file for {self.name}. Check the path.")
+            return self._weights
+        if self.card.weights is None:
+            return None
+        return weights.require(self.name, self.card)
+
+    def readiness(self) -> Readiness:
+        """Say, without loading anything, whether the encoder can be used now."""
+        try:
+            self.weights_path()
+        except UsbenchError as error:
+            return Readiness(False, str(error))
+        return Readiness(True)
+
+    def identity(self) -> EncoderIdentity:
+        """Return the identity under which vectors are stored."""
+        return EncoderIdentity(
+            name=self.name,
+            version=self.version,
+            weights=self.weights_id(),
+            preprocessing=self.preprocessing,
+            pooling=self.pooling,
+            precision=self.precision,
+            source=self.source,
+        )
+
+    def encode_batch(self, batch: torch.Tensor) -> Vectors:
+        """Encode preprocessed frames and check the contract.
+
+        Args:
+            batch: Stacked outputs of :meth:`preprocess`.
+
+        Returns:
+            float32 array of shape ``(B, D)``.
+
+        Raises:
+            EncodingError: Wrong shape, or values that are not finite.
+        """
+        import torch
+
+        self._ensure_loaded()
+        device_type = self.device.split(":")[0]
+        with (
+            torch.inference_mode(),
+            torch.autocast(device_type, dtype=torch.bfloat16, enabled=self.precision == "bf16"),
+        ):
+            output = self.encode(batch.to(self.device))
+        return self._checked(output, len(batch))
+
+    def encode_frames(self, frames: Sequence[npt.ArrayLike], batch_size: int | None = None) -> Vectors:
+        """Encode images held in memory.
+
+        Args:
+            frames: Grey ``(H, W)`` or RGB ``(H, W, 3)`` uint8 arrays of any sizes. Colour is reduced to ITU-R 601
+                luma first, as for every image the harness reads.
+            batch_size: Frames a forward pass; the encoder's own by default.
+
+        Returns:
+            float32 array of shape ``(len(frames), D)``, in the order given.
+
+        Raises:
+            EncodingError: The encoder broke its contract.
+            UsbenchError: No frames, or an array that is not an image.
+        """
+        import torch
+
+        from usbench.media import to_grey
+
+        if not len(frames):
+            raise UsbenchError("encode_frames: the list of frames is empty. Give at least one image.")
+        step = batch_size or self.batch_size
+        grey = [to_grey(np.asarray(frame)) for frame in frames]
+        parts = [
+            self.encode_batch(torch.stack([self.preprocess(f) for f in grey[start : start + step]]))
+            for start in range(0, len(grey), step)
+        ]
+        return np.concatenate(parts)
+
+    # Private ----------------------------------------------------------------------------------------------
+
+    def _ensure_loaded(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True
+        try:
+            network = self.load()
+        except BaseException:
+            self._loaded = False
+            raise
+        if network is not None:
+            self._network = network.eval().requires_grad_(False).to(self.device)
+
+    def _checked(self, output: Any, count: int) -> Vectors:
+        import torch
+
+        if not isinstance(output, torch.Tensor):
+            raise EncodingError(f"{self.name}: encode() must return a tensor, got {type(output).__name__}.")
+        if output.ndim != 2 or output.shape[0] != count:
+            raise EncodingError(
+                f"{self.name}: encode() must return shape ({count}, D), got {tuple(output.shape)}. "
+                "Pool the output to one vector a frame."
+            )
+        vectors: Vectors = output.detach().to("cpu", torch.float32).numpy()
+        if not np.isfinite(vectors).all():
+            bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+            raise EncodingError(
+                f"{self.name}: {len(bad)} of {count} vectors hold NaN or infinity (first at position {bad[0]} of the "
+                "batch). Check the weights and preprocess(), for example a division by zero on a constant frame."
+            )
+        return vectors
+
+    def _variant(self, what: str, chosen: str | None, offered: Mapping[str, str]) -> str:
+        if chosen is None:
+            return next(iter(offered))
+        if chosen not in offered:
+            raise UsbenchError(
+                f"{self.card.name}: unknown {what} {chosen!r}; it offers {', '.join(offered)}."
+                + did_you_mean(chosen, offered)
+            )
+        return chosen
+
+
+def grey_to_tensor(
+    frame: Frame,
+    size: tuple[int, int],
+    *,
+    channels: int = 1,
+    mean: float | Sequence[float] = 0.0,
+    std: float | Sequence[float] = 1.0,
+    interpolation: str = "bilinear",
+) -> torch.Tensor:
+    """Resize a grey frame with antialiasing, scale to 0-1, repeat channels and normalise.
+
+    Args:
+        frame: uint8 ``(H, W)``; not changed.
+        size: Height and width of the result; the aspect ratio is not kept.
+        channels: How often the grey plane is repeated.
+        mean: Subtracted after scaling to 0-1; one value or one a channel.
+        std: Divisor after that; one value or one a channel.
+        interpolation: ``bilinear`` or ``bicubic``.
+
+    Returns:
+        float32 tensor ``(channels, *size)``.
+    """
+    import torch
+    import torch.nn.functional as functional
+
+    pixels = torch.from_numpy(np.ascontiguousarray(frame)).to(torch.float32)[None, None] / 255.0
+    if pixels.shape[-2:] != size:
+        pixels = functional.interpolate(pixels, size=size, mode=interpolation, antialias=True, align_corners=False)
+        pixels = pixels.clamp_(0.0, 1.0)  # bicubic overshoots
+    offset = torch.as_tensor(mean, dtype=torch.float32).reshape(-1, 1, 1)
+    scale = torch.as_tensor(std, dtype=torch.float32).reshape(-1, 1, 1)
+    return (pixels[0].expand(channels, -1, -1) - offset) / scale

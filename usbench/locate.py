@@ -1,0 +1,137 @@
+"""Finding the folder of a dataset by its name, and falling back openly when it is not there.
+
+Order of precedence: registered by ``usbench data add``; a folder of the dataset's name under a data root; then, when
+a task allows it, the embedded subset of real data; then its synthetic twin. What was used is part of the result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from usbench.dataset import Dataset
+from usbench.errors import DataError
+from usbench.plugins import DATASETS
+from usbench.settings import Settings, load_settings
+from usbench.task import Task
+
+Provision = Literal["full", "own", "subset", "phantom"]
+
+
+@dataclass(frozen=True)
+class Located:
+    """The dataset that answers a task.
+
+    Attributes:
+        dataset: Ready to be indexed.
+        provision: ``full`` for the dataset the task asks for, ``own`` for a manifest of the user's, ``subset`` for the
+            embedded real subset, ``phantom`` for the synthetic twin.
+    """
+
+    dataset: Dataset
+    provision: Provision
+
+
+def dataset_root(name: str, settings: Settings) -> Path | None:
+    """Return where a dataset lies, or ``None`` when it is not found.
+
+    Args:
+        name: Dataset name.
+        settings: Registered places and data roots.
+    """
+    if name in settings.data:
+        return settings.data[name]
+    kind = DATASETS.get(name).value
+    embedded = getattr(kind, "embedded_root", None)
+    if embedded is not None:
+        root: Path = embedded(settings)
+        return root
+    for data_root in settings.data_roots:
+        for folder in (name, name.replace("-", "_"), *kind.card.folders):
+            candidate = data_root / folder
+            if candidate.exists() and kind.recognises(candidate):
+                return candidate
+        if data_root.name in (name, name.replace("-", "_"), *kind.card.folders) and kind.recognises(data_root):
+            return data_root
+    return None
+
+
+def load_dataset(name: str, root: str | Path | None = None, settings: Settings | None = None) -> Dataset:
+    """Return a dataset by name.
+
+    Args:
+        name: Registered dataset name, or the path of a manifest (``.csv``, ``.parquet``).
+        root: Its folder, when it is not to be searched for.
+        settings: Places to search; the configured ones by default.
+
+    Raises:
+        UnknownNameError: No such dataset.
+        DataError: The folder is not found.
+    """
+    settings = settings or load_settings()
+    if name.lower().endswith((".csv", ".parquet")):
+        return _manifest(Path(name))
+    registered = settings.data.get(name)
+    if root is None and registered is not None and _is_manifest(registered):
+        return _manifest(registered, name)
+    kind = DATASETS.get(name).value
+    found = Path(root) if root is not None else dataset_root(name, settings)
+    if found is None:
+        searched = ", ".join(map(str, settings.data_roots)) or "no data root is set"
+        get = f" Get it from {kind.card.url}, then" if kind.card.url else " Then"
+        raise DataError(
+            f"dataset {name!r} not found (searched: {searched}).{get} "
+            f"`usbench data add {name} FOLDER`, or give --data-root."
+        )
+    return kind(found)
+
+
+def dataset_for(task: Task, settings: Settings, data: str | None = None) -> Located:
+    """Choose the dataset that answers a task.
+
+    Args:
+        task: The task.
+        settings: Places to search.
+        data: ``None`` to search, ``phantom`` for the twin, ``subset`` for the embedded subset, or the path of a
+            manifest or dataset folder.
+
+    Raises:
+        DataError: Nothing is found, or the task has no twin or subset.
+    """
+    if data == "phantom":
+        if task.twin is None:
+            raise DataError(f"task {task.name!r} has no phantom twin. Leave --data out, or give a manifest.")
+        return Located(load_dataset(task.twin, settings=settings), "phantom")
+    if data == "subset":
+        if task.fallback is None:
+            raise DataError(f"task {task.name!r} has no embedded subset. Leave --data out, or give a manifest.")
+        return Located(load_dataset(task.fallback, settings=settings), "subset")
+    if data is not None:
+        path = Path(data).expanduser()
+        if not path.exists():
+            raise DataError(f"--data {data}: no such file or folder. Give a manifest, a dataset folder, or 'phantom'.")
+        return Located(_manifest(path) if path.is_file() else DATASETS.get(task.dataset).value(path), "own")
+    for key in (task.name, task.dataset):
+        registered = settings.data.get(key)
+        if registered is not None and _is_manifest(registered):
+            return Located(_manifest(registered, key), "own")
+    if task.dataset in DATASETS.names() and dataset_root(task.dataset, settings) is not None:
+        return Located(load_dataset(task.dataset, settings=settings), "full")
+    if task.fallback is not None:
+        return Located(load_dataset(task.fallback, settings=settings), "subset")
+    if task.twin is not None:
+        return Located(load_dataset(task.twin, settings=settings), "phantom")
+    if task.dataset.lower().endswith((".csv", ".parquet")):
+        return Located(_manifest(Path(task.dataset)), "own")
+    return Located(load_dataset(task.dataset, settings=settings), "full")  # raises, saying where to get it
+
+
+def _is_manifest(path: Path) -> bool:
+    return path.suffix.lower() in (".csv", ".parquet")
+
+
+def _manifest(path: Path, name: str | None = None) -> Dataset:
+    from usbench.manifest import ManifestDataset
+
+    return ManifestDataset(path, name=name)

@@ -1,0 +1,202 @@
+"""One registry for encoders, tasks and datasets, filled in three tiers and loaded on first use.
+
+1. *Bundled*: the packages ``usbench_encoders`` and ``usbench_tasks`` carry a ``CATALOG``-like mapping from names to
+   ``"module:attribute"``. Listing names imports no module behind them.
+2. *Installed*: any distribution that declares entry points in the groups ``usbench.encoders``, ``usbench.tasks`` or
+   ``usbench.datasets``.
+3. *Local*: ``path/to/file.py:Name``, for work in progress.
+
+A name that ends in a colon in tier 1 or 2 (``timm:``) is a *family*: ``timm:vit_small_patch16_224`` resolves to the
+family's object and the rest of the name is handed on as its argument.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Generic, TypeVar
+
+from usbench.errors import NameClashError, UnknownNameError, UsbenchError, did_you_mean
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a name comes from.
+
+    Attributes:
+        target: ``"module:attribute"``.
+        origin: ``bundled``, or the name of the distribution that declares it.
+    """
+
+    target: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class Found(Generic[T]):
+    """A resolved name.
+
+    Attributes:
+        name: The name asked for.
+        value: The object behind it.
+        argument: What follows the colon for families such as ``timm:``, otherwise empty.
+        source_digest: SHA-256 of the file for local plugins, otherwise empty; it enters the identity of
+            embeddings, because a file being edited has no version.
+    """
+
+    name: str
+    value: T
+    argument: str = ""
+    source_digest: str = ""
+
+
+class Registry(Generic[T]):
+    """Names of one kind of plugin, resolved lazily.
+
+    Args:
+        kind: Singular noun for messages, such as ``encoder``.
+        catalog: ``"module:attribute"`` of the bundled mapping.
+        group: Entry-point group of installed plugins.
+        accepts: Whether a loaded object is of the right kind.
+        expected: What it has to be, for the message when it is not.
+    """
+
+    def __init__(self, kind: str, catalog: str, group: str, accepts: Callable[[object], bool], expected: str) -> None:
+        self.kind = kind
+        self._catalog = catalog
+        self._group = group
+        self._accepts = accepts
+        self._expected = expected
+
+    @cached_property
+    def sources(self) -> dict[str, Source]:
+        """Every bundled and installed name.
+
+        Raises:
+            NameClashError: Two plugins claim one name.
+        """
+        found = {name: Source(target, "bundled") for name, target in self._bundled().items()}
+        for point in importlib.metadata.entry_points(group=self._group):
+            origin = point.dist.name if point.dist else "an installed package"
+            new = Source(point.value, origin)
+            old = found.get(point.name)
+            if old and old.target != new.target:
+                raise NameClashError(
+                    f"two {self.kind}s are called {point.name!r}: {old.target} ({old.origin}) and {new.target} "
+                    f"({new.origin}). Rename one, or uninstall {new.origin}."
+                )
+            found[point.name] = new
+        return dict(sorted(found.items()))
+
+    def names(self) -> list[str]:
+        """Return all bundled and installed names, sorted; families end in a colon."""
+        return list(self.sources)
+
+    def get(self, name: str) -> Found[T]:
+        """Resolve a name of any tier.
+
+        Args:
+            name: Registered name, ``family:argument``, or ``path/file.py:Name``.
+
+        Raises:
+            UnknownNameError: No tier knows the name; the message suggests close ones.
+            UsbenchError: The plugin cannot be imported, or is not of the right kind.
+        """
+        if name in self.sources and not name.endswith(":"):
+            return Found(name, self._load(name, self.sources[name].target))
+        path, separator, attribute = name.rpartition(":")
+        if separator and path.endswith(".py"):
+            return self._local(name, Path(path).expanduser(), attribute)
+        family, separator, argument = name.partition(":")
+        if separator and f"{family}:" in self.sources:
+            if not argument:
+                raise UnknownNameError(f"{self.kind} {name!r}: write what follows the colon, for example {family}:NAME.")
+            return Found(name, self._load(name, self.sources[f"{family}:"].target), argument)
+        hint = did_you_mean(name, self.sources)
+        raise UnknownNameError(f"unknown {self.kind} {name!r}.{hint} `usbench list {self.kind}s` shows all.")
+
+    def _bundled(self) -> dict[str, str]:
+        module, _, attribute = self._catalog.partition(":")
+        mapping: dict[str, str] = getattr(importlib.import_module(module), attribute)
+        return mapping
+
+    def _load(self, name: str, target: str) -> T:
+        module_name, _, attribute = target.partition(":")
+        try:
+            module = importlib.import_module(module_name)
+        except UsbenchError:
+            raise
+        except Exception as error:  # a plugin can fail in any way while it is imported
+            raise UsbenchError(
+                f"{self.kind} {name!r}: importing {module_name} failed: {type(error).__name__}: {error}"
+            ) from error
+        return self._attribute(name, module, attribute, module_name)
+
+    def _local(self, name: str, path: Path, attribute: str) -> Found[T]:
+        if not path.is_file():
+            raise UnknownNameError(f"{self.kind} {name!r}: no such file {path}.")
+        module, digest = import_file(path, self.kind)
+        return Found(name, self._attribute(name, module, attribute, str(path)), "", digest)
+
+    def _attribute(self, name: str, module: ModuleType, attribute: str, where: str) -> T:
+        value = getattr(module, attribute, None)
+        if value is None:
+            candidates = [key for key, item in vars(module).items() if self._accepts(item)]
+            hint = f" It defines {', '.join(candidates)}." if candidates else ""
+            raise UnknownNameError(f"{self.kind} {name!r}: {where} has no {attribute!r}.{hint}")
+        if not self._accepts(value):
+            raise UsbenchError(f"{self.kind} {name!r}: {attribute} in {where} is not {self._expected}.")
+        return value  # type: ignore[no-any-return]
+
+
+def import_file(path: Path, kind: str = "plugin") -> tuple[ModuleType, str]:
+    """Import a Python file under a name derived from its content.
+
+    Args:
+        path: The file.
+        kind: Noun for the message when the import fails.
+
+    Returns:
+        The module, and the SHA-256 of the file.
+
+    Raises:
+        UsbenchError: The file raises while it is imported.
+    """
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    module_name = f"usbench_local_{path.stem}_{digest[:12]}"
+    if module_name in sys.modules:
+        return sys.modules[module_name], digest
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise UsbenchError(f"{path}: cannot be imported as a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # a plugin can fail in any way while it is imported
+        del sys.modules[module_name]
+        line = _line_in(path, error)
+        raise UsbenchError(f"{kind} file {path}{line}: {type(error).__name__}: {error}") from error
+    return module, digest
+
+
+def _line_in(path: Path, error: Exception) -> str:
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f", line {error.lineno}"
+    line = ""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = f", line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return line

@@ -1,0 +1,102 @@
+"""The task contract: which probe is asked which question of which dataset.
+
+A task is a declaration. Code belongs to readers, probes and statistics, so that adding a task is filling in a form::
+
+    task = Task(
+        name="breast_lesion", title="Breast lesion: malignant or benign", dataset="bus-bra", target="pathology",
+        positive="malignant", unit="image", frames=AllFrames(), split=SplitPlan("official"),
+        protocols=("svc-nested@1", "svc-paper@1"),
+    )
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from usbench.errors import UsbenchError
+from usbench.media.policies import AllFrames, FramePolicy
+
+Kind = Literal["binary", "multiclass", "regression", "map"]
+Unit = Literal["subject", "case", "image"]
+SplitKind = Literal["grouped", "official", "leave-one-out", "fixed"]
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """How subjects are divided.
+
+    Attributes:
+        kind: ``grouped`` draws folds by subject, stratified by class; ``official`` takes the dataset's ``fold``
+            column; ``leave-one-out`` leaves one subject out at a time; ``fixed`` takes its ``split`` column.
+        folds: Number of folds for ``grouped``.
+        repeats: How many times ``grouped`` folds are drawn anew, from seeds 0, 1, ...; the luck of one draw is as
+            large as the difference between encoders on small sets.
+    """
+
+    kind: SplitKind = "grouped"
+    folds: int = 5
+    repeats: int = 5
+
+    def describe(self) -> str:
+        """Return one phrase for tables."""
+        return {
+            "grouped": f"{self.folds} folds by subject, {self.repeats} draws",
+            "official": "the dataset's official folds",
+            "leave-one-out": "leave one subject out",
+            "fixed": "the authors' train/test split",
+        }[self.kind]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A benchmark task.
+
+    Attributes:
+        name: Registry name.
+        title: Name as printed.
+        dataset: Name of the dataset asked.
+        target: Column of the index that holds the label or value.
+        kind: What is predicted; ``map`` only projects.
+        positive: Label of the positive class, for ``binary``.
+        unit: What one decision is about: a subject, a case, or a single image or video.
+        frames: Which frames of a unit are encoded.
+        split: How subjects are divided.
+        protocols: Versioned probe protocols, the headline one first.
+        strata: Columns by which scores can be broken down.
+        threshold: Clinical threshold of a regression target, for its AUC.
+        unit_of_target: Physical unit of a regression target, for printing.
+        fallback: Dataset used when ``dataset`` is not found: a redistributable subset of real data.
+        twin: Synthetic dataset used by ``--data phantom``, or when nothing else is found.
+        reported: Key of the paper's rows in ``leaderboards/reported``.
+        description: Two or three sentences for the page.
+    """
+
+    name: str
+    title: str
+    dataset: str
+    target: str
+    kind: Kind = "binary"
+    positive: str = "1"
+    unit: Unit = "subject"
+    frames: FramePolicy = AllFrames()
+    split: SplitPlan = SplitPlan()
+    protocols: tuple[str, ...] = ("svc-nested@1", "svc-paper@1")
+    strata: tuple[str, ...] = ()
+    threshold: float | None = None
+    unit_of_target: str = ""
+    fallback: str | None = None
+    twin: str | None = None
+    reported: str | None = None
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a declaration that cannot run.
+
+        Raises:
+            UsbenchError: A field is missing for the kind of task.
+        """
+        if not self.protocols:
+            raise UsbenchError(f"task {self.name}: name at least one protocol, for example 'svc-nested@1'.")
+        if self.kind == "regression" and any(p.startswith("svc") for p in self.protocols):
+            raise UsbenchError(f"task {self.name}: a regression task cannot use an SVC protocol; try 'ridge-nested@1'.")
