@@ -312,6 +312,10 @@ class Encoder(abc.ABC):
         ]
         return np.concatenate(parts)
 
+    def prepare(self) -> None:
+        """Build the network now rather than on the first batch."""
+        self._ensure_loaded()
+
     # Private ----------------------------------------------------------------------------------------------
 
     def _ensure_loaded(self) -> None:

@@ -1,0 +1,1 @@
+"""Turning frames into vectors once: the extraction engine and the content-addressed store behind it."""

@@ -1,0 +1,292 @@
+"""A content-addressed store of embeddings: sharded, atomic, verified on read, safe to share.
+
+Layout, below the store's root::
+
+    <identity digest>/identity.json          what encoded these frames (usbench.encoder.EncoderIdentity)
+    <identity digest>/<sha256>.safetensors   one shard: "keys" uint8 [n, 32], "vectors" float32 [n, D]
+
+A shard is named by the SHA-256 of its own bytes and never changes, so that a reader can verify it, two processes can
+write at once without a lock, and a kill leaves nothing but a stray temporary file. There is no index to go stale: the
+keys in the shards are the index. A frame's key covers the content of its file, its position in it and the version of
+the decoder; the folder covers weights, adapter, preprocessing, pooling and precision.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from usbench.encoder import EncoderIdentity, Vectors
+from usbench.errors import StoreError
+from usbench.files import atomic_write, explain_os_error
+
+KEY_BYTES = 32
+_SUFFIX = ".safetensors"
+
+
+def frame_key(file_sha256: str, frame: int, decoding: str) -> bytes:
+    """Return the key of one frame.
+
+    Args:
+        file_sha256: Digest of the file's content.
+        frame: Position in the file, from 0.
+        decoding: Version of the decoding code and of what else changed the pixels, such as an acquisition shift.
+
+    Returns:
+        32 bytes.
+    """
+    return hashlib.sha256(f"{file_sha256}|{frame}|{decoding}".encode()).digest()
+
+
+@dataclass(frozen=True)
+class StoreEntry:
+    """One encoder identity in the store, for ``usbench cache ls``.
+
+    Attributes:
+        digest: Folder name.
+        identity: Fields of the identity.
+        frames: Number of distinct frames.
+        dimension: Length of the vectors, ``None`` when there are none yet.
+        shards: Number of shard files.
+        size: Bytes on disk.
+        used: Seconds since the epoch when it was last read or written.
+    """
+
+    digest: str
+    identity: dict[str, Any]
+    frames: int
+    dimension: int | None
+    shards: int
+    size: int
+    used: float
+
+
+class Store:
+    """Embeddings of one encoder identity.
+
+    Args:
+        root: Root of the store, shared by all encoders.
+        identity: What encodes.
+
+    Raises:
+        StoreError: The folder cannot be made, or belongs to another identity.
+    """
+
+    def __init__(self, root: Path, identity: EncoderIdentity) -> None:
+        self.folder = root / identity.digest()[:32]
+        self.identity = identity
+        self._vectors: dict[bytes, tuple[int, int]] = {}
+        self._shards: list[Vectors] = []
+        self._read: set[str] = set()
+        description = self.folder / "identity.json"
+        text = json.dumps(asdict(identity), indent=1, sort_keys=True) + "\n"
+        if not description.exists():
+            atomic_write(description, text.encode())
+        else:
+            try:
+                os.utime(description)  # the time of last use, for `cache gc`
+            except OSError:  # a read-only store can still be read
+                return
+
+    def refresh(self) -> None:
+        """Read the shards that other processes have published since the last look.
+
+        Raises:
+            StoreError: A shard's content does not match its name.
+        """
+        for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
+            if path.stem not in self._read:
+                keys, vectors = read_shard(path)
+                self._add(path.stem, keys, vectors)
+
+    def missing(self, keys: Iterable[bytes]) -> list[bytes]:
+        """Return the keys that are not stored, without repetition and in the order given."""
+        self.refresh()
+        return [key for key in dict.fromkeys(keys) if key not in self._vectors]
+
+    def get(self, keys: Sequence[bytes]) -> Vectors:
+        """Return the vectors of ``keys``, in order.
+
+        Returns:
+            float32 array of shape ``(len(keys), D)``.
+
+        Raises:
+            StoreError: A key is not stored, or shards disagree on the dimension.
+        """
+        absent = [key for key in keys if key not in self._vectors]
+        if absent:
+            raise StoreError(f"{self.folder}: {len(absent)} of {len(keys)} frames are not stored. Run the command again.")
+        if len({shard.shape[1] for shard in self._shards}) > 1:
+            raise StoreError(
+                f"{self.folder}: holds vectors of several lengths, so the encoder changed without changing its version. "
+                f"Delete that folder, and raise `version` in the encoder's class."
+            )
+        rows = [self._shards[shard][row] for shard, row in (self._vectors[key] for key in keys)]
+        return np.stack(rows)
+
+    def put(self, keys: Sequence[bytes], vectors: Vectors) -> Path:
+        """Publish one shard atomically.
+
+        Args:
+            keys: One key of 32 bytes a row.
+            vectors: float32 array of shape ``(len(keys), D)``.
+
+        Raises:
+            StoreError: Disk full, or no permission. What was published before is intact.
+        """
+        from safetensors.numpy import save
+
+        table = np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(len(keys), KEY_BYTES)
+        content = save({"keys": table, "vectors": np.ascontiguousarray(vectors, dtype=np.float32)})
+        name = hashlib.sha256(content).hexdigest()
+        path = self.folder / f"{name}{_SUFFIX}"
+        if not path.exists():
+            atomic_write(path, content)
+        if name not in self._read:
+            self._add(name, table, vectors)
+        return path
+
+    def compact(self, below: int = 4096) -> int:
+        """Merge shards with fewer than ``below`` rows into one; return how many files that saves.
+
+        The merged shard is published before the small ones are removed, so that a kill loses nothing.
+        """
+        small = []
+        for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
+            keys, vectors = read_shard(path)
+            if len(keys) < below:
+                small.append((path, keys, vectors))
+        if len(small) < 2 or len({v.shape[1] for _, _, v in small}) > 1:
+            return 0
+        rows = {bytes(k): v for _, keys, vectors in small for k, v in zip(keys, vectors, strict=True)}
+        merged = self.put(list(rows), np.stack(list(rows.values())))
+        for path, _, _ in small:
+            if path != merged:
+                path.unlink(missing_ok=True)
+        return sum(1 for path, _, _ in small if path != merged) - 1
+
+    def _add(self, name: str, keys: npt.NDArray[np.uint8], vectors: Vectors) -> None:
+        self._read.add(name)
+        shard = len(self._shards)
+        self._shards.append(vectors)
+        for row, key in enumerate(keys):
+            self._vectors.setdefault(bytes(key), (shard, row))
+
+
+def read_shard(path: Path) -> tuple[npt.NDArray[np.uint8], Vectors]:
+    """Read one shard and verify its checksum.
+
+    Returns:
+        Keys, uint8 ``(n, 32)``, and vectors, float32 ``(n, D)``.
+
+    Raises:
+        StoreError: The bytes do not match the name, or the file cannot be read.
+    """
+    from safetensors.numpy import load
+
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror}).") from None
+    if hashlib.sha256(content).hexdigest() != path.stem:
+        raise StoreError(
+            f"{path}: damaged, its checksum does not match. Run `usbench cache verify --repair` to drop it; the frames "
+            "in it are then encoded again."
+        )
+    tensors: Mapping[str, npt.NDArray[Any]] = load(content)
+    return tensors["keys"], tensors["vectors"]
+
+
+def entries(root: Path) -> Iterator[StoreEntry]:
+    """Yield every identity in the store, most recently used first."""
+    folders = [p.parent for p in root.glob("*/identity.json")]
+    for folder in sorted(folders, key=lambda f: (f / "identity.json").stat().st_mtime, reverse=True):
+        shards = sorted(folder.glob(f"*{_SUFFIX}"))
+        keys: set[bytes] = set()
+        dimension = None
+        for path in shards:
+            rows, width = _shape(path)
+            dimension = width
+            keys.update(rows)
+        yield StoreEntry(
+            digest=folder.name,
+            identity=json.loads((folder / "identity.json").read_text("utf-8")),
+            frames=len(keys),
+            dimension=dimension,
+            shards=len(shards),
+            size=sum(p.stat().st_size for p in folder.iterdir()),
+            used=(folder / "identity.json").stat().st_mtime,
+        )
+
+
+def verify(root: Path, repair: bool = False) -> list[Path]:
+    """Return the shards whose content does not match their name; with ``repair``, remove them.
+
+    Args:
+        root: Root of the store.
+        repair: Whether to delete what is damaged.
+    """
+    damaged = []
+    for path in sorted(root.glob(f"*/*{_SUFFIX}")):
+        try:
+            read_shard(path)
+        except StoreError:
+            damaged.append(path)
+            if repair:
+                path.unlink(missing_ok=True)
+    return damaged
+
+
+def collect_garbage(root: Path, unused_days: float | None = None, names: Iterable[str] = ()) -> int:
+    """Remove stray temporary files and, when asked, whole identities; merge small shards.
+
+    Args:
+        root: Root of the store.
+        unused_days: Remove identities not used for this many days.
+        names: Remove all identities of these encoders.
+
+    Returns:
+        Bytes freed.
+
+    Raises:
+        StoreError: A file cannot be removed.
+    """
+    before = _size(root)
+    hour_ago = time.time() - 3600
+    doomed = set(names)
+    try:
+        for path in root.glob("*/.*.tmp"):
+            if path.stat().st_mtime < hour_ago:  # a younger one may belong to a running process
+                path.unlink(missing_ok=True)
+        for entry in list(entries(root)):
+            expired = unused_days is not None and entry.used < time.time() - unused_days * 86400
+            if expired or entry.identity.get("name") in doomed:
+                shutil.rmtree(root / entry.digest)
+            elif entry.shards > 1:
+                Store(root, EncoderIdentity(**entry.identity)).compact()
+    except OSError as error:
+        raise StoreError(explain_os_error(root, error)) from None
+    return before - _size(root)
+
+
+def _shape(path: Path) -> tuple[list[bytes], int | None]:
+    """Return keys and dimension; nothing for a shard that cannot be read, which `verify` reports."""
+    try:
+        keys, vectors = read_shard(path)
+    except StoreError:
+        return [], None
+    return [bytes(k) for k in keys], int(vectors.shape[1])
+
+
+def _size(root: Path) -> int:
+    return sum(p.stat().st_size for p in root.glob("*/*") if p.is_file())
