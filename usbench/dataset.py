@@ -18,14 +18,15 @@ import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from usbench.errors import DataError
+from usbench.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from usbench.media import Media
+    from usbench.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,15 @@ class Dataset(abc.ABC):
         DataError: The root does not exist.
     """
 
-    card: ClassVar[DatasetCard]
+    card: DatasetCard  # an attribute of the class, except for manifests, which are named when they are opened
+    labels_may_be_missing: bool = True  # as published by others; in a table of one's own a gap is a mistake
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).expanduser()
         if not self.root.exists():
-            raise DataError(f"{self.root}: no such folder for {self.name}. Check the path or use `usbench data add`.")
+            raise DataError(
+                f"{self.root}: no such folder for {self.name}. Check the path or use `usbench data add`."
+            )
 
     @property
     def name(self) -> str:
@@ -109,6 +113,36 @@ class Dataset(abc.ABC):
     def index(self) -> Index:
         """The checked index: required columns present and filled, subjects as text, no path listed twice."""
         return _checked(self.read(), self)
+
+    def labelled(self, target: str) -> Index:
+        """Return the index without the rows whose target is missing; what was left out is added to the notes.
+
+        Args:
+            target: Column of the label or value.
+
+        Raises:
+            DataError: There is no such column, nothing is labelled, or labels are missing from a table of one's own.
+        """
+        index = self.index
+        where = f"{self.root} ({self.name})"
+        if target not in index.table.columns:
+            columns = [str(column) for column in index.table.columns]
+            hint = did_you_mean(target, columns)
+            raise DataError(
+                f"{where}: no column {target!r} for the target.{hint} It has {', '.join(columns)}."
+            )
+        missing = index.table[target].isna()
+        if not missing.any():
+            return index
+        rows, subjects = int(missing.sum()), index.table.loc[missing, "subject"].nunique()
+        first = index.table.loc[missing, "path"].iloc[0]
+        if missing.all() or not self.labels_may_be_missing:
+            raise DataError(
+                f"{where}: {target!r} is missing in {rows} of {len(missing)} rows, first {first!r}. "
+                "Fill them in, or take those rows out."
+            )
+        note = f"{target} is missing for {rows} of {len(missing)} files of {subjects} subjects, which are left out."
+        return Index(index.table.loc[~missing].reset_index(drop=True), (*index.notes, note))
 
     def open(self, path: str) -> Media:
         """Open one file of the index; override when several images share a container.
@@ -140,13 +174,28 @@ class Dataset(abc.ABC):
         """Say whether ``folder`` looks like this dataset; by default any folder found by its name does."""
         return folder.is_dir()
 
+    @classmethod
+    def embedded_root(cls, settings: Settings) -> Path | None:
+        """Return where the dataset lies without having been brought by the user, or ``None``.
+
+        Overridden by data that travels with a package, or is made from other data or by a simulator. It must be
+        quick and change nothing: it is asked whenever datasets are listed. What has to be made is made when the
+        dataset is constructed.
+
+        Args:
+            settings: Where things lie.
+        """
+        return None
+
 
 def _checked(index: Index, dataset: Dataset) -> Index:
     table = index.table
     where = f"{dataset.root} ({dataset.name})"
     for column in ("path", "subject"):
         if column not in table.columns:
-            raise DataError(f"{where}: the index has no column {column!r}; it has {', '.join(map(str, table.columns))}.")
+            raise DataError(
+                f"{where}: the index has no column {column!r}; it has {', '.join(map(str, table.columns))}."
+            )
         empty = table[column].isna()
         if empty.any():
             raise DataError(
@@ -159,5 +208,7 @@ def _checked(index: Index, dataset: Dataset) -> Index:
         raise DataError(
             f"{where}: {len(repeated)} paths are listed twice, first {repeated.iloc[0]!r}. Keep one row for each image."
         )
-    table = table.assign(path=table["path"].astype(str), subject=table["subject"].astype(str)).reset_index(drop=True)
+    table = table.assign(path=table["path"].astype(str), subject=table["subject"].astype(str)).reset_index(
+        drop=True
+    )
     return Index(table, index.notes)

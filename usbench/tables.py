@@ -1,0 +1,117 @@
+"""Reading label tables with messages that name the file, the column and the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from usbench.errors import DataError, did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUFFIXES = (".csv", ".parquet")
+"""File name endings of a table."""
+
+
+def read_table(path: Path, required: Iterable[str] = (), text: Iterable[str] = ()) -> pd.DataFrame:
+    """Read a CSV or Parquet table and require columns.
+
+    Comma, semicolon and tab separate columns of a CSV; a byte-order mark is skipped; spaces around column names are
+    removed. Rows that are wholly empty are dropped, but keep their place in the index, so that messages can
+    count rows as a spreadsheet does.
+
+    Args:
+        path: The file.
+        required: Columns that must be there.
+        text: Columns kept as text, so that the subject ``007`` does not become 7.
+
+    Raises:
+        DataError: The file is absent, is not such a table, or lacks a required column.
+    """
+    import pandas as pd
+
+    if not path.is_file():
+        raise DataError(f"{path}: no such file. Check that the folder is complete, or the path.")
+    required, text = list(required), list(text)
+    try:
+        if path.suffix.lower() == ".parquet":
+            table = pd.read_parquet(path)
+        else:
+            table = pd.read_csv(
+                path,
+                sep=_separator(path),
+                encoding="utf-8-sig",
+                skip_blank_lines=False,
+                skipinitialspace=True,
+                dtype=dict.fromkeys(text, str),
+            )
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not UTF-8 text. Save it as 'CSV UTF-8'.") from None
+    except pd.errors.EmptyDataError:
+        raise DataError(f"{path}: empty, not even a header row.") from None
+    except Exception as error:  # parsers of two libraries, each with its own family of errors
+        raise DataError(f"{path}: not readable as a table ({_one_line(error)}).") from None
+    table.columns = pd.Index([str(column).strip() for column in table.columns])
+    if not table.columns.is_unique:
+        twice = sorted(set(table.columns[table.columns.duplicated()]))
+        raise DataError(f"{path}: column {twice[0]!r} appears twice. Rename one.")
+    require_columns(table, required, path)
+    for column in text:
+        if column in table.columns:
+            table[column] = table[column].map(_as_text, na_action="ignore").astype("str")
+    return table.dropna(how="all")
+
+
+def require_columns(table: pd.DataFrame, required: Sequence[str], where: object) -> None:
+    """Raise when a column is absent.
+
+    Args:
+        table: The table.
+        required: Names of columns.
+        where: What the message begins with, normally the path.
+
+    Raises:
+        DataError: A column is absent; the message lists what is there and guesses what was meant.
+    """
+    for column in required:
+        if column not in table.columns:
+            hint = did_you_mean(column, table.columns)
+            raise DataError(f"{where}: no column {column!r}.{hint} It has {listed(table.columns, 12)}.")
+
+
+def row_numbers(table: pd.DataFrame, wrong: pd.Series[bool], limit: int = 5) -> str:
+    """Return ``"row 4"`` or ``"rows 2, 5 and 3 more"`` as a spreadsheet counts: the header is row 1.
+
+    Args:
+        table: Table as :func:`read_table` returned it, index unchanged.
+        wrong: Boolean mask of the rows meant.
+        limit: Number of rows named before the rest is only counted.
+    """
+    numbers = [str(int(i) + 2) for i in table.index[wrong.to_numpy()]]
+    return f"row{'s' if len(numbers) > 1 else ''} {listed(numbers, limit)}"
+
+
+def listed(items: Iterable[object], limit: int = 5) -> str:
+    """Return ``"a, b, c and 4 more"``."""
+    texts = [str(item) for item in items]
+    rest = len(texts) - limit
+    return ", ".join(texts[:limit]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _separator(path: Path) -> str:
+    with path.open(encoding="utf-8-sig") as file:
+        header = file.readline()
+    return max(",;\t", key=header.count)  # a tie, as in a table of one column, is read as commas
+
+
+def _as_text(value: object) -> str:
+    # Parquet and spreadsheets often hold identifiers as floats: 7.0 is subject 7.
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
