@@ -1,0 +1,172 @@
+"""Metrics as functions of weights: one code path for the point estimate, the bootstrap and the jackknife.
+
+A *kernel* is a metric prepared for one outcome. It takes weights of the units, float64 [n_draws, n_units],
+and returns the metric of each weighted sample, float64 [n_draws]. Weights of one give the metric itself,
+resampling counts give a bootstrap distribution, leaving a subject's weights at zero gives a jackknife.
+Sorting and comparing happen once, in the preparation; a draw costs a matrix product or a cumulative sum. NaN
+marks a draw for which the metric does not exist (no positive unit, no spread, ...); it never leaves this
+package: the public functions turn it into None.
+
+A metric over several repeats is the mean of the repeats' values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from usbench.statistics._types import AnyArray, BoolArray, FloatArray, IntArray
+from usbench.statistics.outcome import Outcome
+
+Kernel = Callable[[FloatArray], FloatArray]
+
+
+def ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
+    """Divide, with NaN instead of a warning where the divisor is zero."""
+    out = np.full(np.broadcast_shapes(top.shape, bottom.shape), np.nan)
+    np.divide(top, bottom, out=out, where=bottom > 0)
+    return out
+
+
+def accuracy(outcome: Outcome) -> Kernel:
+    """Share of units whose class is predicted rightly."""
+    right = (outcome.predicted == outcome.y).mean(axis=0)
+    return lambda weights: ratio(weights @ right, weights.sum(axis=1))
+
+
+def recall(outcome: Outcome, label: int) -> Kernel:
+    """Share of the units of class `label` that are predicted as such."""
+    member = (outcome.y == label).astype(np.float64)
+    hit = member * (outcome.predicted == label).mean(axis=0)
+    return lambda weights: ratio(weights @ hit, weights @ member)
+
+
+def balanced_accuracy(outcome: Outcome) -> Kernel:
+    """Mean recall over the classes."""
+    return _mean([recall(outcome, k) for k in range(outcome.n_classes)])
+
+
+def f1(outcome: Outcome, label: int) -> Kernel:
+    """Harmonic mean of precision and recall of class `label`, 2 TP / (2 TP + FP + FN)."""
+    member = (outcome.y == label)[:, None]
+    claimed = (outcome.predicted == label).T
+    double_hit = 2.0 * (member & claimed)
+    total = member.astype(np.float64) + claimed
+    return lambda weights: ratio(weights @ double_hit, weights @ total).mean(axis=1)
+
+
+def macro_f1(outcome: Outcome) -> Kernel:
+    """Mean F1 over the classes."""
+    return _mean([f1(outcome, k) for k in range(outcome.n_classes)])
+
+
+def auc(outcome: Outcome, within_folds: bool) -> Kernel:
+    """Probability that a positive unit scores above a negative one, ties counting half.
+
+    Multi-class outcomes: mean over the classes of one class against the rest. Regression outcomes: the
+    positive units are those at or above the threshold.
+
+    Args:
+        outcome: What to score.
+        within_folds: Count only pairs tested in the same fold of the same repeat, and pool the pairs of all
+            folds and repeats. Otherwise all pairs of a repeat count, and the repeats are averaged.
+    """
+    if outcome.kind == "multiclass":
+        classes = range(outcome.n_classes)
+        return _mean(
+            [_auc(outcome.y == k, outcome.score[:, :, k], outcome.fold, within_folds) for k in classes]
+        )
+    if outcome.kind == "regression":
+        if outcome.threshold is None:
+            return lambda weights: np.full(len(weights), np.nan)
+        return _auc(outcome.y >= outcome.threshold, outcome.score, outcome.fold, within_folds)
+    return _auc(outcome.y == 1, outcome.score, outcome.fold, within_folds)
+
+
+def pearson(outcome: Outcome) -> Kernel:
+    """Pearson correlation of truth and prediction."""
+    y = outcome.y - outcome.y.mean()
+    x = outcome.score - outcome.score.mean(axis=1, keepdims=True)
+    # Below this share of its own scale a spread is rounding, not variation.
+    floor_x = (1e-9 * np.abs(outcome.score).max(axis=1)) ** 2
+    floor_y = (1e-9 * np.abs(outcome.y).max()) ** 2
+
+    def kernel(weights: FloatArray) -> FloatArray:
+        total = weights.sum(axis=1, keepdims=True)
+        mean_y = ratio((weights @ y)[:, None], total)
+        mean_x = ratio(weights @ x.T, total)
+        var_y = ratio((weights @ y**2)[:, None], total) - mean_y**2
+        var_x = ratio(weights @ (x**2).T, total) - mean_x**2
+        cov = ratio(weights @ (x * y).T, total) - mean_x * mean_y
+        product = np.where((var_x > floor_x) & (var_y > floor_y), var_x * var_y, 0.0)
+        r: FloatArray = np.clip(ratio(cov, np.sqrt(product)), -1.0, 1.0).mean(axis=1)
+        return r
+
+    return kernel
+
+
+def mean_absolute_error(outcome: Outcome) -> Kernel:
+    """Mean absolute error."""
+    error = np.abs(outcome.score - outcome.y).mean(axis=0)
+    return lambda weights: ratio(weights @ error, weights.sum(axis=1))
+
+
+def root_mean_squared_error(outcome: Outcome) -> Kernel:
+    """Root mean squared error."""
+    square = ((outcome.score - outcome.y) ** 2).T
+    return lambda weights: np.sqrt(ratio(weights @ square, weights.sum(axis=1, keepdims=True))).mean(axis=1)
+
+
+def _mean(kernels: list[Kernel]) -> Kernel:
+    return lambda weights: np.mean([kernel(weights) for kernel in kernels], axis=0)
+
+
+def _auc(positive: BoolArray, score: FloatArray, fold: IntArray, within_folds: bool) -> Kernel:
+    repeats = [
+        _concordance(positive, s, f if within_folds else np.zeros_like(f))
+        for s, f in zip(score, fold, strict=True)
+    ]
+
+    def kernel(weights: FloatArray) -> FloatArray:
+        pairs = [count(weights) for count in repeats]
+        if within_folds:
+            return ratio(np.sum([p[0] for p in pairs], axis=0), np.sum([p[1] for p in pairs], axis=0))
+        mean: FloatArray = np.mean([ratio(*p) for p in pairs], axis=0)
+        return mean
+
+    return kernel
+
+
+def _concordance(
+    positive: BoolArray, score: FloatArray, fold: IntArray
+) -> Callable[[FloatArray], tuple[FloatArray, FloatArray]]:
+    """Prepare the weighted count of concordant pairs and of all pairs within folds.
+
+    The negatives are laid out by fold and score, so that the weight of those below a positive is a difference
+    of two cumulative sums: n log n work where comparing all pairs would take n squared.
+    """
+    key = _dense_rank(fold) * (len(score) + 1) + _dense_rank(score)
+    negative = np.flatnonzero(~positive)
+    negative = negative[np.argsort(key[negative], kind="stable")]
+    pos = np.flatnonzero(positive)
+    sorted_keys = key[negative]
+    below = np.searchsorted(sorted_keys, key[pos], side="left")
+    not_above = np.searchsorted(sorted_keys, key[pos], side="right")
+    fold_base = _dense_rank(fold)[pos] * (len(score) + 1)
+    start = np.searchsorted(sorted_keys, fold_base, side="left")
+    end = np.searchsorted(sorted_keys, fold_base + len(score) + 1, side="left")
+
+    def count(weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+        cumulative = np.zeros((len(weights), len(negative) + 1))
+        np.cumsum(weights[:, negative], axis=1, out=cumulative[:, 1:])
+        mine = weights[:, pos]
+        base = cumulative[:, start]
+        wins = 0.5 * (cumulative[:, below] + cumulative[:, not_above]) - base
+        return np.einsum("bi,bi->b", mine, wins), np.einsum("bi,bi->b", mine, cumulative[:, end] - base)
+
+    return count
+
+
+def _dense_rank(values: AnyArray) -> IntArray:
+    return np.unique(values, return_inverse=True)[1].astype(np.int64)
