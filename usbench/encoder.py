@@ -219,6 +219,18 @@ class Encoder(abc.ABC):
         return self.card.name
 
     @property
+    def title(self) -> str:
+        """Name as printed in tables."""
+        return self.card.title
+
+    def pretraining(self) -> tuple[str, ...] | None:
+        """Return the datasets that the weights in use have seen; ``None`` when nobody knows.
+
+        Override when it depends on which weights are loaded.
+        """
+        return self.card.pretraining
+
+    @property
     def network(self) -> Any:
         """The loaded network, frozen and in eval mode."""
         self._ensure_loaded()

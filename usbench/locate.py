@@ -132,6 +132,38 @@ def dataset_for(task: Task, settings: Settings, data: str | None = None) -> Loca
     return Located(load_dataset(task.dataset, settings=settings), "full")  # raises, saying where to get it
 
 
+def where_is(name: str, settings: Settings) -> str | None:
+    """Say where a dataset would come from, without building anything; ``None`` when it is not found.
+
+    Args:
+        name: Dataset name.
+        settings: Places to search.
+    """
+    kind = DATASETS.get(name).value
+    if kind.card.synthetic:
+        return "simulated on first use"
+    if name not in settings.data and kind.embedded_root(settings) is not None:
+        return "embedded"
+    found = dataset_root(name, settings)
+    return str(found) if found is not None else None
+
+
+def provision_of(task: Task, settings: Settings) -> str:
+    """Say in one word or two what data a task would run on now, without building anything.
+
+    Args:
+        task: The task.
+        settings: Places to search.
+    """
+    if any(key in settings.data and _is_manifest(settings.data[key]) for key in (task.name, task.dataset)):
+        return "your manifest"
+    if task.dataset in DATASETS.names() and where_is(task.dataset, settings) is not None:
+        return "found"
+    if task.fallback is not None:
+        return "embedded subset"
+    return "phantom only" if task.twin is not None else "no data"
+
+
 def _is_manifest(path: Path) -> bool:
     return path.suffix.lower() in (".csv", ".parquet")
 

@@ -102,6 +102,10 @@ class Registry(Generic[T]):
         """Return all bundled and installed names, sorted; families end in a colon."""
         return list(self.sources)
 
+    def family(self, name: str) -> T:
+        """Return the object behind a family such as ``timm:``, for describing it."""
+        return self._load(name, self.sources[name].target)
+
     def get(self, name: str) -> Found[T]:
         """Resolve a name of any tier.
 

@@ -1,0 +1,99 @@
+"""The command line. Subcommands live in one small module each and are imported only when they are called.
+
+``usbench --help`` and tab completion must answer at once, so the table below carries names and one-line summaries, and
+only the module of the command that was typed is imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from usbench.errors import UsbenchError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("usbench.cli.run", "Run encoders on tasks and print the table."),
+    "list": ("usbench.cli.listing", "List encoders, tasks or datasets, and whether each is ready."),
+    "info": ("usbench.cli.info", "Describe an encoder, a task or a dataset."),
+    "compare": ("usbench.cli.compare", "Compare two encoders on a task: difference, interval, p."),
+    "embed": ("usbench.cli.embed", "Write the vectors of any data to a folder."),
+    "data": ("usbench.cli.data", "Say where datasets lie, and check them."),
+    "weights": ("usbench.cli.weights", "Add, list and find the weights of encoders."),
+    "check": ("usbench.cli.check", "Check an encoder against the contract."),
+    "new": ("usbench.cli.new", "Write a working encoder plugin to start from."),
+    "leaderboard": ("usbench.cli.leaderboard", "Render the leaderboards from results."),
+    "results": ("usbench.cli.results", "Validate, show and compare result files."),
+    "submit": ("usbench.cli.submit", "Prepare a result file for a pull request."),
+    "report": ("usbench.cli.report", "Write one report on one encoder."),
+    "cache": ("usbench.cli.cache", "List, verify and clean the embedding store."),
+    "doctor": ("usbench.cli.doctor", "Check the installation, the places and the device."),
+}
+
+HELP = "Compare frozen image encoders for B-mode ultrasound: each figure beside its floor, its interval and its evidence."
+
+
+def build_app(arguments: Sequence[str]) -> typer.Typer:
+    """Return the application with the one subcommand that is called, and summaries of the others.
+
+    Args:
+        arguments: Command line without the program's name.
+    """
+    app = typer.Typer(
+        name="usbench", help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich"
+    )
+    app.callback()(_main)
+    called = next((a for a in arguments if not a.startswith("-")), None)
+    for name, (module, summary) in COMMANDS.items():
+        if name != called:
+            app.command(name, help=summary)(_not_called)
+            continue
+        sub: typer.Typer = importlib.import_module(module).app
+        single = len(sub.registered_commands) == 1 and not sub.registered_groups and sub.registered_callback is None
+        if single:
+            command = sub.registered_commands[0]
+            command.name = name
+            app.registered_commands.append(command)
+        else:
+            app.add_typer(sub, name=name, help=summary, no_args_is_help=True)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; a user's error is one line on standard error and exit status 2."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        build_app(arguments)(arguments)
+    except UsbenchError as error:
+        _say(f"error: {' '.join(str(error).split())}")
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        _say("interrupted: finished work is kept; the same command continues where it was.")
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(1) from None
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"usbench {version('usbench')}")
+        raise typer.Exit
+
+
+def _main(
+    version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Show the version."),
+) -> None:
+    pass
+
+
+def _not_called() -> None:
+    raise AssertionError("a summary stands in for this command")

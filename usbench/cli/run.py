@@ -1,0 +1,96 @@
+"""``usbench run``: encoders on tasks, ending in a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+DEFAULT_RESULTS = Path("leaderboards") / "results"
+
+
+@app.command()
+def run(
+    encoder: Annotated[
+        list[str], typer.Option("--encoder", "-e", help="Encoder; may be repeated. See `usbench list encoders`.")
+    ],
+    task: Annotated[list[str], typer.Option("--task", "-t", help="Task; may be repeated. See `usbench list tasks`.")],
+    data: Annotated[
+        str | None,
+        typer.Option(help="'phantom' for the task's synthetic twin, 'subset' for its embedded subset, or a path."),
+    ] = None,
+    data_root: Annotated[
+        list[Path] | None, typer.Option(help="Folder in which datasets are found by name; may be repeated.")
+    ] = None,
+    results: Annotated[Path, typer.Option(help="Folder of results.")] = DEFAULT_RESULTS,
+    cache: Annotated[Path | None, typer.Option(help="Folder of the embedding store.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weight file, when one encoder is run with weights that are not registered.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="torch device, such as cpu or cuda.")] = "cpu",
+    precision: Annotated[str, typer.Option(help="fp32, or bf16 for autocast.")] = "fp32",
+    pooling: Annotated[str | None, typer.Option(help="How one vector is made; see `usbench info ENCODER`.")] = None,
+    preprocessing: Annotated[
+        str | None, typer.Option(help="Preprocessing variant; see `usbench info ENCODER`.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Frames a forward pass.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Decoding threads.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Probe again although nothing has changed.")] = False,
+) -> None:
+    """Run encoders on tasks and print the table.
+
+    Finished embeddings and results are kept; the same command continues where it was.
+    """
+    from rich.console import Console
+
+    from usbench.cli.progress import EncodingProgress
+    from usbench.cli.tables import print_board
+    from usbench.errors import UsbenchError
+    from usbench.plugins import load_encoder, load_task
+    from usbench.runner import Options, run_one
+    from usbench.settings import load_settings
+
+    if weights is not None and len(encoder) > 1:
+        raise UsbenchError("--weights names one file, but several encoders are asked for. Run them one at a time.")
+    settings = load_settings(data_root or (), cache)
+    encoders = [
+        load_encoder(
+            name, weights=weights, device=device, precision=precision, pooling=pooling, preprocessing=preprocessing
+        )
+        for name in encoder
+    ]
+    tasks = [load_task(name) for name in task]
+    errors = Console(stderr=True)
+    failures: list[str] = []
+    with EncodingProgress(errors) as progress:
+        options = Options(
+            data=data,
+            results=results,
+            batch_size=batch_size,
+            workers=workers,
+            fresh=fresh,
+            say=progress.say,
+            progress=progress.update,
+        )
+        finished = []
+        for one_task in tasks:
+            for one_encoder in encoders:
+                try:
+                    finished.append(run_one(one_encoder, one_task, options, settings))
+                except UsbenchError as error:
+                    if len(encoders) * len(tasks) == 1:
+                        raise
+                    # One pair that cannot run must not cost the others their figures.
+                    failures.append(f"{one_encoder.name} on {one_task.name}: {error}")
+    console = Console()
+    for board in dict.fromkeys(result.board for result in finished):
+        print_board(console, [result for result in finished if result.board == board])
+    if finished:
+        errors.print(f"Results are in {results}. `usbench leaderboard` renders the pages.", style="dim")
+    for failure in failures:
+        errors.print(f"[red]failed[/red] {failure}", soft_wrap=True)
+    if failures:
+        raise typer.Exit(2)
