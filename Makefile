@@ -1,0 +1,45 @@
+# Everything runs in a virtual environment of its own; PYTHON may name another interpreter of 3.11 or later.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test slow check lint types imports leaderboard install clean
+
+## The main job: the embedded real patients, floors and intervals included.
+demo: $(VENV)/.installed
+	$(BIN)/usbench run -e tusa -e tusa.random -e texture -e pixels -e random-projection \
+	  -t breast_lesion --data subset
+
+## The tests: style, types, import directions, quick and slow suites, and the pages against the results.
+test: $(VENV)/.installed check
+	$(BIN)/pytest -q -n 2 -m "not slow"
+	$(BIN)/pytest -q -n 2 -m slow
+
+slow: $(VENV)/.installed
+	$(BIN)/pytest -q -n 2 -m slow
+
+check: lint types imports leaderboard
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed
+	$(BIN)/mypy usbench tusa encoders/usbench_encoders tasks/usbench_tasks
+
+imports: $(VENV)/.installed
+	$(BIN)/lint-imports
+
+leaderboard: $(VENV)/.installed
+	$(BIN)/usbench leaderboard --check
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
