@@ -1,0 +1,36 @@
+"""The one error that media raise."""
+
+from __future__ import annotations
+
+import os
+
+from usbench.errors import UsbenchError
+
+
+class MediaError(UsbenchError):
+    """A file that cannot be turned into frames. One line: the file, what is wrong, what to do next.
+
+    Args:
+        path: The file.
+        what: What is wrong with it, as a phrase.
+        advice: What the reader can do, as a sentence.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], what: str, advice: str) -> None:
+        self.path = os.fspath(path)
+        self.what = one_line(what)
+        self.advice = one_line(advice)
+        super().__init__(f"{self.path}: {self.what}. {self.advice}")
+
+    def __reduce__(self) -> tuple[type[MediaError], tuple[str, str, str]]:
+        """Cross process borders (worker pools pickle exceptions by their ``args`` alone)."""
+        return type(self), (self.path, self.what, self.advice)
+
+
+def one_line(text: object) -> str:
+    """Collapse line breaks and runs of blanks, and drop a trailing full stop's duplicate."""
+    return " ".join(str(text).split())
+
+
+COPY_AGAIN = "Copy or download the file again, or take it out of the table."
+"""Advice for files that are damaged."""
