@@ -92,9 +92,7 @@ class Dataset(abc.ABC):
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).expanduser()
         if not self.root.exists():
-            raise DataError(
-                f"{self.root}: no such folder for {self.name}. Check the path or use `usbench data add`."
-            )
+            raise DataError(f"{self.root}: no such folder for {self.name}. Check the path or use `usbench data add`.")
 
     @property
     def name(self) -> str:
@@ -128,9 +126,7 @@ class Dataset(abc.ABC):
         if target not in index.table.columns:
             columns = [str(column) for column in index.table.columns]
             hint = did_you_mean(target, columns)
-            raise DataError(
-                f"{where}: no column {target!r} for the target.{hint} It has {', '.join(columns)}."
-            )
+            raise DataError(f"{where}: no column {target!r} for the target.{hint} It has {', '.join(columns)}.")
         missing = index.table[target].isna()
         if not missing.any():
             return index
@@ -199,7 +195,8 @@ def _checked(index: Index, dataset: Dataset) -> Index:
         empty = table[column].isna()
         if empty.any():
             raise DataError(
-                f"{where}: column {column!r} is empty in {int(empty.sum())} rows, first row {int(empty.to_numpy().argmax()) + 1}."
+                f"{where}: column {column!r} is empty in {int(empty.sum())} rows, "
+                f"first row {int(empty.to_numpy().argmax()) + 1}."
             )
     if table.empty:
         raise DataError(f"{where}: the index lists no images. {' '.join(index.notes)}".rstrip())
@@ -208,7 +205,5 @@ def _checked(index: Index, dataset: Dataset) -> Index:
         raise DataError(
             f"{where}: {len(repeated)} paths are listed twice, first {repeated.iloc[0]!r}. Keep one row for each image."
         )
-    table = table.assign(path=table["path"].astype(str), subject=table["subject"].astype(str)).reset_index(
-        drop=True
-    )
+    table = table.assign(path=table["path"].astype(str), subject=table["subject"].astype(str)).reset_index(drop=True)
     return Index(table, index.notes)

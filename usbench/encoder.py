@@ -51,6 +51,8 @@ class WeightsSource:
         direct_url: Address that yields the file itself, or ``None`` when only a person can fetch it.
         sha256: Expected digest of the published file, where known.
         licence: Licence of the weights, as stated by the authors.
+        signature: A few tensor names that only this file holds, by which it is recognised when it is given to
+            another encoder.
     """
 
     filename: str
@@ -58,6 +60,7 @@ class WeightsSource:
     direct_url: str | None = None
     sha256: str | None = None
     licence: str = "not stated"
+    signature: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -223,13 +226,6 @@ class Encoder(abc.ABC):
         """Name as printed in tables."""
         return self.card.title
 
-    def pretraining(self) -> tuple[str, ...] | None:
-        """Return the datasets that the weights in use have seen; ``None`` when nobody knows.
-
-        Override when it depends on which weights are loaded.
-        """
-        return self.card.pretraining
-
     @property
     def network(self) -> Any:
         """The loaded network, frozen and in eval mode."""
@@ -251,6 +247,16 @@ class Encoder(abc.ABC):
         if self.card.weights is None:
             return None
         return weights.require(self.name, self.card)
+
+    def pretraining(self) -> tuple[str, ...] | None:
+        """Return the names of the datasets that the weights in use have seen, ``None`` when nobody knows.
+
+        The card's answer, unless an encoder has several sets of weights with different histories.
+
+        Raises:
+            WeightsError: The answer depends on the weights, and there are none.
+        """
+        return self.card.pretraining
 
     def readiness(self) -> Readiness:
         """Say, without loading anything, whether the encoder can be used now."""
@@ -397,7 +403,7 @@ def grey_to_tensor(
     import torch
     import torch.nn.functional as functional
 
-    pixels = torch.from_numpy(np.ascontiguousarray(frame)).to(torch.float32)[None, None] / 255.0
+    pixels = torch.from_numpy(frame.astype(np.float32))[None, None] / 255.0
     if pixels.shape[-2:] != size:
         pixels = functional.interpolate(pixels, size=size, mode=interpolation, antialias=True, align_corners=False)
         pixels = pixels.clamp_(0.0, 1.0)  # bicubic overshoots

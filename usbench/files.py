@@ -47,7 +47,5 @@ def explain_os_error(path: Path, error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return f"{path}: the disk is full. What was finished is kept; free some space and run the same command again."
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-        return (
-            f"{path}: no permission to write there. Choose another place with USBENCH_CACHE, --cache or --results."
-        )
+        return f"{path}: no permission to write there. Choose another place with USBENCH_CACHE, --cache or --results."
     return f"{path}: cannot be written ({error.strerror or error})."

@@ -51,9 +51,7 @@ def dataset_root(name: str, settings: Settings) -> Path | None:
             candidate = data_root / folder
             if candidate.exists() and kind.recognises(candidate):
                 return candidate
-        if data_root.name in (name, name.replace("-", "_"), *kind.card.folders) and kind.recognises(
-            data_root
-        ):
+        if data_root.name in (name, name.replace("-", "_"), *kind.card.folders) and kind.recognises(data_root):
             return data_root
     return None
 
@@ -106,16 +104,12 @@ def dataset_for(task: Task, settings: Settings, data: str | None = None) -> Loca
         return Located(load_dataset(task.twin, settings=settings), "phantom")
     if data == "subset":
         if task.fallback is None:
-            raise DataError(
-                f"task {task.name!r} has no embedded subset. Leave --data out, or give a manifest."
-            )
+            raise DataError(f"task {task.name!r} has no embedded subset. Leave --data out, or give a manifest.")
         return Located(load_dataset(task.fallback, settings=settings), "subset")
     if data is not None:
         path = Path(data).expanduser()
         if not path.exists():
-            raise DataError(
-                f"--data {data}: no such file or folder. Give a manifest, a dataset folder, or 'phantom'."
-            )
+            raise DataError(f"--data {data}: no such file or folder. Give a manifest, a dataset folder, or 'phantom'.")
         return Located(_manifest(path) if path.is_file() else DATASETS.get(task.dataset).value(path), "own")
     for key in (task.name, task.dataset):
         registered = settings.data.get(key)

@@ -17,10 +17,18 @@ def _subclass_of(base: type) -> Any:
 
 
 ENCODERS: Registry[type[Encoder]] = Registry(
-    "encoder", "usbench_encoders:CATALOG", "usbench.encoders", _subclass_of(Encoder), "a subclass of usbench.Encoder"
+    "encoder",
+    "usbench_encoders:CATALOG",
+    "usbench.encoders",
+    _subclass_of(Encoder),
+    "a subclass of usbench.Encoder",
 )
 DATASETS: Registry[type[Dataset]] = Registry(
-    "dataset", "usbench_tasks:DATASETS", "usbench.datasets", _subclass_of(Dataset), "a subclass of usbench.Dataset"
+    "dataset",
+    "usbench_tasks:DATASETS",
+    "usbench.datasets",
+    _subclass_of(Dataset),
+    "a subclass of usbench.Dataset",
 )
 TASKS: Registry[Task] = Registry(
     "task", "usbench_tasks:TASKS", "usbench.tasks", lambda item: isinstance(item, Task), "a usbench.Task"

@@ -124,7 +124,9 @@ class Registry(Generic[T]):
         family, separator, argument = name.partition(":")
         if separator and f"{family}:" in self.sources:
             if not argument:
-                raise UnknownNameError(f"{self.kind} {name!r}: write what follows the colon, for example {family}:NAME.")
+                raise UnknownNameError(
+                    f"{self.kind} {name!r}: write what follows the colon, for example {family}:NAME."
+                )
             return Found(name, self._load(name, self.sources[f"{family}:"].target), argument)
         hint = did_you_mean(name, self.sources)
         raise UnknownNameError(f"unknown {self.kind} {name!r}.{hint} `usbench list {self.kind}s` shows all.")

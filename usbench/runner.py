@@ -196,7 +196,10 @@ def leakage(encoder: Encoder, located: Located) -> dict[str, str]:
     card = located.dataset.card
     seen = encoder.pretraining()
     if seen is None:
-        return {"state": "unknown", "detail": encoder.card.pretraining_note or "Its pre-training sets are not published."}
+        return {
+            "state": "unknown",
+            "detail": encoder.card.pretraining_note or "Its pre-training sets are not published.",
+        }
     names = {card.name, *card.aliases}
     common = sorted(names & set(seen))
     if common:
@@ -210,16 +213,17 @@ def _announce(task: Task, located: Located, say: Say) -> None:
     card = located.dataset.card
     if located.provision == "phantom":
         say(
-            f"[bold yellow]PHANTOM DATA[/bold yellow]: {task.name} runs on simulated images ({card.title}). The figures say "
-            "that the pipeline works; they say nothing about patients, and they enter no leaderboard."
+            f"[bold yellow]PHANTOM DATA[/bold yellow]: {task.name} runs on simulated images ({card.title}). "
+            "The figures say that the pipeline works; they say nothing about patients, and they enter no leaderboard."
         )
     elif located.provision == "subset":
-        say(f"{task.name} runs on {card.title}, embedded real data. For the whole set: `usbench data add {task.dataset}`.")
+        say(
+            f"{task.name} runs on {card.title}, embedded real data. "
+            f"For the whole set: `usbench data add {task.dataset} FOLDER`."
+        )
 
 
-def _kept(
-    folder: Path | None, encoder: Encoder, task: Task, located: Located, inputs: str
-) -> results.Result | None:
+def _kept(folder: Path | None, encoder: Encoder, task: Task, located: Located, inputs: str) -> results.Result | None:
     if folder is None:
         return None
     board = task.name if located.dataset.name == task.dataset else f"{task.name}@{located.dataset.name}"
@@ -233,9 +237,7 @@ def _kept(
     return result if result.inputs == inputs else None
 
 
-def _inputs_digest(
-    encoder: Encoder, task: Task, located: Located, digests: Mapping[str, str], decoding: str
-) -> str:
+def _inputs_digest(encoder: Encoder, task: Task, located: Located, digests: Mapping[str, str], decoding: str) -> str:
     """Digest everything that decides the figures: equal digests mean equal results."""
     from usbench.evaluation import EVALUATION_VERSION
 

@@ -79,7 +79,7 @@ class Task:
     kind: Kind = "binary"
     positive: str = "1"
     unit: Unit = "subject"
-    frames: FramePolicy = AllFrames()
+    frames: FramePolicy = AllFrames()  # noqa: RUF009 - frozen
     split: SplitPlan = SplitPlan()
     protocols: tuple[str, ...] = ("svc-nested@1", "svc-paper@1")
     strata: tuple[str, ...] = ()

@@ -164,7 +164,7 @@ def select_frames(
             path = unit.paths[item]
             refs.append(FrameRef(path, frame, frame_key(digests[path], frame, decoding)))
             owner.append(position)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if short:
         notes = (f"{len(short)} units have fewer frames than asked and give all they have, first {short[0]}.",)
     return refs, owner, notes
@@ -202,8 +202,8 @@ def _given(cohort: Cohort, column: str) -> list[str]:
     empty = [unit.id for unit, value in zip(cohort.units, values, strict=True) if value is None]
     if empty:
         raise DataError(
-            f"column {column!r} is empty for {len(empty)} of {len(values)} units, first {empty[0]!r}. Fill it in, or use "
-            "a task that draws its own folds."
+            f"column {column!r} is empty for {len(empty)} of {len(values)} units, first {empty[0]!r}. Fill it in, "
+            "or use a task that draws its own folds."
         )
     return values
 
@@ -224,7 +224,9 @@ def _unit_names(task: Task, table: pd.DataFrame, where: str) -> pd.Series[str]:
 def _unit(task: Task, name: str, rows: pd.DataFrame, where: str) -> Unit:
     rows = rows.sort_values("path")
     if rows["subject"].nunique() > 1:
-        raise DataError(f"{where}: {task.unit} {name!r} belongs to several subjects {sorted(set(rows['subject']))[:5]}.")
+        raise DataError(
+            f"{where}: {task.unit} {name!r} belongs to several subjects {sorted(set(rows['subject']))[:5]}."
+        )
     targets = {_target(task, value, where) for value in rows[task.target]}
     if len(targets) > 1:
         raise DataError(
@@ -278,7 +280,9 @@ def _classes(task: Task, units: tuple[Unit, ...], where: str) -> tuple[str, ...]
     if task.kind != "binary":
         return tuple(sorted(counts))
     if len(counts) > 2:
-        raise DataError(f"{where}: column {task.target!r} has {len(counts)} classes ({told}); task {task.name!r} is binary.")
+        raise DataError(
+            f"{where}: column {task.target!r} has {len(counts)} classes ({told}); task {task.name!r} is binary."
+        )
     if task.positive not in counts:
         raise DataError(f"{where}: column {task.target!r} has no positive class {task.positive!r}; it has {told}.")
     return (*(name for name in counts if name != task.positive), task.positive)

@@ -32,7 +32,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("usbench.cli.doctor", "Check the installation, the places and the device."),
 }
 
-HELP = "Compare frozen image encoders for B-mode ultrasound: each figure beside its floor, its interval and its evidence."
+HELP = (
+    "Compare frozen image encoders for B-mode ultrasound: each figure beside its floor, its interval and its evidence."
+)
 
 
 def build_app(arguments: Sequence[str]) -> typer.Typer:
@@ -42,7 +44,11 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
         arguments: Command line without the program's name.
     """
     app = typer.Typer(
-        name="usbench", help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich"
+        name="usbench",
+        help=HELP,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
     )
     app.callback()(_main)
     called = next((a for a in arguments if not a.startswith("-")), None)

@@ -25,7 +25,17 @@ def list_entries(cache: Cache = None) -> None:
 
     root = load_settings(cache_dir=cache).store_dir
     table = Table(title=str(root), title_justify="left")
-    for column in ("encoder", "preprocessing", "pooling", "precision", "frames", "dim", "shards", "MB", "last used"):
+    for column in (
+        "encoder",
+        "preprocessing",
+        "pooling",
+        "precision",
+        "frames",
+        "dim",
+        "shards",
+        "MB",
+        "last used",
+    ):
         table.add_column(column)
     for entry in entries(root):
         identity = entry.identity

@@ -35,7 +35,11 @@ def doctor() -> None:
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA device; the CPU is used"
     line(True, "device", f"{device}; {torch.get_num_threads()} threads")
-    line(True, "configuration", f"{settings.config_file}{'' if settings.config_file.exists() else ' (not there; defaults)'}")
+    line(
+        True,
+        "configuration",
+        f"{settings.config_file}{'' if settings.config_file.exists() else ' (not there; defaults)'}",
+    )
     try:
         settings.store_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=settings.store_dir):
@@ -46,7 +50,11 @@ def doctor() -> None:
     for root in settings.data_roots:
         line(Path(root).is_dir(), "data root", f"{root}{'' if Path(root).is_dir() else ': no such folder'}")
     for key, path in (settings.data | settings.weights).items():
-        line(path.exists(), "registered", f"{key}: {path}{'' if path.exists() else ' is gone; register it again'}")
+        line(
+            path.exists(),
+            "registered",
+            f"{key}: {path}{'' if path.exists() else ' is gone; register it again'}",
+        )
     for name in (n for n in DATASETS.names() if not n.endswith(":")):
         line(True, "dataset", f"{name}: {where_is(name, settings) or 'not found (optional)'}")
     for name in TASKS.names():

@@ -37,7 +37,10 @@ def info(name: Annotated[str, typer.Argument(help="Name of an encoder, a task or
                 ("source", card.url),
                 ("note", card.note),
                 ("synthetic", "yes" if card.synthetic else "no"),
-                ("where", where_is(name, load_settings()) or "not found; `usbench data add` registers a folder"),
+                (
+                    "where",
+                    where_is(name, load_settings()) or "not found; `usbench data add` registers a folder",
+                ),
             ]
         )
     elif name in ENCODERS.names() or ":" in name:
@@ -71,7 +74,10 @@ def _encoder_lines(encoder: Encoder) -> list[tuple[str, str]]:
     lines += [("pooling", f"{key}: {text}") for key, text in card.poolings.items()]
     if card.weights is not None:
         lines += [
-            ("weights", f"{card.weights.filename}, from {card.weights.page} (licence: {card.weights.licence})"),
+            (
+                "weights",
+                f"{card.weights.filename}, from {card.weights.page} (licence: {card.weights.licence})",
+            ),
         ]
     return lines
 

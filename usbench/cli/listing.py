@@ -56,7 +56,9 @@ def datasets(data_root: Roots = None) -> None:
         card = DATASETS.get(name).value.card
         found = where_is(name, settings)
         rows.append((name, found or "not found", f"{card.title}; {card.licence}"))
-    rows += [(name, str(path), "registered by you") for name, path in settings.data.items() if name not in DATASETS.names()]
+    rows += [
+        (name, str(path), "registered by you") for name, path in settings.data.items() if name not in DATASETS.names()
+    ]
     _print(("dataset", "where", "what"), rows)
 
 

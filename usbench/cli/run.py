@@ -15,7 +15,8 @@ DEFAULT_RESULTS = Path("leaderboards") / "results"
 @app.command()
 def run(
     encoder: Annotated[
-        list[str], typer.Option("--encoder", "-e", help="Encoder; may be repeated. See `usbench list encoders`.")
+        list[str],
+        typer.Option("--encoder", "-e", help="Encoder; may be repeated. See `usbench list encoders`."),
     ],
     task: Annotated[list[str], typer.Option("--task", "-t", help="Task; may be repeated. See `usbench list tasks`.")],
     data: Annotated[
@@ -28,7 +29,8 @@ def run(
     results: Annotated[Path, typer.Option(help="Folder of results.")] = DEFAULT_RESULTS,
     cache: Annotated[Path | None, typer.Option(help="Folder of the embedding store.")] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Weight file, when one encoder is run with weights that are not registered.")
+        Path | None,
+        typer.Option(help="Weight file, when one encoder is run with weights that are not registered."),
     ] = None,
     device: Annotated[str, typer.Option(help="torch device, such as cpu or cuda.")] = "cpu",
     precision: Annotated[str, typer.Option(help="fp32, or bf16 for autocast.")] = "fp32",
@@ -58,7 +60,12 @@ def run(
     settings = load_settings(data_root or (), cache)
     encoders = [
         load_encoder(
-            name, weights=weights, device=device, precision=precision, pooling=pooling, preprocessing=preprocessing
+            name,
+            weights=weights,
+            device=device,
+            precision=precision,
+            pooling=pooling,
+            preprocessing=preprocessing,
         )
         for name in encoder
     ]

@@ -34,7 +34,12 @@ def print_board(console: Console, results: Sequence[Result]) -> None:
             for name in SHOWN.get(first.task["kind"], ())
             if any(name in r.protocols[protocol].metrics for r in rows)
         ]
-        table = Table(title=_title(first, protocol), caption=_caption(first), title_justify="left", caption_justify="left")
+        table = Table(
+            title=_title(first, protocol),
+            caption=_caption(first),
+            title_justify="left",
+            caption_justify="left",
+        )
         table.add_column("encoder", no_wrap=True)
         for name in names:
             metric = METRICS[name]

@@ -125,11 +125,11 @@ class Store:
         """
         absent = [key for key in keys if key not in self._vectors]
         if absent:
-            raise StoreError(f"{self.folder}: {len(absent)} of {len(keys)} frames are not stored. Run the command again.")
+            raise StoreError(f"{self.folder}: {len(absent)} of {len(keys)} frames are not stored. Run it again.")
         if len({shard.shape[1] for shard in self._shards}) > 1:
             raise StoreError(
-                f"{self.folder}: holds vectors of several lengths, so the encoder changed without changing its version. "
-                f"Delete that folder, and raise `version` in the encoder's class."
+                f"{self.folder}: holds vectors of several lengths: the encoder changed without changing its "
+                f"version. Delete that folder, and raise `version` in the encoder's class."
             )
         rows = [self._shards[shard][row] for shard, row in (self._vectors[key] for key in keys)]
         return np.stack(rows)

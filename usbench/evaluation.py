@@ -1,0 +1,162 @@
+"""From embeddings to a protocol's result, and from a stored result back to the arrays its metrics come from.
+
+Metrics are computed from the predictions *as they are stored*, after rounding, so that anyone can recompute every
+figure of a table from the result file to the last digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from usbench.errors import ResultError
+from usbench.results import Estimate, ProtocolResult, Repeat, Result, Units
+from usbench.statistics.bootstrap import bootstrap
+from usbench.statistics.metrics import METRICS
+from usbench.statistics.outcome import Outcome, binary_outcome, multiclass_outcome, regression_outcome
+
+if TYPE_CHECKING:
+    from usbench.encoder import Vectors
+    from usbench.probes import ProbeResult
+    from usbench.statistics.splits import Split
+    from usbench.task import Task
+    from usbench.units import Cohort
+
+# Raised when the same predictions would get other metrics or intervals.
+EVALUATION_VERSION = 1
+RESAMPLES = 2000
+# Significant digits of stored scores: far below any effect, and enough to keep ties apart.
+DIGITS = 7
+
+
+def evaluate(
+    protocol: str,
+    task: Task,
+    cohort: Cohort,
+    vectors: Vectors,
+    owner: Sequence[int],
+    splits: list[list[Split]],
+) -> ProtocolResult:
+    """Run one protocol and score its predictions.
+
+    Args:
+        protocol: Versioned name, such as ``svc-nested@1``.
+        task: The task.
+        cohort: Units, labels and subjects.
+        vectors: float32 ``(n_frames, D)``.
+        owner: Position of the unit of each frame.
+        splits: Splits of every repeat.
+
+    Raises:
+        UsbenchError: The protocol is unknown or cannot be applied to these labels.
+    """
+    from usbench.probes import ProbeData, run_protocol
+
+    labels = np.asarray(cohort.labels())
+    data = ProbeData(vectors, np.asarray(owner, dtype=np.int64), labels, np.asarray(cohort.groups))
+    probe = run_protocol(protocol, data, splits, kind=task.kind, seed=0)
+    repeats = _repeats(probe, len(cohort.units), cohort.classes)
+    units = cohort.describe([0] * len(cohort.units))
+    outcome = build_outcome(task.kind, cohort.classes, units, repeats, task.threshold)
+    estimates = bootstrap(outcome, metric_names(outcome), n_resamples=RESAMPLES, seed=0)
+    return ProtocolResult(
+        metrics={name: Estimate(_round(e.value), _round(e.low), _round(e.high)) for name, e in estimates.items()},
+        repeats=repeats,
+        hyperparameters=_hyperparameters(probe),
+    )
+
+
+def outcome_of(result: Result, protocol: str) -> Outcome:
+    """Rebuild the arrays behind the metrics of a stored result.
+
+    Args:
+        result: The result.
+        protocol: One of its protocols.
+
+    Raises:
+        ResultError: The predictions do not fit the units.
+    """
+    kind = result.task["kind"]
+    classes = tuple(result.dataset["counts"].get("classes", {}))
+    try:
+        return build_outcome(
+            kind, classes, result.units, result.protocols[protocol].repeats, result.task.get("threshold")
+        )
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise ResultError(
+            f"{result.encoder['name']} on {result.board}, {protocol}: predictions do not fit the units ({error!r})."
+        ) from None
+
+
+def build_outcome(
+    kind: str, classes: Sequence[str], units: Units, repeats: Sequence[Repeat], threshold: float | None
+) -> Outcome:
+    """Arrange stored predictions for metrics, intervals and tests, over the units that were tested.
+
+    Args:
+        kind: ``binary``, ``multiclass`` or ``regression``.
+        classes: Class names by number, the positive one last for ``binary``.
+        units: The units.
+        repeats: Predictions aligned with the units.
+        threshold: Clinical threshold of a regression target.
+    """
+    tested = [i for i, fold in enumerate(repeats[0].fold) if fold is not None]
+    groups = [units.subject[i] for i in tested]
+    fold = np.array([[repeat.fold[i] for i in tested] for repeat in repeats], dtype=np.int64)
+    score = np.array([[repeat.score[i] for i in tested] for repeat in repeats], dtype=np.float64)
+    if kind == "regression":
+        return regression_outcome([units.target[i] for i in tested], score, fold, groups, threshold)
+    number = {name: i for i, name in enumerate(classes)}
+    truth = [number[units.target[i]] for i in tested]
+    predicted = np.array(
+        [[number[repeat.predicted[i]] for i in tested] for repeat in repeats if repeat.predicted is not None],
+        dtype=np.int64,
+    )
+    make = binary_outcome if kind == "binary" else multiclass_outcome
+    return make(truth, score, predicted, fold, groups)
+
+
+def metric_names(outcome: Outcome) -> list[str]:
+    """Return the metrics that are defined for an outcome."""
+    names = [name for name, metric in METRICS.items() if outcome.kind in metric.kinds]
+    if outcome.kind == "regression" and outcome.threshold is None:
+        names = [name for name in names if name not in ("auc", "fold_auc")]
+    return names
+
+
+def _repeats(probe: ProbeResult, n_units: int, classes: Sequence[str]) -> list[Repeat]:
+    table = probe.prediction
+    repeats = []
+    for repeat in np.unique(table.repeat):
+        fold: list[int | None] = [None] * n_units
+        score: list[Any] = [None] * n_units
+        predicted: list[Any] = [None] * n_units
+        for row in np.flatnonzero(table.repeat == repeat):
+            unit = int(table.unit[row])
+            fold[unit] = int(table.fold[row])
+            score[unit] = _significant(table.score[row])
+            if probe.kind != "regression":
+                predicted[unit] = classes[int(table.predicted[row])]
+        repeats.append(
+            Repeat(
+                fold=fold, score=score, predicted=None if probe.kind == "regression" else predicted, seed=int(repeat)
+            )
+        )
+    return repeats
+
+
+def _hyperparameters(probe: ProbeResult) -> dict[str, Any]:
+    names = sorted({name for choice in probe.choices for name in choice.parameters})
+    return {name: [choice.parameters.get(name) for choice in probe.choices] for name in names}
+
+
+def _significant(value: Any) -> Any:
+    if np.ndim(value):
+        return [_significant(v) for v in value]
+    return float(f"{float(value):.{DIGITS}g}")
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 6)
