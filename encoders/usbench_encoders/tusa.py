@@ -1,0 +1,185 @@
+"""TUSA: the encoder of a SwinUNETR that was trained to segment textures, with weights or without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tusa
+from tusa.weights import read_metadata
+from usbench import weights
+from usbench.encoder import Encoder, EncoderCard, Frame, WeightsSource
+from usbench.errors import WeightsError
+from usbench_encoders.initialisation import initialisation, seeded
+
+if TYPE_CHECKING:
+    import torch
+
+PAPER = "Texture ultrasound semantic analysis (TUSA), code at github.com/talg2324/tusa"
+STAGES = 5
+
+# Table I of the paper, in the spelling of dataset cards.
+PAPER_PRETRAINING = (
+    "abdominal-us",
+    "liver-tumors",
+    "open-kidney",
+    "breast-lesions-usg",
+    "bus-uclm",
+    "bus-bra",
+    "busi",
+    "camus",
+    "ted",
+    "unity-imaging",
+    "fetal-abdominal-structures",
+    "fetal-planes",
+    "psfhs",
+    "mmotu",
+    "jocohs",
+    "covid19-ultrasound",
+    "deep-mtj",
+    "fallmud",
+    "common-carotid-artery",
+    "ddti",
+    "thyroid-ultrasound-cine-clip",
+    "mouse-breast-cancer",
+    "k-wave-phantoms",
+)
+
+_CARD: dict[str, Any] = {
+    "embedding_dim": 576,
+    "input_size": (128, 128),
+    "parameters": 9_120_756,
+    "gflops": 0.0,
+    "preprocessings": {
+        "paper": "bilinear with antialias to 128x128, aspect ignored, scaled to [-1, 1]",
+    },
+    "poolings": {
+        "mean": "spatial mean of the deepest of five stages, 576 values",
+        "stage4": "spatial mean of the fourth stage, 288 values",
+        "stage3": "spatial mean of the third stage, 144 values",
+        "stages": "spatial means of all five stages one after the other, 1116 values",
+    },
+    "licence": "code of the authors: not stated; this implementation: Apache-2.0",
+    "citation": PAPER,
+    "url": "https://github.com/talg2324/tusa",
+}
+
+
+class TusaRandom(Encoder):
+    """TUSA's architecture as it is before any training, from seed 0."""
+
+    card = EncoderCard(
+        name="tusa.random",
+        title="TUSA, untrained",
+        description="The encoder of TUSA with random weights, seed 0: what its architecture alone achieves.",
+        pretraining=(),
+        pretraining_note="No training.",
+        floor=True,
+        **_CARD,
+    )
+
+    def load(self) -> torch.nn.Module:
+        """Build the encoder with seeded random weights."""
+        with seeded():
+            network: torch.nn.Module = tusa.Tusa().unet.swinViT  # type: ignore[assignment]
+        return network
+
+    def weights_id(self) -> str:
+        """Name seed and versions: together they decide the weights."""
+        return initialisation("torch", "monai")
+
+    def preprocess(self, frame: Frame) -> torch.Tensor:
+        """Turn a grey frame into ``(1, 128, 128)`` float32 in [-1, 1]."""
+        return tusa.preprocess(frame)
+
+    def encode(self, batch: torch.Tensor) -> torch.Tensor:
+        """Average the maps of the chosen stage over space, ``(B, 576)`` by default."""
+        import torch
+
+        states = [state.mean(dim=(2, 3)) for state in self.network(batch, normalize=True)]
+        if self.pooling == "stages":
+            return torch.cat(states, dim=1)
+        return states[{"mean": 4, "stage4": 3, "stage3": 2}[self.pooling]]
+
+
+class TusaEncoder(TusaRandom):
+    """TUSA with the authors' weights when they are registered, otherwise with the packaged open ones."""
+
+    card = EncoderCard(
+        name="tusa",
+        title="TUSA",
+        description="Encoder of a SwinUNETR trained to segment grey-scale textures of ultrasound images.",
+        pretraining=None,
+        pretraining_note=(
+            "The authors' weights: the 23 sets of Table I of the paper, BUS-BRA, BUSI and CAMUS among them. "
+            "The packaged open weights: the sets recorded in the file."
+        ),
+        weights=WeightsSource(
+            filename="unet.pt",
+            page="https://github.com/talg2324/tusa",
+            signature=("swinViT.patch_embed.proj.weight", "swinViT.layers1c.0.layer.conv1.conv.weight"),
+        ),
+        **_CARD,
+    )
+
+    def weights_path(self) -> Path:
+        """Return the file given or registered, else that of the packaged open weights.
+
+        Raises:
+            WeightsError: There is none of them; the message names ``tusa.random``.
+        """
+        if self._weights is not None:
+            path = super().weights_path()
+        else:
+            path = weights.find(self.name, self.card)
+        if path is not None:
+            return path
+        try:
+            return tusa.open_weights_path()
+        except tusa.TusaError:
+            message = weights.absent(self.name, self.card)
+            raise WeightsError(
+                f"{message} This installation carries no open weights either; "
+                "`tusa.random` is the same network untrained."
+            ) from None
+
+    def weights_id(self) -> str:
+        """Return the digest of the weight file."""
+        return "sha256:" + weights.file_sha256(self.weights_path())
+
+    def pretraining(self) -> tuple[str, ...] | None:
+        """Return the sets of Table I for the authors' weights, those recorded in the file for our own."""
+        path = self.weights_path()
+        if not is_export(path):
+            return PAPER_PRETRAINING
+        recorded = read_metadata(path).get("training", {}).get("datasets")
+        return None if recorded is None else tuple(str(name).lower() for name in recorded)
+
+    def load(self) -> torch.nn.Module:
+        """Build the encoder from an export of our trainer, or from the authors' file.
+
+        Raises:
+            WeightsError: The file is neither.
+        """
+        path = self.weights_path()
+        if is_export(path):
+            try:
+                network: torch.nn.Module = tusa.load_weights(path).unet.swinViT  # type: ignore[assignment]
+            except tusa.TusaError as error:
+                raise WeightsError(str(error)) from None
+            return network
+        state = weights.read_state(path)
+        network = tusa.Tusa().unet.swinViT  # type: ignore[assignment]
+        weights.load_strictly(network, weights.keep(state, "swinViT."), path, self.card)
+        return network
+
+
+def is_export(path: Path) -> bool:
+    """Say whether a file is an export of the TUSA trainer, by the mark in its header."""
+    if not weights.is_safetensors(path):
+        return False
+    try:
+        read_metadata(path)
+    except tusa.TusaError:
+        return False
+    return True

@@ -1,0 +1,60 @@
+"""Digests that say which weights made a vector."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from usbench.errors import WeightsError
+
+if TYPE_CHECKING:
+    import torch
+
+# Several encoder objects of one run ask for the same file. Size and time of change tell a file that was
+# replaced.
+_known: dict[tuple[str, int, int], str] = {}
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal.
+
+    Computed once a process for each path, size and time of modification.
+
+    Args:
+        path: The file.
+
+    Raises:
+        WeightsError: It cannot be read.
+    """
+    try:
+        status = path.stat()
+        key = (str(path.resolve()), status.st_size, status.st_mtime_ns)
+        if key not in _known:
+            with path.open("rb") as file:
+                _known[key] = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror or error}). Check the path.") from None
+    return _known[key]
+
+
+def state_sha256(module: torch.nn.Module) -> str:
+    """Return the SHA-256 of a network's parameters and persistent buffers, in hexadecimal.
+
+    Names, types, shapes and bytes enter, in the order of the names; where the tensors lie and whether they
+    are contiguous does not.
+
+    Args:
+        module: The network.
+    """
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        if not isinstance(tensor, torch.Tensor):
+            continue  # extra state of a module, not a weight
+        content = tensor.detach().cpu().contiguous()
+        digest.update(f"{name}|{content.dtype}|{tuple(content.shape)}|".encode())
+        if content.numel():
+            digest.update(content.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
