@@ -1,0 +1,217 @@
+"""What goes into a probe and what comes out of it: arrays, and nothing about files or datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from usbench.errors import DataError
+from usbench.statistics._types import AnyArray, FloatArray, IntArray
+from usbench.statistics.outcome import (
+    Kind,
+    Outcome,
+    binary_outcome,
+    multiclass_outcome,
+    regression_outcome,
+)
+
+FrameArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class ProbeData:
+    """Embedded frames, the units they belong to, and what is known about the units.
+
+    A unit is what a decision is made about: a patient, one eye at one visit, an image.
+
+    Attributes:
+        embeddings: Encoded frames, float32 [n_frames, D], finite.
+        unit: Unit of each frame, int64 [n_frames], 0 to n_units - 1; every unit has at least one frame.
+        y: Label or target of each unit, [n_units]; classes of any sortable type, or finite numbers.
+        groups: Subject of each unit, [n_units].
+        order: Position of each frame in time within its unit, [n_frames]; default: as listed. Heads that look
+            at several frames see them in this order.
+
+    Raises:
+        DataError: If lengths disagree, an embedding is not finite, or a unit has no frame.
+    """
+
+    embeddings: FrameArray
+    unit: IntArray
+    y: AnyArray
+    groups: AnyArray
+    order: AnyArray | None = None
+
+    def __post_init__(self) -> None:
+        """Bring the arrays to their types and refuse what no probe can use."""
+        embeddings = np.asarray(self.embeddings, dtype=np.float32)
+        unit = np.asarray(self.unit, dtype=np.int64)
+        y, groups = np.asarray(self.y), np.asarray(self.groups)
+        if embeddings.ndim != 2 or embeddings.shape[1] == 0:
+            raise DataError(f"Embeddings have shape {embeddings.shape}: expected [frames, features].")
+        if unit.shape != (len(embeddings),) or y.ndim != 1 or groups.shape != y.shape:
+            raise DataError(
+                f"{len(embeddings)} frames with {unit.size} unit numbers, {y.size} labels and {groups.size} "
+                "subjects: give one unit a frame, and one label and one subject a unit."
+            )
+        if self.order is not None and np.shape(self.order) != unit.shape:
+            raise DataError(f"{np.size(self.order)} frame positions for {len(unit)} frames: give one a frame.")
+        if len(unit) == 0 or unit.min() < 0 or unit.max() >= len(y):
+            raise DataError(f"Frames must belong to the units 0 to {len(y) - 1}, and there must be a frame.")
+        frames = np.bincount(unit, minlength=len(y))
+        if (frames == 0).any():
+            raise DataError(
+                f"{int((frames == 0).sum())} units have no frame (first: unit {int(np.argmin(frames))}, "
+                f"subject {groups[np.argmin(frames)]}): drop them or embed their frames."
+            )
+        if not np.isfinite(embeddings).all():
+            bad = int(np.argmin(np.isfinite(embeddings).all(axis=1)))
+            raise DataError(f"The embedding of frame {bad} (unit {unit[bad]}) is not finite: check the encoder.")
+        for name, value in (("embeddings", embeddings), ("unit", unit), ("y", y), ("groups", groups)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def n_units(self) -> int:
+        """Number of units."""
+        return len(self.y)
+
+
+def mean_by_unit(data: ProbeData) -> FloatArray:
+    """Average the embeddings of each unit's frames.
+
+    Args:
+        data: Embedded frames.
+
+    Returns:
+        Mean latent of each unit, float64 [n_units, D].
+    """
+    order = np.argsort(data.unit, kind="stable")
+    starts = np.searchsorted(data.unit[order], np.arange(data.n_units))
+    frames = np.diff(np.append(starts, len(order)))
+    # Sums in blocks of features, so that a copy in double precision of all frames is never held.
+    total = np.empty((data.n_units, data.embeddings.shape[1]))
+    width = max(1, 8_000_000 // len(order))
+    for left in range(0, total.shape[1], width):
+        block = data.embeddings[order, left : left + width].astype(np.float64)
+        total[:, left : left + width] = np.add.reduceat(block, starts, axis=0)
+    return total / frames[:, None]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Table of predictions, one row for each tested unit of each repeat.
+
+    Attributes:
+        unit: Unit, int64 [n_rows].
+        repeat: Repeat (split seed, initialisation, or both), int64 [n_rows].
+        fold: Position of the fold in its repeat's list of splits, int64 [n_rows].
+        score: Decision value (binary: above 0 for class 1) or predicted target, float64 [n_rows];
+            multi-class: [n_rows, n_classes].
+        predicted: Predicted class number or target, float64 [n_rows].
+    """
+
+    unit: IntArray
+    repeat: IntArray
+    fold: IntArray
+    score: FloatArray
+    predicted: FloatArray
+
+
+@dataclass(frozen=True)
+class FoldChoice:
+    """Hyper-parameters chosen for one fold.
+
+    Attributes:
+        repeat: Repeat.
+        fold: Position of the fold in its repeat.
+        label: Label of the fold.
+        parameters: Chosen value by name.
+        score: Value of the criterion that made the choice (accuracy, or mean squared error), None if there
+            was no choice to make.
+    """
+
+    repeat: int
+    fold: int
+    label: str
+    parameters: Mapping[str, float]
+    score: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ProbeResult:
+    """Answer of a probe.
+
+    Attributes:
+        protocol: Name with version, such as "svc-nested@1".
+        kind: "binary", "multiclass" or "regression".
+        classes: Labels by class number; empty for regression.
+        prediction: Predictions of all repeats.
+        choices: Chosen hyper-parameters of each fold.
+        settings: What the protocol was run with: seeds, grids, sizes. Plain values.
+    """
+
+    protocol: str
+    kind: Kind
+    classes: tuple[object, ...]
+    prediction: Prediction
+    choices: tuple[FoldChoice, ...]
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+    def scored_units(self) -> IntArray:
+        """Return the units that were tested, int64 [n_scored], ascending: the order of `outcome`'s units."""
+        return np.unique(self.prediction.unit)
+
+    def outcome(self, y: ArrayLike, groups: ArrayLike, threshold: float | None = None) -> Outcome:
+        """Arrange the predictions for metrics, intervals and tests.
+
+        Args:
+            y: Label or target of every unit, as given to the probe, [n_units].
+            groups: Subject of every unit, [n_units].
+            threshold: Regression only: clinical threshold for the AUC, positive at or above it.
+
+        Returns:
+            The outcome over the tested units.
+
+        Raises:
+            DataError: If the repeats did not test the same units once each, or a label is unknown.
+        """
+        p = self.prediction
+        units = self.scored_units()
+        repeats = np.unique(p.repeat)
+        order = np.lexsort((p.unit, p.repeat))
+        shape = (len(repeats), len(units))
+        if len(order) != shape[0] * shape[1] or not (p.unit[order].reshape(shape) == units).all():
+            raise DataError("The repeats did not test the same units, once each: score them apart.")
+        score = p.score[order].reshape(shape + p.score.shape[1:])
+        predicted = p.predicted[order].reshape(shape)
+        fold = p.fold[order].reshape(shape)
+        truth, subjects = np.asarray(y)[units], np.asarray(groups)[units]
+        if self.kind == "regression":
+            return regression_outcome(truth, predicted, fold, subjects, threshold)
+        codes = encode_labels(truth, self.classes)
+        make = binary_outcome if self.kind == "binary" else multiclass_outcome
+        return make(codes, score, predicted, fold, subjects)
+
+
+def encode_labels(y: ArrayLike, classes: Sequence[object]) -> IntArray:
+    """Turn labels into class numbers.
+
+    Args:
+        y: Labels, [n_units].
+        classes: Labels by class number.
+
+    Returns:
+        Class numbers, int64 [n_units].
+
+    Raises:
+        DataError: If a label is not among the classes.
+    """
+    numbers = {label: k for k, label in enumerate(classes)}
+    try:
+        return np.array([numbers[label] for label in np.asarray(y).tolist()], dtype=np.int64)
+    except KeyError as error:
+        known = ", ".join(map(str, classes))
+        raise DataError(f"Label {error.args[0]!r} is not one of the classes {known}.") from error

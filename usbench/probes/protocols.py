@@ -1,0 +1,232 @@
+"""The protocols by versioned name, and the one function that runs them.
+
+A protocol fixes everything between arrays and predictions. A change that can move a figure is a new version
+under a new name ("svc-nested@2"), so that scores of different rules are never averaged or ranked together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from usbench.errors import DataError, UnknownNameError, UsbenchError, did_you_mean
+from usbench.probes import svc
+from usbench.probes.data import ProbeData, ProbeResult, encode_labels, mean_by_unit
+from usbench.probes.problem import Answer, Problem
+from usbench.statistics.outcome import Kind
+from usbench.statistics.splits import Split, assert_disjoint
+
+Question = Literal["classification", "regression"]
+
+_SVC_METRICS = ("accuracy", "f1", "specificity", "sensitivity", "auc")
+
+
+@dataclass(frozen=True)
+class ProtocolInfo:
+    """What is known of a protocol before it runs.
+
+    Attributes:
+        name: Name without version, such as "svc-nested".
+        version: Version, from 1.
+        title: Short title for tables.
+        questions: Kinds of question it can answer.
+        repeats: Number of split seeds it is meant to be run with, where the folds are drawn and not official.
+        headline: Metric that ranks encoders, by question.
+        metrics: Metrics to report, by question; those that do not fit the outcome's kind are to be left out.
+        description: What is done, for the reader of a page.
+        run: The function from problem and options to predictions.
+    """
+
+    name: str
+    version: int
+    title: str
+    questions: tuple[Question, ...]
+    repeats: int
+    headline: Mapping[Question, str]
+    metrics: Mapping[Question, tuple[str, ...]]
+    description: str
+    run: Callable[..., Answer]
+
+    @property
+    def key(self) -> str:
+        """Name with version, as in results."""
+        return f"{self.name}@{self.version}"
+
+
+PROTOCOLS: dict[str, ProtocolInfo] = {
+    info.key: info
+    for info in (
+        ProtocolInfo(
+            "svc-paper",
+            1,
+            "Linear SVC, paper protocol",
+            ("classification",),
+            5,
+            {"classification": "accuracy"},
+            {"classification": (*_SVC_METRICS, "balanced_accuracy", "macro_f1")},
+            "Mean latent of each unit; class-balanced linear SVC on features standardised in the training fold; C "
+            "tuned for accuracy on the very folds that are scored; folds pooled, then the metrics taken. Optimistic.",
+            svc.svc_paper,
+        ),
+        ProtocolInfo(
+            "svc-nested",
+            1,
+            "Linear SVC, nested tuning",
+            ("classification",),
+            5,
+            {"classification": "fold_auc"},
+            {"classification": ("fold_auc", *_SVC_METRICS, "balanced_accuracy", "macro_f1")},
+            "As the paper's protocol, but C is tuned inside each training fold, on folds of whole subjects stratified "
+            "by class. The headline AUC counts only pairs tested in the same fold, because each fold's decision "
+            "function has its own offset; classes are decided at zero in each fold.",
+            svc.svc_nested,
+        ),
+    )
+}
+
+
+def get_protocol(name: str) -> ProtocolInfo:
+    """Look a protocol up.
+
+    Args:
+        name: Name with version ("svc-nested@1"), or without for the latest version.
+
+    Returns:
+        The protocol.
+
+    Raises:
+        UnknownNameError: If there is none of that name or version.
+    """
+    if name in PROTOCOLS:
+        return PROTOCOLS[name]
+    versions = [info for info in PROTOCOLS.values() if info.name == name]
+    if not versions:
+        raise UnknownNameError(f"Unknown probe protocol {name!r}.{did_you_mean(name, PROTOCOLS)}")
+    return max(versions, key=lambda info: info.version)
+
+
+def run_protocol(
+    name: str,
+    data: ProbeData,
+    splits_by_repeat: Sequence[Sequence[Split]],
+    seed: int = 0,
+    question: Question = "classification",
+    positive: object | None = None,
+    n_jobs: int = 1,
+    **options: object,
+) -> ProbeResult:
+    """Run a protocol on embedded frames.
+
+    Args:
+        name: Protocol, such as "svc-nested@1".
+        data: Embedded frames, labels and subjects.
+        splits_by_repeat: For each repeat the splits to train and test on; a single official split is
+            `[[split]]`.
+        seed: Seed of everything that the protocol draws itself (inner folds, initialisations).
+        question: "classification" or "regression".
+        positive: Two classes: the label that counts as positive. Default: the last in sorted order.
+        n_jobs: Threads for folds; -1 for as many as there are cores. It does not change the answer.
+        options: Further settings of the protocol, such as `grid` or `inner_folds` of the SVC, `device` and
+            `n_initialisations` of the attention head.
+
+    Returns:
+        Predictions, chosen hyper-parameters and settings.
+
+    Raises:
+        UnknownNameError: If the protocol is unknown.
+        DataError: If labels are missing, there is one class or a constant target, a subject is on both sides
+            of a split, or a training fold lacks a class.
+        UsbenchError: If the protocol does not answer the question or does not know an option.
+    """
+    info = get_protocol(name)
+    if question not in info.questions:
+        able = ", ".join(i.key for i in PROTOCOLS.values() if question in i.questions)
+        raise UsbenchError(f"Protocol {info.key} does not do {question}: choose from {able}.")
+    problem, classes = _pose(data, splits_by_repeat, seed, question, positive, n_jobs)
+    known = _options_of(info)
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise UsbenchError(
+            f"Protocol {info.key} has no option {unknown[0]!r}: it has {', '.join(sorted(known)) or 'none'}."
+        )
+    prediction, choices = info.run(problem, **options)
+    settings = {"seed": seed, **known, **options}
+    return ProbeResult(info.key, problem.kind, classes, prediction, choices, settings)
+
+
+def _options_of(info: ProtocolInfo) -> dict[str, object]:
+    """Options of a protocol with their defaults."""
+    import inspect
+
+    parameters = list(inspect.signature(info.run).parameters.values())[1:]
+    return {p.name: p.default for p in parameters}
+
+
+def _pose(
+    data: ProbeData,
+    splits_by_repeat: Sequence[Sequence[Split]],
+    seed: int,
+    question: Question,
+    positive: object | None,
+    n_jobs: int,
+) -> tuple[Problem, tuple[object, ...]]:
+    if not splits_by_repeat or not all(splits_by_repeat):
+        raise UsbenchError("No splits to train and test on: draw folds by subject or pass a fixed split.")
+    classes: tuple[object, ...] = ()
+    kind: Kind = "regression"
+    if question == "regression":
+        y = _targets(data)
+    else:
+        classes = _classes(data.y, positive)
+        kind = "binary" if len(classes) == 2 else "multiclass"
+        y = encode_labels(data.y, classes).astype(np.float64)
+    for splits in splits_by_repeat:
+        for split in splits:
+            assert_disjoint(split, data.groups)
+            missing = set(range(len(classes))) - set(y[split.train].tolist())
+            if missing:
+                names = ", ".join(str(classes[k]) for k in sorted(missing))
+                raise DataError(f"Fold {split.fold!r} trains without class {names}: use stratified or fewer folds.")
+            if kind == "regression" and np.ptp(y[split.train]) == 0:
+                raise DataError(f"The target is constant in the training units of fold {split.fold!r}.")
+    features = mean_by_unit(data)
+    problem = Problem(data, kind, features, y, data.groups, len(classes), splits_by_repeat, seed, n_jobs)
+    return problem, classes
+
+
+def _classes(labels: ArrayLike, positive: object | None) -> tuple[object, ...]:
+    """Distinct labels in sorted order, the positive one of two last."""
+    values = np.asarray(labels).tolist()
+    missing = [k for k, v in enumerate(values) if v is None or v != v or v == ""]
+    if missing:
+        raise DataError(
+            f"{len(missing)} of {len(values)} labels are missing (first: unit {missing[0]}): drop these units."
+        )
+    classes = sorted(set(values))
+    if len(classes) < 2:
+        raise DataError(f"Only one class ({classes[0]}) among {len(values)} units: nothing to tell apart.")
+    if positive is not None:
+        if len(classes) != 2 or positive not in classes:
+            raise DataError(f"{positive!r} is not one of two classes: the labels are {', '.join(map(str, classes))}.")
+        classes.sort(key=lambda label: bool(label == positive))
+    return tuple(classes)
+
+
+def _targets(data: ProbeData) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    try:
+        y = np.asarray(data.y).astype(np.float64)
+    except ValueError as error:
+        raise DataError(f"The target is not a number ({error}): regression needs numeric labels.") from error
+    bad = ~np.isfinite(y)
+    if bad.any():
+        raise DataError(
+            f"{int(bad.sum())} of {len(y)} targets are missing or infinite (first: unit {int(np.argmax(bad))}): "
+            "drop these units."
+        )
+    if np.ptp(y) == 0:
+        raise DataError(f"The target is {y[0]:g} for all {len(y)} units: a constant cannot be learnt.")
+    return y
