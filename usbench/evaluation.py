@@ -56,7 +56,8 @@ def evaluate(
 
     labels = np.asarray(cohort.labels())
     data = ProbeData(vectors, np.asarray(owner, dtype=np.int64), labels, np.asarray(cohort.groups))
-    probe = run_protocol(protocol, data, splits, kind=task.kind, seed=0)
+    question = "regression" if task.kind == "regression" else "classification"
+    probe = run_protocol(protocol, data, splits, seed=0, question=question, n_jobs=-1)
     repeats = _repeats(probe, len(cohort.units), cohort.classes)
     units = cohort.describe([0] * len(cohort.units))
     outcome = build_outcome(task.kind, cohort.classes, units, repeats, task.threshold)
