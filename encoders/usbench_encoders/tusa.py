@@ -96,7 +96,7 @@ class TusaRandom(Encoder):
         """Average the maps of the chosen stage over space, ``(B, 576)`` by default."""
         import torch
 
-        states = [state.mean(dim=(2, 3)) for state in self.network(batch, normalize=True)]
+        states: list[torch.Tensor] = [state.mean(dim=(2, 3)) for state in self.network(batch, normalize=True)]
         if self.pooling == "stages":
             return torch.cat(states, dim=1)
         return states[{"mean": 4, "stage4": 3, "stage3": 2}[self.pooling]]
