@@ -39,9 +39,7 @@ class ArrayFile(Media):
         self._member = self._only_member() if zipped else ""
         shape, dtype = self._header()
         if dtype.hasobject:
-            raise MediaError(
-                path, "an array of Python objects, which only unpickling could read", _STORE_NUMBERS
-            )
+            raise MediaError(path, "an array of Python objects, which only unpickling could read", _STORE_NUMBERS)
         if not _is_image_shape(shape):
             raise MediaError(path, f"shape {list(shape)} is no image or stack of images", _STORE_NUMBERS)
         if 0 in shape:

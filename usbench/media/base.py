@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import operator
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -84,4 +85,4 @@ def _as_index(value: int) -> int:
     """Accept any integer type, NumPy's included, but no float or bool that happens to be whole."""
     if isinstance(value, bool):
         raise TypeError("a frame index must be an integer, not a bool")
-    return value.__index__()
+    return operator.index(value)

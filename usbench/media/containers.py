@@ -32,9 +32,7 @@ def check_complete(path: Path) -> None:
         else:
             missing = _quicktime_missing(file, size, path)
     if missing > 0:
-        raise MediaError(
-            path, f"cut off: {missing} of {size + missing} bytes are missing at its end", COPY_AGAIN
-        )
+        raise MediaError(path, f"cut off: {missing} of {size + missing} bytes are missing at its end", COPY_AGAIN)
 
 
 def _quicktime_missing(file: BinaryIO, size: int, path: Path) -> int:
@@ -55,9 +53,7 @@ def _quicktime_missing(file: BinaryIO, size: int, path: Path) -> int:
     if offset > size:
         return offset - size
     if b"moov" not in kinds:
-        raise MediaError(
-            path, "cut off, or its recording was never finished: it has no index ('moov')", COPY_AGAIN
-        )
+        raise MediaError(path, "cut off, or its recording was never finished: it has no index ('moov')", COPY_AGAIN)
     return 0
 
 

@@ -44,9 +44,7 @@ def open_dicom(path: Path) -> Media:
         from usbench.media.video import Video
 
         with path.open("rb") as file:
-            return Video(
-                path, content=b"".join(_read_at(file, start, length) for start, length in fragments or ())
-            )
+            return Video(path, content=b"".join(_read_at(file, start, length) for start, length in fragments or ()))
     return Dicom(path, header)
 
 
@@ -68,15 +66,16 @@ class Dicom(Media):
 
         _register_plugins()
         try:
-            for pixels in iter_pixels(self.path, indices=list(wanted)):
+            # Named explicitly for files without a preamble, which cannot say.
+            syntax = self._header.file_meta.TransferSyntaxUID
+            for pixels in iter_pixels(self.path, indices=list(wanted), transfer_syntax_uid=syntax):
                 yield self._grey(pixels)
         except UsbenchError as error:
             raise MediaError(self.path, str(error), "Export it from the viewer as PNG or video.") from None
         except (NotImplementedError, RuntimeError, AttributeError, ImportError) as error:
-            syntax = self._header.file_meta.TransferSyntaxUID.name
             raise MediaError(
                 self.path,
-                f"cannot be decoded ({syntax}: {one_line(error)})",
+                f"cannot be decoded ({syntax.name}: {one_line(error)})",
                 "Export it uncompressed, or as PNG.",
             ) from None
         except Exception as error:  # every codec raises its own
@@ -206,9 +205,7 @@ def _read_header(path: Path) -> tuple[Any, list[tuple[int, int]] | None]:
             raise MediaError(path, f"damaged DICOM ({one_line(error)})", COPY_AGAIN) from None
         if "TransferSyntaxUID" not in header.file_meta:  # no preamble: one of the two native syntaxes
             implicit, _ = header.original_encoding
-            header.file_meta.TransferSyntaxUID = UID(
-                "1.2.840.10008.1.2" if implicit else "1.2.840.10008.1.2.1"
-            )
+            header.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2" if implicit else "1.2.840.10008.1.2.1")
         if header.file_meta.TransferSyntaxUID == _DEFLATED:
             return header, None
         return header, _check_pixel_data(path, file, header)
@@ -221,9 +218,7 @@ def _check_pixel_data(path: Path, file: Any, header: Any) -> list[tuple[int, int
     order = "<" if little else ">"
     raw = file.read(8 if implicit else 12)
     if len(raw) < (8 if implicit else 12):
-        raise MediaError(
-            path, "DICOM without pixel data, or cut off before them", "Take it out of the table."
-        )
+        raise MediaError(path, "DICOM without pixel data, or cut off before them", "Take it out of the table.")
     group, element = struct.unpack(order + "HH", raw[:4])
     if (group, element) != (0x7FE0, 0x0010):
         raise MediaError(path, "DICOM without integer pixel data", "Take it out of the table.")
@@ -237,9 +232,7 @@ def _check_pixel_data(path: Path, file: Any, header: Any) -> list[tuple[int, int
     if len(fragments) < int(header.get("NumberOfFrames") or 1) and not str(
         header.file_meta.TransferSyntaxUID
     ).startswith(_FILM):
-        raise MediaError(
-            path, f"cut off: {header.NumberOfFrames} frames announced, {len(fragments)} found", COPY_AGAIN
-        )
+        raise MediaError(path, f"cut off: {header.NumberOfFrames} frames announced, {len(fragments)} found", COPY_AGAIN)
     return fragments
 
 
@@ -258,7 +251,7 @@ def _fragments(path: Path, file: Any, size: int) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     while True:
         raw = file.read(8)
-        if raw[:4] == _END:
+        if len(raw) == 8 and raw[:4] == _END:
             return found[1:]
         if len(raw) < 8 or raw[:4] != _ITEM:
             raise MediaError(path, f"cut off or damaged after {max(0, len(found) - 1)} frames", COPY_AGAIN)

@@ -48,9 +48,7 @@ def decoder_versions() -> dict[str, str]:
 def unreadable(path: str | os.PathLike[str], error: OSError) -> MediaError:
     """Explain an operating-system error met while opening a file."""
     if isinstance(error, FileNotFoundError):
-        return MediaError(
-            path, "no such file", "Check the path in the table, and the folder it is relative to."
-        )
+        return MediaError(path, "no such file", "Check the path in the table, and the folder it is relative to.")
     if isinstance(error, IsADirectoryError):
         return MediaError(path, "a folder, not a file", "Name one image or video in each row of the table.")
     if isinstance(error, PermissionError):

@@ -44,9 +44,7 @@ def to_grey(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """
     array = np.asarray(array)
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
-        raise UsbenchError(
-            f"an image has shape [H, W] or [H, W, C] with 1 to 4 channels, not {list(array.shape)}."
-        )
+        raise UsbenchError(f"an image has shape [H, W] or [H, W, C] with 1 to 4 channels, not {list(array.shape)}.")
     if 0 in array.shape:
         raise UsbenchError(f"an image of shape {list(array.shape)} has no pixels.")
     pixels = _to_uint8(array)
@@ -90,6 +88,4 @@ def _to_uint8(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
                 "Store uint8, or uint16 over its full range."
             )
         return array.astype(np.uint8)
-    raise UsbenchError(
-        f"pixels of type {kind} are not supported. Store uint8, uint16, bool, or floats in [0, 1]."
-    )
+    raise UsbenchError(f"pixels of type {kind} are not supported. Store uint8, uint16, bool, or floats in [0, 1].")

@@ -42,9 +42,7 @@ class Picture(Media):
         # Pillow can be told by any other library, for the entire process, to fill up what is missing with
         # grey. The end markers do not depend on that switch.
         if not _reaches_its_end(content):
-            raise MediaError(
-                path, f"cut off after {len(content)} bytes: its end marker is missing", COPY_AGAIN
-            )
+            raise MediaError(path, f"cut off after {len(content)} bytes: its end is missing", COPY_AGAIN)
         self._open().close()
 
     @property
@@ -56,7 +54,7 @@ class Picture(Media):
         from PIL import Image
 
         try:
-            return Image.open(self.path, formats=("PNG", "JPEG", "MPO", "BMP"))
+            return Image.open(self.path, formats=("PNG", "JPEG", "BMP"))
         except Image.DecompressionBombError as error:
             raise MediaError(self.path, f"too large ({error})", "Crop it or scale it down.") from None
         except _DAMAGE as error:
@@ -72,9 +70,7 @@ class Picture(Media):
             try:
                 yield to_grey(pixels)
             except UsbenchError as error:
-                raise MediaError(
-                    self.path, f"pixels out of range: {error}", "Store it as an 8-bit PNG."
-                ) from None
+                raise MediaError(self.path, f"pixels out of range: {error}", "Store it as an 8-bit PNG.") from None
 
 
 def _pixels(image: Image.Image) -> npt.NDArray[np.generic]:
@@ -93,7 +89,7 @@ def _reaches_its_end(content: bytes) -> bool:
         return _png_is_complete(content)
     if content.startswith(b"\xff\xd8"):
         return _jpeg_is_complete(content)
-    return True  # BMP has no end marker; Pillow counts its rows
+    return _bmp_is_complete(content)
 
 
 def _png_is_complete(content: bytes) -> bool:
@@ -105,6 +101,24 @@ def _png_is_complete(content: bytes) -> bool:
             return True
         offset += length + 12
     return False
+
+
+def _bmp_is_complete(content: bytes) -> bool:
+    """Compare the length with what the header asks for; run-length coded pixels are left to the decoder."""
+    if len(content) < 26:
+        return False
+    (start, header) = struct.unpack_from("<II", content, 10)
+    if header == 12:
+        width, height, _, depth = struct.unpack_from("<HHHH", content, 18)
+        coding = 0
+    elif len(content) < 34:
+        return False
+    else:
+        width, height, _, depth, coding = struct.unpack_from("<iiHHI", content, 18)
+    if coding not in (0, 3):
+        return True
+    row = (abs(width) * depth + 31) // 32 * 4
+    return bool(len(content) >= start + row * abs(height))
 
 
 def _jpeg_is_complete(content: bytes) -> bool:

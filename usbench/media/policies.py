@@ -222,9 +222,7 @@ class BetweenMarks(FramePolicy):
             )
         mark = item.marks[column]
         if not 0 <= mark < item.n_frames:
-            raise DataError(
-                f"{where}: mark {column!r} is frame {mark}, but it has frames 0 to {item.n_frames - 1}."
-            )
+            raise DataError(f"{where}: mark {column!r} is frame {mark}, but it has frames 0 to {item.n_frames - 1}.")
         return mark
 
 

@@ -32,9 +32,7 @@ SUFFIXES: dict[str, Kind] = {
 
 HEAD_BYTES = 512
 
-_READABLE = (
-    "Convert it to one that can be read: PNG, JPEG, BMP, TIFF, DICOM, MP4, AVI, MOV, MKV, .npy or .npz."
-)
+_READABLE = "Convert it to one that can be read: PNG, JPEG, BMP, TIFF, DICOM, MP4, AVI, MOV, MKV, .npy or .npz."
 
 # QuickTime files older than the 'ftyp' atom begin with any of these.
 _QUICKTIME_ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
@@ -62,9 +60,7 @@ def kind_of(path: Path, head: bytes) -> Kind:
     if found is not None:
         return found
     if suffix not in SUFFIXES:
-        raise MediaError(
-            path, f"unsupported suffix {suffix!r}" if suffix else "unknown kind of file", _READABLE
-        )
+        raise MediaError(path, f"unsupported suffix {suffix!r}" if suffix else "unknown kind of file", _READABLE)
     raise MediaError(path, f"not a {suffix[1:].upper()} file: it holds {_describe(head)}", COPY_AGAIN)
 
 

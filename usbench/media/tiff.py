@@ -63,13 +63,9 @@ class Tiff(Media):
         if not pages:
             raise MediaError(self.path, "a TIFF without pages", COPY_AGAIN)
         for number, page in enumerate(pages):
-            ends = [
-                start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=False)
-            ]
+            ends = [start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=False)]
             if not ends or max(ends) > size:
-                raise MediaError(
-                    self.path, f"cut off: page {number} continues beyond its {size} bytes", COPY_AGAIN
-                )
+                raise MediaError(self.path, f"cut off: page {number} continues beyond its {size} bytes", COPY_AGAIN)
         return pages
 
     def _decode(self, wanted: Sequence[int]) -> Iterator[npt.NDArray[np.uint8]]:
@@ -92,9 +88,7 @@ def _grey_page(page: tifffile.TiffPage, pixels: npt.NDArray[Any]) -> npt.NDArray
         pixels = np.moveaxis(pixels, 0, -1)
     bits = page.bitspersample
     if page.photometric == _PALETTE and page.colormap is not None:
-        table = ((np.asarray(page.colormap).astype(np.uint32) + 128) // 257).astype(
-            np.uint8
-        )  # [3, 2**bits], 16 bits
+        table = ((np.asarray(page.colormap).astype(np.uint32) + 128) // 257).astype(np.uint8)  # [3, 2**bits], 16 bits
         return luma(table.T[pixels])
     if pixels.dtype.kind == "u" and bits < 8 * pixels.dtype.itemsize:
         full = (1 << bits) - 1
@@ -125,9 +119,7 @@ def _check_chain(path: Path) -> None:
             if offset == 0:
                 return
             if offset >= size or offset in seen:
-                raise MediaError(
-                    path, f"cut off or damaged: page {len(seen)} lies beyond its {size} bytes", COPY_AGAIN
-                )
+                raise MediaError(path, f"cut off or damaged: page {len(seen)} lies beyond its {size} bytes", COPY_AGAIN)
             seen.add(offset)
             file.seek(offset)
             raw = file.read(struct.calcsize(count_format))

@@ -78,9 +78,7 @@ class Video(Media):
                     total += 1
                     count += not packet.is_discard
             except av.FFmpegError as error:
-                raise MediaError(
-                    self.path, f"damaged after {total} frames ({_reason(error)})", COPY_AGAIN
-                ) from None
+                raise MediaError(self.path, f"damaged after {total} frames ({_reason(error)})", COPY_AGAIN) from None
             # MP4 lists every frame in its index. AVI headers also count dropped frames, and are no evidence.
             if "mp4" in container.format.name and stream.frames > total:
                 raise MediaError(
@@ -118,9 +116,7 @@ class Video(Media):
                         return
                     target = following
             except av.FFmpegError as error:
-                raise MediaError(
-                    self.path, f"damaged before frame {target} ({_reason(error)})", COPY_AGAIN
-                ) from None
+                raise MediaError(self.path, f"damaged before frame {target} ({_reason(error)})", COPY_AGAIN) from None
 
 
 def grey_frame(frame: Any) -> npt.NDArray[np.uint8]:
