@@ -166,7 +166,7 @@ def _compute(
     started = time.perf_counter()
     protocols = {}
     for protocol in task.protocols:
-        options.say(f"{encoder.name} on {task.name}: {protocol}")
+        options.say(f"[dim]{encoder.name} on {task.name}: {protocol}[/dim]")
         protocols[protocol] = evaluate(protocol, task, cohort, extraction.vectors, owner, splits)
     frames = [0] * len(cohort.units)
     for position in owner:

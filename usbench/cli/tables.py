@@ -1,81 +1,99 @@
-"""Tables on the terminal."""
+"""Tables on the terminal: the headline protocol with intervals, the other protocols beside it, floors below a rule."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from usbench.results import Estimate, Result
-from usbench.statistics.metrics import METRICS
+from usbench.statistics.metrics import METRICS, Metric
 
-# The metrics a person reads first, per kind of task; the others are in the result file and on the pages.
-SHOWN: dict[str, tuple[str, ...]] = {
-    "binary": ("fold_auc", "auc", "accuracy", "balanced_accuracy", "f1", "sensitivity", "specificity"),
-    "multiclass": ("accuracy", "balanced_accuracy", "macro_f1", "auc"),
-    "regression": ("pearson_r", "mae", "auc"),
+# What a person reads first, per kind of task; every metric is in the result file and on the pages.
+HEADLINE: dict[str, tuple[str, ...]] = {
+    "binary": ("fold_auc", "accuracy"),
+    "multiclass": ("balanced_accuracy", "accuracy"),
+    "regression": ("pearson_r", "mae"),
+}
+BESIDE: dict[str, tuple[str, ...]] = {
+    "binary": ("auc", "accuracy"),
+    "multiclass": ("accuracy",),
+    "regression": ("pearson_r", "mae"),
 }
 
 
 def print_board(console: Console, results: Sequence[Result]) -> None:
-    """Print the results of one board: a table a protocol, foundation models first, floors below in italics.
+    """Print the results of one board.
 
     Args:
         console: Where to print.
         results: Results of one task on one dataset.
     """
-    first = results[0]
     ordered = sorted(results, key=lambda r: (bool(r.encoder["floor"]), r.encoder["name"]))
-    for protocol in dict.fromkeys(p for r in ordered for p in r.protocols):
-        rows = [r for r in ordered if protocol in r.protocols]
-        names = [
-            name
-            for name in SHOWN.get(first.task["kind"], ())
-            if any(name in r.protocols[protocol].metrics for r in rows)
+    first = ordered[0]
+    headline, *others = dict.fromkeys(p for r in ordered for p in r.protocols)
+    shown = [(headline, name, True) for name in HEADLINE.get(first.task["kind"], ())]
+    shown += [(protocol, name, False) for protocol in others for name in BESIDE.get(first.task["kind"], ())]
+    table = Table(
+        title=_title(first),
+        caption=_caption(first, headline, others),
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("encoder", no_wrap=True)
+    for protocol, name, interval in shown:
+        table.add_column(_heading(METRICS[name], protocol, interval), justify="right", no_wrap=True)
+    table.add_column("leakage")
+    for position, row in enumerate(ordered):
+        if position and row.encoder["floor"] and not ordered[position - 1].encoder["floor"]:
+            table.add_section()
+        style = "italic" if row.encoder["floor"] else "bold"
+        cells = [
+            _cell(row.protocols[protocol].metrics.get(name), METRICS[name], interval)
+            if protocol in row.protocols
+            else "-"
+            for protocol, name, interval in shown
         ]
-        table = Table(
-            title=_title(first, protocol),
-            caption=_caption(first),
-            title_justify="left",
-            caption_justify="left",
-        )
-        table.add_column("encoder", no_wrap=True)
-        for name in names:
-            metric = METRICS[name]
-            arrow = "higher" if metric.higher_is_better else "lower"
-            unit = f", {metric.unit}" if metric.unit == "%" else ""
-            table.add_column(f"{metric.title}\n({arrow} is better{unit})", justify="right")
-        table.add_column("leakage")
-        split_done = False
-        for row in rows:
-            if row.encoder["floor"] and not split_done and row is not rows[0]:
-                table.add_section()
-            split_done = split_done or bool(row.encoder["floor"])
-            style = "italic" if row.encoder["floor"] else "bold"
-            cells = [_cell(row.protocols[protocol].metrics.get(name), METRICS[name].unit) for name in names]
-            table.add_row(f"[{style}]{row.encoder['name']}[/{style}]", *cells, row.leakage["state"])
-        console.print(table)
+        table.add_row(f"[{style}]{row.encoder['name']}[/{style}]", *cells, row.leakage["state"])
+    console.print(table)
 
 
-def _title(result: Result, protocol: str) -> str:
+def _title(result: Result) -> str:
     mark = "[bold yellow]PHANTOM, not patients:[/bold yellow] " if result.synthetic else ""
-    return f"{mark}[bold]{result.task['title']}[/bold] ({result.dataset['title']}), protocol {protocol}"
+    return f"{mark}[bold]{result.task['title']}[/bold] · {result.dataset['title']}"
 
 
-def _caption(result: Result) -> str:
+def _caption(result: Result, headline: str, others: Sequence[str]) -> str:
     counts = result.dataset["counts"]
-    classes = ", ".join(f"{n} {name}" for name, n in counts.get("classes", {}).items())
-    unit = f"{counts['units']} {result.task['unit']}s" + (f" ({classes})" if classes else "")
+    classes = ", ".join(f"{number} {_class_name(result, name)}" for name, number in counts.get("classes", {}).items())
     subjects = "" if result.task["unit"] == "subject" else f" of {counts['subjects']} subjects"
-    return f"{unit}{subjects}; {result.task['split']}; 95 % intervals resample subjects; italics: floors"
+    beside = f"; beside it {', '.join(others)}" if others else ""
+    return (
+        f"{counts['units']} {result.task['unit']}s{subjects}{f' ({classes})' if classes else ''}; {result.task['split']}. "
+        f"{headline} with 95 % intervals that resample subjects{beside}. Floors in italics."
+    )
 
 
-def _cell(estimate: Estimate | None, unit: str) -> str:
+def _class_name(result: Result, name: str) -> str:
+    if result.task["kind"] == "binary" and name in ("0", "1"):
+        return "positive" if name == result.task["positive"] else "negative"
+    return name
+
+
+def _heading(metric: Metric, protocol: str, interval: bool) -> str:
+    arrow = "↑" if metric.higher_is_better else "↓"
+    unit = " %" if metric.unit == "%" else ""
+    return f"{metric.title}{unit} {arrow}\n[dim]{'95 % interval' if interval else protocol}[/dim]"
+
+
+def _cell(estimate: Estimate | None, metric: Metric, interval: bool) -> str:
     if estimate is None or estimate.value is None:
         return "-"
-    scale, digits = (100.0, 1) if unit == "%" else (1.0, 2)
+    scale, digits = (100.0, 1) if metric.unit == "%" else (1.0, 2)
     text = f"{estimate.value * scale:.{digits}f}"
-    if estimate.low is None or estimate.high is None:
+    if not interval or estimate.low is None or estimate.high is None:
         return text
     return f"{text} [dim]({estimate.low * scale:.{digits}f}–{estimate.high * scale:.{digits}f})[/dim]"
