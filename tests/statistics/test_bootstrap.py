@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from usbench.errors import UsbenchError
+from usbench.statistics import METRICS, Outcome, binary_outcome, bootstrap, compute, regression_outcome
+from usbench.statistics.bootstrap import subject_counts
+from usbench.statistics.metrics import prepare
+
+
+def clustered_scores(rng: np.random.Generator, n_subjects: int, shift: float = 1.0) -> Outcome:
+    """Subjects with one to three units whose scores share most of their noise."""
+    units = rng.integers(1, 4, n_subjects)
+    groups = np.repeat(np.arange(n_subjects), units)
+    y = (np.arange(n_subjects) % 2)[groups]
+    score = shift * y + np.sqrt(0.8) * rng.normal(size=n_subjects)[groups] + np.sqrt(0.2) * rng.normal(size=len(y))
+    return binary_outcome(y, score, groups=groups)
+
+
+@pytest.mark.parametrize("name", [m.name for m in METRICS.values() if "binary" in m.kinds])
+def test_weights_mean_what_copies_would_mean(name: str) -> None:
+    """A unit of weight two scores as the unit listed twice does, with folds, ties and repeats in play."""
+    rng = np.random.default_rng(1)
+    y, fold = rng.integers(0, 2, 40), rng.integers(0, 3, (2, 40))
+    score = np.round(rng.normal(size=(2, 40)) + y, 1)
+    times = rng.integers(0, 4, 40)
+    copies = np.repeat(np.arange(40), times)
+    weighted = prepare(name, binary_outcome(y, score, fold=fold))(times[None].astype(float))[0]
+    listed = compute(name, binary_outcome(y[copies], score[:, copies], fold=fold[:, copies]))
+    assert weighted == pytest.approx(listed)
+
+
+@pytest.mark.parametrize("name", ["pearson_r", "mae", "rmse", "auc", "fold_auc"])
+def test_weights_mean_what_copies_would_mean_for_regression(name: str) -> None:
+    rng = np.random.default_rng(2)
+    y, fold = rng.normal(size=30), rng.integers(0, 3, (3, 30))
+    predicted = y + rng.normal(size=(3, 30))
+    copies = rng.integers(0, 30, 30)
+    weights = np.bincount(copies, minlength=30)[None].astype(float)
+    weighted = prepare(name, regression_outcome(y, predicted, fold, threshold=0.2))(weights)[0]
+    listed = compute(name, regression_outcome(y[copies], predicted[:, copies], fold[:, copies], threshold=0.2))
+    assert weighted == pytest.approx(listed)
+
+
+def test_subjects_are_resampled_whole_and_strata_keep_their_size() -> None:
+    strata = np.repeat([0, 1], [7, 3])
+    counts = np.concatenate(list(subject_counts(strata, 500, seed=0, n_units=50)))
+    assert counts.shape == (500, 10)
+    assert (counts[:, :7].sum(axis=1) == 7).all()
+    assert (counts[:, 7:].sum(axis=1) == 3).all()
+    assert counts.mean() == pytest.approx(1.0)
+
+
+def test_counts_do_not_depend_on_the_block_size() -> None:
+    strata = np.zeros(20, dtype=np.int64)
+    whole = np.concatenate(list(subject_counts(strata, 300, seed=5, n_units=20)))
+    pieces = np.concatenate(list(subject_counts(strata, 300, seed=5, n_units=100_000)))
+    assert (whole == pieces).all()
+
+
+def test_a_seed_fixes_the_interval() -> None:
+    outcome = clustered_scores(np.random.default_rng(0), 40)
+    assert bootstrap(outcome, ["auc"], seed=3) == bootstrap(outcome, ["auc"], seed=3)
+    assert bootstrap(outcome, ["auc"], seed=3) != bootstrap(outcome, ["auc"], seed=4)
+
+
+def test_ignoring_clusters_would_make_the_interval_too_narrow() -> None:
+    rng = np.random.default_rng(0)
+    subjects = np.repeat(np.arange(40), 10)
+    y = (np.arange(40) % 2)[subjects]
+    score = y + rng.normal(size=40)[subjects]
+    whole = bootstrap(binary_outcome(y, score, groups=subjects), ["auc"])["auc"]
+    apart = bootstrap(binary_outcome(y, score), ["auc"])["auc"]
+    assert whole.high - whole.low > 2 * (apart.high - apart.low)
+
+
+def test_percentile_interval_agrees_with_scipy() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=80)
+    error = rng.exponential(size=80)
+    mine = bootstrap(regression_outcome(y, y + error), ["mae"], n_resamples=20_000)["mae"]
+    scipy = stats.bootstrap((error,), np.mean, n_resamples=20_000, method="percentile", rng=1)
+    assert (mine.low, mine.high) == pytest.approx(tuple(scipy.confidence_interval), abs=0.01)
+
+
+def test_bca_interval_agrees_with_scipy() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=60)
+    y = 0.8 * x + 0.4 * rng.normal(size=60)
+    mine = bootstrap(regression_outcome(y, x), ["pearson_r"], n_resamples=20_000, method="bca")["pearson_r"]
+    scipy = stats.bootstrap(
+        (x, y), lambda a, b: stats.pearsonr(a, b).statistic, n_resamples=20_000, method="BCa", paired=True,
+        vectorized=False, rng=1,
+    )  # fmt: skip
+    assert (mine.low, mine.high) == pytest.approx(tuple(scipy.confidence_interval), abs=0.01)
+
+
+@pytest.mark.parametrize("stratify", [False, True])
+def test_clustered_auc_interval_has_near_nominal_coverage(stratify: bool) -> None:
+    """600 cohorts of 60 subjects with one to three units; two standard errors of the coverage are 1.8 points."""
+    truth = float(stats.norm.cdf(1.0 / np.sqrt(2)))
+    hits = 0
+    for seed in range(600):
+        outcome = clustered_scores(np.random.default_rng(seed), 60)
+        found = bootstrap(outcome, ["auc"], n_resamples=500, seed=seed, stratify=stratify)["auc"]
+        hits += found.low <= truth <= found.high
+    assert 0.92 <= hits / 600 <= 0.98
+
+
+@pytest.mark.parametrize("method", ["percentile", "bca"])
+def test_correlation_and_error_intervals_have_near_nominal_coverage(method) -> None:
+    hits = {"pearson_r": 0, "mae": 0}
+    truth = {"pearson_r": 0.6, "mae": float(np.sqrt(2 / np.pi) * np.sqrt(0.8))}
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=60)
+        y = 0.6 * x + 0.8 * rng.normal(size=60)
+        found = bootstrap(regression_outcome(y, x), list(hits), n_resamples=500, seed=seed, method=method)
+        for name in hits:
+            hits[name] += found[name].low <= truth[name] <= found[name].high
+    assert all(0.90 <= count / 400 <= 0.98 for count in hits.values()), hits
+
+
+def test_undefined_resamples_are_counted_and_left_out() -> None:
+    outcome = binary_outcome([1, 0, 0, 0, 0, 0], [3.0, 1.0, 2.0, 4.0, 0.0, 1.0])
+    found = bootstrap(outcome, ["auc"], seed=0)["auc"]
+    assert 0 < found.n_undefined < 1000
+    assert found.low is not None
+    assert bootstrap(outcome, ["auc"], stratify=True)["auc"].n_undefined == 0
+
+
+def test_no_interval_where_there_is_no_value_or_one_subject() -> None:
+    one_class = bootstrap(binary_outcome([1, 1], [1.0, 2.0]), ["auc"])["auc"]
+    assert (one_class.value, one_class.low, one_class.high) == (None, None, None)
+    one_subject = bootstrap(binary_outcome([1, 0], [1.0, 2.0], groups=["a", "a"]), ["auc"])["auc"]
+    assert one_subject.value == 0.0
+    assert one_subject.low is None
+
+
+def test_a_perfect_score_is_marked_as_degenerate() -> None:
+    found = bootstrap(binary_outcome([1, 0] * 10, [1.0, -1.0] * 10), ["auc"], stratify=True)["auc"]
+    assert found.degenerate
+    assert not bootstrap(clustered_scores(np.random.default_rng(0), 30), ["auc"])["auc"].degenerate
+
+
+def test_repeats_are_resampled_jointly() -> None:
+    """Five identical repeats are no more information than one."""
+    rng = np.random.default_rng(0)
+    y = np.arange(50) % 2
+    score = y + rng.normal(size=50)
+    once = bootstrap(binary_outcome(y, score), ["auc"])["auc"]
+    five = bootstrap(binary_outcome(y, np.tile(score, (5, 1))), ["auc"])["auc"]
+    assert (five.low, five.high) == pytest.approx((once.low, once.high))
+
+
+def test_bad_options_are_refused() -> None:
+    outcome = binary_outcome([1, 0], [1, 0])
+    with pytest.raises(UsbenchError, match="too few"):
+        bootstrap(outcome, n_resamples=10)
+    with pytest.raises(UsbenchError, match="confidence level"):
+        bootstrap(outcome, level=95)
+    with pytest.raises(UsbenchError, match="needs classes"):
+        bootstrap(regression_outcome([1.0, 2.0], [1.0, 2.0]), stratify=True)
+
+
+def test_a_breast_cohort_takes_about_a_second() -> None:
+    """1,064 subjects with 1,875 images; the bound leaves room for a busy machine."""
+    rng = np.random.default_rng(0)
+    groups = np.concatenate([np.arange(1064), rng.integers(0, 1064, 811)])
+    y = rng.integers(0, 2, 1064)[groups]
+    outcome = binary_outcome(y, rng.normal(size=1875) + y, groups=groups)
+    start = time.perf_counter()
+    bootstrap(outcome, ["auc"])
+    assert time.perf_counter() - start < 3.0
