@@ -1,6 +1,15 @@
 """Splits by subject, metrics, intervals and tests: pure functions of arrays; importing needs NumPy alone."""
 
+from usbench.statistics.auc_variance import AucTest, auc_covariance, auc_test
 from usbench.statistics.bootstrap import Estimate, bootstrap
+from usbench.statistics.exact import (
+    PermutationTest,
+    holm,
+    mcnemar_exact,
+    permutation_test,
+    permute_labels,
+    sign_flip_exact,
+)
 from usbench.statistics.metrics import METRICS, Metric, by_repeat, compute, compute_all, get_metric
 from usbench.statistics.outcome import (
     Kind,
@@ -9,6 +18,7 @@ from usbench.statistics.outcome import (
     multiclass_outcome,
     regression_outcome,
 )
+from usbench.statistics.paired import Comparison, adjust, compare
 from usbench.statistics.splits import (
     Split,
     assert_disjoint,
@@ -22,24 +32,36 @@ from usbench.statistics.splits import (
 
 __all__ = [
     "METRICS",
+    "AucTest",
+    "Comparison",
     "Estimate",
     "Kind",
     "Metric",
     "Outcome",
+    "PermutationTest",
     "Split",
+    "adjust",
     "assert_disjoint",
+    "auc_covariance",
+    "auc_test",
     "binary_outcome",
     "bootstrap",
     "by_repeat",
+    "compare",
     "compute",
     "compute_all",
     "fixed_split",
     "get_metric",
     "group_codes",
+    "holm",
     "leave_one_group_out",
+    "mcnemar_exact",
     "multiclass_outcome",
     "official_folds",
+    "permutation_test",
+    "permute_labels",
     "regression_outcome",
     "repeated_subject_folds",
+    "sign_flip_exact",
     "subject_folds",
 ]

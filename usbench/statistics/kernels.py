@@ -74,9 +74,7 @@ def auc(outcome: Outcome, within_folds: bool) -> Kernel:
     """
     if outcome.kind == "multiclass":
         classes = range(outcome.n_classes)
-        return _mean(
-            [_auc(outcome.y == k, outcome.score[:, :, k], outcome.fold, within_folds) for k in classes]
-        )
+        return _mean([_auc(outcome.y == k, outcome.score[:, :, k], outcome.fold, within_folds) for k in classes])
     if outcome.kind == "regression":
         if outcome.threshold is None:
             return lambda weights: np.full(len(weights), np.nan)
@@ -124,8 +122,7 @@ def _mean(kernels: list[Kernel]) -> Kernel:
 
 def _auc(positive: BoolArray, score: FloatArray, fold: IntArray, within_folds: bool) -> Kernel:
     repeats = [
-        _concordance(positive, s, f if within_folds else np.zeros_like(f))
-        for s, f in zip(score, fold, strict=True)
+        _concordance(positive, s, f if within_folds else np.zeros_like(f)) for s, f in zip(score, fold, strict=True)
     ]
 
     def kernel(weights: FloatArray) -> FloatArray:

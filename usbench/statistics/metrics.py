@@ -214,9 +214,7 @@ def prepare(name: str, outcome: Outcome) -> kernels.Kernel:
     metric = get_metric(name)
     if outcome.kind not in metric.kinds:
         possible = ", ".join(m.name for m in METRICS.values() if outcome.kind in m.kinds)
-        raise UnknownNameError(
-            f"Metric {name!r} does not exist for a {outcome.kind} outcome: choose from {possible}."
-        )
+        raise UnknownNameError(f"Metric {name!r} does not exist for a {outcome.kind} outcome: choose from {possible}.")
     return metric.prepare(outcome)
 
 

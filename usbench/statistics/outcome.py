@@ -125,9 +125,7 @@ def multiclass_outcome(
     scores = np.asarray(score, dtype=np.float64)
     scores = scores[None] if scores.ndim == 2 else scores
     if scores.ndim != 3:
-        raise DataError(
-            f"Scores of a multi-class probe have shape {scores.shape}: expected [repeats, units, classes]."
-        )
+        raise DataError(f"Scores of a multi-class probe have shape {scores.shape}: expected [repeats, units, classes].")
     answers = scores.argmax(axis=2) if predicted is None else np.atleast_2d(np.asarray(predicted))
     return _outcome("multiclass", y, scores, answers, fold, groups, scores.shape[2], None)
 
@@ -172,9 +170,7 @@ def _outcome(
     answers = predicted.astype(np.float64)
     if truth.ndim != 1 or len(truth) == 0:
         raise DataError(f"Labels have shape {truth.shape}: expected one value for each of at least one unit.")
-    folds = (
-        np.zeros(answers.shape, np.int64) if fold is None else np.atleast_2d(np.asarray(fold, dtype=np.int64))
-    )
+    folds = np.zeros(answers.shape, np.int64) if fold is None else np.atleast_2d(np.asarray(fold, dtype=np.int64))
     names, code = group_codes(np.arange(len(truth)) if groups is None else groups)
     expected = (score.shape[0], len(truth))
     shapes = (score.shape[:2], answers.shape, folds.shape)

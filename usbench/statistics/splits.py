@@ -74,8 +74,7 @@ def subject_folds(
         raise DataError(f"Cannot cut into {n_splits} folds: ask for at least 2.")
     if len(names) < n_splits:
         raise DataError(
-            f"{len(names)} subjects cannot fill {n_splits} folds: "
-            f"ask for at most {len(names)} folds or add subjects."
+            f"{len(names)} subjects cannot fill {n_splits} folds: ask for at most {len(names)} folds or add subjects."
         )
     counts = np.ones((len(code), 1)) if not stratify else _class_indicators(y, code, n_splits)
     per_subject = np.zeros((len(names), counts.shape[1]))
@@ -159,9 +158,7 @@ def leave_one_group_out(groups: ArrayLike) -> list[Split]:
     return [_split(code == k, str(name)) for k, name in enumerate(names)]
 
 
-def fixed_split(
-    split_column: ArrayLike, groups: ArrayLike, validation: Literal["train", "unused"] = "train"
-) -> Split:
+def fixed_split(split_column: ArrayLike, groups: ArrayLike, validation: Literal["train", "unused"] = "train") -> Split:
     """Use the training and test sets that a dataset's authors published.
 
     Args:
@@ -229,8 +226,7 @@ def group_codes(groups: ArrayLike) -> tuple[AnyArray, IntArray]:
     missing = _missing(values)
     if missing.any():
         raise DataError(
-            f"Unit {int(np.argmax(missing))} has no subject ({int(missing.sum())} in all): "
-            "fill the subject column."
+            f"Unit {int(np.argmax(missing))} has no subject ({int(missing.sum())} in all): fill the subject column."
         )
     if values.dtype == object:
         values = values.astype(str)
