@@ -1,0 +1,52 @@
+"""``usbench leaderboard``: pages, figures and the web site, from results alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+DEFAULT_RESULTS = Path("leaderboards") / "results"
+
+
+@app.command()
+def leaderboard(
+    results: Annotated[Path, typer.Option(help="Folder of result files.")] = DEFAULT_RESULTS,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the pages; by default the one that holds the results.")
+    ] = None,
+    reported: Annotated[
+        Path | None, typer.Option(help="Folder of reported values; by default those that came with the program.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail when a page differs from what the results say.")
+    ] = False,
+) -> None:
+    """Render the leaderboards from results. Needs neither torch nor data."""
+    from usbench.errors import UsbenchError
+    from usbench.leaderboard import find_drift, render, write_pages
+
+    folder = out if out is not None else results.parent
+    beside = results.parent / "reported"
+    if reported is None and beside.is_dir():
+        reported = beside
+    if not results.is_dir() and not check and out is None:
+        raise UsbenchError(f"{results}: no such folder of results. Run `usbench run` first, or give --results.")
+    pages = render(results, reported)
+    if check:
+        drift = find_drift(pages, folder)
+        for item in drift:
+            typer.echo(str(item), err=True)
+        if drift:
+            typer.echo(
+                f"{len(drift)} of {len(pages)} files differ from the results. `usbench leaderboard` writes them.",
+                err=True,
+            )
+            raise typer.Exit(1)
+        typer.echo(f"{len(pages)} files agree with the results.")
+        return
+    changed = write_pages(pages, folder)
+    typer.echo(f"{len(pages)} files in {folder}, {len(changed)} changed.")

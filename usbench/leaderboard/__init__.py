@@ -1,0 +1,37 @@
+"""Leaderboards: pages and figures as a pure function of result files.
+
+Nothing here needs torch, data or weights. Equal results give equal bytes on every machine: no date of rendering, no
+locale, no time zone and no thread count enters.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from usbench.leaderboard.boards import Board, gather
+from usbench.leaderboard.drift import Drift, find_drift, write_pages
+from usbench.leaderboard.reported import default_reported_dir
+
+__all__ = ["Board", "Drift", "default_reported_dir", "find_drift", "gather", "render", "write_pages"]
+
+
+def render(results: Path, reported: Path | None = None) -> dict[str, str]:
+    """Render every page and figure.
+
+    Args:
+        results: Folder of result files.
+        reported: Folder of reported values; the ones that came with the program by default.
+
+    Returns:
+        Path relative to the leaderboard folder to text.
+
+    Raises:
+        ResultError: A result or a file of reported values is damaged.
+    """
+    from usbench.leaderboard.overview import bundled_encoders, overview_page
+    from usbench.leaderboard.pages import page_name, task_page
+
+    boards = gather(results, reported if reported is not None else default_reported_dir())
+    pages = {"README.md": overview_page(boards, bundled_encoders())}
+    pages |= {page_name(board.name): task_page(board) for board in boards}
+    return pages

@@ -1,0 +1,81 @@
+"""The floor below all floors: the best answer that never looks at an image.
+
+It is the majority class, or the median value, of all units, given to each of them. No constant can do better in
+accuracy or absolute error, so what does not beat it has learnt nothing. It needs the labels only, which every result
+file holds, so it stands on every board without being run.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+from usbench.leaderboard.outcomes import scored
+from usbench.results import Estimate, ProtocolResult, Repeat, Result
+from usbench.statistics.bootstrap import bootstrap
+
+NAME = "constant"
+# One value for everybody correlates with nothing; classes all called alike leave no F1 of the other class.
+_MEANINGLESS = ("pearson_r",)
+
+
+def constant_floor(like: Result) -> Result | None:
+    """Return the result of a constant answer on the units and folds of another result.
+
+    Args:
+        like: Any result of the board.
+
+    Returns:
+        A result that is marked as a floor, or ``None`` for tasks without targets (maps).
+
+    Raises:
+        ResultError: The predictions of ``like`` do not fit its units.
+    """
+    kind = like.task["kind"]
+    if kind not in ("binary", "multiclass", "regression"):
+        return None
+    answer = _answer(like)
+    bare = replace(
+        like,
+        encoder=_card(kind),
+        leakage={"state": "clean", "detail": "It has not been trained on any image."},
+        protocols={
+            # One repeat is enough: the answers are the same in each.
+            name: ProtocolResult({}, [_answers(like, repeat, answer) for repeat in entry.repeats[:1]])
+            for name, entry in like.protocols.items()
+        },
+        provenance={},
+        figures={},
+    )
+    protocols = {}
+    for name, entry in like.protocols.items():
+        wanted = [metric for metric in entry.metrics if metric not in _MEANINGLESS]
+        estimates = bootstrap(scored(bare, name).outcome, wanted)
+        metrics = {metric: Estimate(e.value, e.low, e.high) for metric, e in estimates.items()}
+        protocols[name] = replace(bare.protocols[name], metrics=metrics)
+    return replace(bare, protocols=protocols)
+
+
+def _card(kind: str) -> dict[str, Any]:
+    answer = "median" if kind == "regression" else "majority class"
+    return {"name": NAME, "title": f"Constant ({answer})", "floor": True, "parameters": 0, "gflops": 0.0}
+
+
+def _answer(like: Result) -> Any:
+    if like.task["kind"] == "regression":
+        return float(statistics.median(like.units.target))
+    counts = Counter(str(t) for t in like.units.target)
+    return min(counts, key=lambda name: (-counts[name], name))
+
+
+def _answers(like: Result, repeat: Repeat, answer: Any) -> Repeat:
+    def everywhere(value: Any) -> list[Any]:
+        return [None if fold is None else value for fold in repeat.fold]
+
+    kind = like.task["kind"]
+    if kind == "regression":
+        return Repeat(repeat.fold, everywhere(answer))
+    flat: Any = 0.0 if kind == "binary" else [0.0] * len(like.dataset["counts"]["classes"])
+    return Repeat(repeat.fold, everywhere(flat), everywhere(answer))
