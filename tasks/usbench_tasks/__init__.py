@@ -4,6 +4,7 @@ DATASETS = {
     "bus-bra": "usbench_tasks.datasets.bus_bra:BusBra",
     "bus-bra-subset": "usbench_tasks.datasets.bus_bra:BusBraSubset",
     "covid-blues": "usbench_tasks.datasets.covid_blues:CovidBlues",
+    "eye-hemorrhage": "usbench_tasks.datasets.eye:EyeHemorrhage",
 }
 """Dataset name to ``module:class``."""
 

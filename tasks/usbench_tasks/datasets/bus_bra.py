@@ -44,9 +44,7 @@ class BusBra(Dataset):
                 images are in two folds.
         """
         path = self.root / "bus_data.csv"
-        table = read_table(
-            path, ("ID", "Case", "Histology", "Pathology", "BIRADS", "Device", "Side"), ("ID", "Case")
-        )
+        table = read_table(path, ("ID", "Case", "Histology", "Pathology", "BIRADS", "Device", "Side"), ("ID", "Case"))
         folds = read_table(self.root / "5-fold-cv.csv", ("ID", "kFold"), ("ID",))[["ID", "kFold"]]
         table = table.merge(folds, on="ID", how="left", validate="one_to_one")
         if table["kFold"].isna().any():
@@ -60,9 +58,7 @@ class BusBra(Dataset):
         table = table.assign(path="Images/" + table["ID"] + ".png")
         present = {p.name for p in (self.root / "Images").glob("*.png")}
         if not present:
-            raise DataError(
-                f"{self.root / 'Images'}: no .png images. Unpack the whole archive of the dataset."
-            )
+            raise DataError(f"{self.root / 'Images'}: no .png images. Unpack the whole archive of the dataset.")
         absent = table.loc[~table["ID"].add(".png").isin(present), "ID"]
         notes = []
         if not absent.empty:

@@ -76,9 +76,7 @@ class CovidBlues(Dataset):
         folder = self.root / "lus_videos"
         names = sorted(p.name for p in folder.glob("*.mp4") if not p.name.startswith("."))
         if not names:
-            raise DataError(
-                f"{folder}: no .mp4 videos. Download the whole repository; a partial copy lacks them."
-            )
+            raise DataError(f"{folder}: no .mp4 videos. Download the whole repository; a partial copy lacks them.")
         rows = []
         for name in names:
             stem = name.removesuffix(".mp4")
@@ -105,9 +103,7 @@ class CovidBlues(Dataset):
         import pandas as pd
 
         path = self.root / "clinical_variables.csv"
-        table = read_table(
-            path, ("patient_id", "cov_test", "pat_sex", "pat_age", SATURATION), ("patient_id",)
-        )
+        table = read_table(path, ("patient_id", "cov_test", "pat_sex", "pat_age", SATURATION), ("patient_id",))
         if table["patient_id"].duplicated().any():
             twice = table.loc[table["patient_id"].duplicated(), "patient_id"]
             raise DataError(f"{path}: patient {listed(twice)} has two rows. Restore the published file.")
@@ -121,18 +117,16 @@ class CovidBlues(Dataset):
         clean = pd.DataFrame(cleaned)
         if clean["cov_test"].isna().any():
             who = clean.loc[clean["cov_test"].isna(), "patient_id"]
-            raise DataError(
-                f"{path}: cov_test is missing for patient {listed(who)}. Restore the published file."
-            )
+            raise DataError(f"{path}: cov_test is missing for patient {listed(who)}. Restore the published file.")
         absent = int(clean[SATURATION].isna().sum())
         if absent:
             notes.append(f"{SATURATION} is missing for {absent} of {len(clean)} patients.")
         clean["cov_test"] = clean["cov_test"].astype(int)
         clean["sex"] = clean["pat_sex"].map({0.0: "female", 1.0: "male"})
         clean["age"] = clean["pat_age"]
-        clean["age_group"] = pd.cut(
-            clean["age"], [0, *AGE_BANDS.values()], right=False, labels=list(AGE_BANDS)
-        ).astype("object")
+        clean["age_group"] = pd.cut(clean["age"], [0, *AGE_BANDS.values()], right=False, labels=list(AGE_BANDS)).astype(
+            "object"
+        )
         return clean, notes
 
     def _scores(self) -> pd.DataFrame:
@@ -140,9 +134,7 @@ class CovidBlues(Dataset):
         table = read_table(path, ("video_file", "Severity Score", "A-lines", "B-lines"), ("video_file",))
         video = table["video_file"].str.removesuffix(".mp4")
         if video.duplicated().any():
-            raise DataError(
-                f"{path}: {listed(video[video.duplicated()])} has two rows. Restore the published file."
-            )
+            raise DataError(f"{path}: {listed(video[video.duplicated()])} has two rows. Restore the published file.")
         severity, _ = _numbers(table["Severity Score"], f"{path}: column 'Severity Score'")
         return table.assign(
             video=video,

@@ -1,0 +1,1 @@
+"""Real images that travel with the package, and the script that chose them."""
