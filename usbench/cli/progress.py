@@ -44,13 +44,13 @@ class EncodingProgress:
         self._said: set[str] = set()
 
     def __enter__(self) -> EncodingProgress:
-        self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        if self._current is not None:  # stopping a bar that never started prints an empty line
+            self._progress.stop()
 
     def say(self, message: str) -> None:
         """Print a message above the bar, each text once."""
@@ -60,6 +60,7 @@ class EncodingProgress:
 
     def update(self, text: str, done: int, total: int) -> None:
         """Show that ``done`` of ``total`` frames of ``text`` are encoded."""
+        self._progress.start()  # only now: a run answered from the store draws nothing
         if self._current is None or self._current[0] != text or done == 0:
             if self._current is not None:
                 self._progress.remove_task(self._progress.task_ids[0])

@@ -1,0 +1,5 @@
+"""``python -m usbench``."""
+
+from usbench.cli import main
+
+main()
