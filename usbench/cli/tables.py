@@ -17,6 +17,7 @@ HEADLINE: dict[str, tuple[str, ...]] = {
     "multiclass": ("balanced_accuracy", "accuracy"),
     "regression": ("pearson_r", "mae"),
 }
+SHORT = {"fold_auc": "Fold AUC", "accuracy": "Acc.", "balanced_accuracy": "Bal. acc."}
 BESIDE: dict[str, tuple[str, ...]] = {
     "binary": ("auc", "accuracy"),
     "multiclass": ("accuracy",),
@@ -42,11 +43,13 @@ def print_board(console: Console, results: Sequence[Result]) -> None:
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),  # four encoders with two intervals fit a terminal of 80 columns
+        pad_edge=False,
     )
-    table.add_column("encoder", no_wrap=True)
+    table.add_column("encoder\n", no_wrap=True)
     for protocol, name, interval in shown:
         table.add_column(_heading(METRICS[name], protocol, interval), justify="right", no_wrap=True)
-    table.add_column("leakage")
+    table.add_column("leakage\n", no_wrap=True)
     for position, row in enumerate(ordered):
         if position and row.encoder["floor"] and not ordered[position - 1].encoder["floor"]:
             table.add_section()
@@ -86,7 +89,8 @@ def _class_name(result: Result, name: str) -> str:
 def _heading(metric: Metric, protocol: str, interval: bool) -> str:
     arrow = "↑" if metric.higher_is_better else "↓"
     unit = " %" if metric.unit == "%" else ""
-    return f"{metric.title}{unit} {arrow}\n[dim]{'95 % interval' if interval else protocol}[/dim]"
+    title = SHORT.get(metric.name, metric.title)
+    return f"{title}{unit} {arrow}\n[dim]{'95 % interval' if interval else protocol.partition('@')[0]}[/dim]"
 
 
 def _cell(estimate: Estimate | None, metric: Metric, interval: bool) -> str:
