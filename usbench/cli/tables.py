@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from usbench.results import Estimate, Result
+from usbench.results import Result
 from usbench.statistics.metrics import METRICS, Metric
 
 # What a person reads first, per kind of task; every metric is in the result file and on the pages.
@@ -35,31 +35,30 @@ def print_board(console: Console, results: Sequence[Result]) -> None:
     ordered = sorted(results, key=lambda r: (bool(r.encoder["floor"]), r.encoder["name"]))
     first = ordered[0]
     headline, *others = dict.fromkeys(p for r in ordered for p in r.protocols)
-    shown = [(headline, name, True) for name in HEADLINE.get(first.task["kind"], ())]
-    shown += [(protocol, name, False) for protocol in others for name in BESIDE.get(first.task["kind"], ())]
+    shown = HEADLINE.get(first.task["kind"], ())
+    beside = BESIDE.get(first.task["kind"], ())
     table = Table(
         title=_title(first),
         caption=_caption(first, headline, others),
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),  # four encoders with two intervals fit a terminal of 80 columns
+        padding=(0, 1, 0, 0),  # two metrics with intervals and another protocol fit a terminal of 80 columns
         pad_edge=False,
     )
-    table.add_column("encoder\n", no_wrap=True)
-    for protocol, name, interval in shown:
-        table.add_column(_heading(METRICS[name], protocol, interval), justify="right", no_wrap=True)
-    table.add_column("leakage\n", no_wrap=True)
+    table.add_column("encoder", no_wrap=True)
+    for name in shown:
+        table.add_column(f"{_heading(METRICS[name])}\n[dim]95 % interval[/dim]", justify="right", no_wrap=True)
+    for protocol in others:
+        heading = " / ".join(_heading(METRICS[name]) for name in beside)
+        table.add_column(f"{heading}\n[dim]{protocol}[/dim]", justify="right", no_wrap=True)
+    table.add_column("leakage", no_wrap=True)
     for position, row in enumerate(ordered):
         if position and row.encoder["floor"] and not ordered[position - 1].encoder["floor"]:
             table.add_section()
         style = "italic" if row.encoder["floor"] else "bold"
-        cells = [
-            _cell(row.protocols[protocol].metrics.get(name), METRICS[name], interval)
-            if protocol in row.protocols
-            else "-"
-            for protocol, name, interval in shown
-        ]
+        cells = [_cell(row, headline, name, interval=True) for name in shown]
+        cells += [" / ".join(_cell(row, protocol, name) for name in beside) for protocol in others]
         table.add_row(f"[{style}]{row.encoder['name']}[/{style}]", *cells, row.leakage["state"])
     console.print(table)
 
@@ -86,17 +85,17 @@ def _class_name(result: Result, name: str) -> str:
     return name
 
 
-def _heading(metric: Metric, protocol: str, interval: bool) -> str:
-    arrow = "↑" if metric.higher_is_better else "↓"
+def _heading(metric: Metric) -> str:
     unit = " %" if metric.unit == "%" else ""
-    title = SHORT.get(metric.name, metric.title)
-    return f"{title}{unit} {arrow}\n[dim]{'95 % interval' if interval else protocol.partition('@')[0]}[/dim]"
+    return f"{SHORT.get(metric.name, metric.title)}{unit} {'↑' if metric.higher_is_better else '↓'}"
 
 
-def _cell(estimate: Estimate | None, metric: Metric, interval: bool) -> str:
+def _cell(row: Result, protocol: str, name: str, interval: bool = False) -> str:
+    outcome = row.protocols.get(protocol)
+    estimate = outcome.metrics.get(name) if outcome else None
     if estimate is None or estimate.value is None:
         return "-"
-    scale, digits = (100.0, 1) if metric.unit == "%" else (1.0, 2)
+    scale, digits = (100.0, 1) if METRICS[name].unit == "%" else (1.0, 2)
     text = f"{estimate.value * scale:.{digits}f}"
     if not interval or estimate.low is None or estimate.high is None:
         return text
