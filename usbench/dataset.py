@@ -127,7 +127,8 @@ class Dataset(abc.ABC):
             columns = [str(column) for column in index.table.columns]
             hint = did_you_mean(target, columns)
             raise DataError(f"{where}: no column {target!r} for the target.{hint} It has {', '.join(columns)}.")
-        missing = index.table[target].isna()
+        values = index.table[target]
+        missing = values.isna() | (values.astype(str).str.strip() == "")
         if not missing.any():
             return index
         rows, subjects = int(missing.sum()), index.table.loc[missing, "subject"].nunique()

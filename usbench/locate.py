@@ -72,7 +72,7 @@ def load_dataset(name: str, root: str | Path | None = None, settings: Settings |
     if name.lower().endswith((".csv", ".parquet")):
         return _manifest(Path(name))
     registered = settings.data.get(name)
-    if root is None and registered is not None and _is_manifest(registered):
+    if root is None and registered is not None and _is_manifest(registered) and not _declared_manifest(name):
         return _manifest(registered, name)
     kind = DATASETS.get(name).value
     found = Path(root) if root is not None else dataset_root(name, settings)
@@ -114,9 +114,11 @@ def dataset_for(task: Task, settings: Settings, data: str | None = None) -> Loca
     for key in (task.name, task.dataset):
         registered = settings.data.get(key)
         if registered is not None and _is_manifest(registered):
-            return Located(_manifest(registered, key), "own")
+            kind = _declared_manifest(task.dataset)
+            return Located(kind(registered) if kind else _manifest(registered, key), "own")
     if task.dataset in DATASETS.names() and dataset_root(task.dataset, settings) is not None:
-        return Located(load_dataset(task.dataset, settings=settings), "full")
+        provision: Provision = "own" if _declared_manifest(task.dataset) else "full"
+        return Located(load_dataset(task.dataset, settings=settings), provision)
     if task.fallback is not None:
         return Located(load_dataset(task.fallback, settings=settings), "subset")
     if task.twin is not None:
@@ -156,6 +158,14 @@ def provision_of(task: Task, settings: Settings) -> str:
     if task.fallback is not None:
         return "embedded subset"
     return "phantom only" if task.twin is not None else "no data"
+
+
+def _declared_manifest(name: str) -> type[Dataset] | None:
+    """Return the class of a dataset that is declared to be a table which users bring, such as ``eye-hemorrhage``."""
+    from usbench.manifest import ManifestDataset
+
+    kind = DATASETS.get(name).value if name in DATASETS.names() else None
+    return kind if kind is not None and issubclass(kind, ManifestDataset) and not kind.card.synthetic else None
 
 
 def _is_manifest(path: Path) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from usbench.dataset import Dataset
 from usbench.embedding.engine import FrameRef
 from usbench.embedding.store import frame_key
-from usbench.errors import DataError, did_you_mean
+from usbench.errors import DataError
 from usbench.media.policies import FramePolicy, FrameSource
 from usbench.results import Units
 from usbench.task import SplitPlan, Task
@@ -102,25 +102,13 @@ def build_cohort(task: Task, dataset: Dataset) -> Cohort:
         DataError: The target column does not exist or is empty everywhere, a unit has contradictory labels, a
             classification task has one class only, or a target is not a number.
     """
-    table = dataset.index.table
     where = f"{dataset.root} ({dataset.name})"
-    if task.target not in table.columns:
-        columns = [str(c) for c in table.columns]
-        raise DataError(
-            f"{where}: no column {task.target!r}, the target of task {task.name!r}; it has {', '.join(columns)}."
-            + did_you_mean(task.target, columns)
-        )
-    notes = list(dataset.index.notes)
-    known = table[table[task.target].notna() & (table[task.target].astype(str).str.strip() != "")]
-    if known.empty:
-        raise DataError(f"{where}: column {task.target!r} is empty (NaN) in all {len(table)} rows. Fill in the labels.")
-    if len(known) < len(table):
-        lost = table["subject"].nunique() - known["subject"].nunique()
-        notes.append(f"{len(table) - len(known)} files without {task.target} left out ({lost} subjects in all).")
+    index = dataset.labelled(task.target)
+    known = index.table
     units = tuple(
         _unit(task, str(name), rows, where) for name, rows in sorted(known.groupby(_unit_names(task, known, where)))
     )
-    return Cohort(units, _classes(task, units, where), tuple(notes))
+    return Cohort(units, _classes(task, units, where), index.notes)
 
 
 def select_frames(

@@ -5,6 +5,7 @@ DATASETS = {
     "bus-bra-subset": "usbench_tasks.datasets.bus_bra:BusBraSubset",
     "covid-blues": "usbench_tasks.datasets.covid_blues:CovidBlues",
     "eye-hemorrhage": "usbench_tasks.datasets.eye:EyeHemorrhage",
+    "phantom-eye": "usbench_tasks.datasets.phantoms:PhantomEye",
 }
 """Dataset name to ``module:class``."""
 

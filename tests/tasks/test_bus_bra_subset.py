@@ -4,13 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from usbench_tasks.data import near_lossless_png
+from usbench_tasks.data.make_bus_bra_subset import sampling_order
+from usbench_tasks.datasets.bus_bra import BusBra, BusBraSubset
 
 from usbench.locate import dataset_for, load_dataset
 from usbench.plugins import load_task
 from usbench.settings import load_settings
-from usbench_tasks.data import near_lossless_png
-from usbench_tasks.data.make_bus_bra_subset import sampling_order
-from usbench_tasks.datasets.bus_bra import BusBra, BusBraSubset
 
 
 def grey(path: Path) -> np.ndarray:

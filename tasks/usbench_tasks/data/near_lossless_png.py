@@ -6,9 +6,9 @@ near-lossless mode of JPEG-LS (ISO/IEC 14495-1), and leaves deflate an alphabet 
 
 One tolerance everywhere, as JPEG-LS has it, would spoil what texture measures look at: in dark, smooth regions an
 error of one grey level turns the sign of most differences. So the tolerance here grows with the difference itself:
-none up to 2 grey levels, then about 30 % of it, at most 4. Local binary patterns then stay much as they were: over 120 images of BUS-BRA the share of each
-pattern class correlates with the original's at 0.94 to 0.99 (JPEG at quality 95: 0.86 to 0.99; a constant tolerance
-of 2: 0.0 to 0.9), at three quarters of the lossless size.
+none up to 2 grey levels, then about 30 % of it, at most 4. Local binary patterns then stay much as they were: over
+120 images of BUS-BRA the share of each pattern class correlates with the original's at 0.94 to 0.99 (JPEG at quality
+95: 0.86 to 0.99; a constant tolerance of 2: 0.0 to 0.9), at three quarters of the lossless size.
 
 Any PNG reader decodes the result, to the same grey levels on every platform, which JPEG does not promise.
 """

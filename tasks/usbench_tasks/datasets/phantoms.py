@@ -1,0 +1,84 @@
+"""Simulated twins of data that not everyone can have; made on first use and kept in the cache."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from usbench.dataset import DatasetCard
+from usbench.errors import StoreError
+from usbench.files import explain_os_error
+from usbench.manifest import ManifestDataset
+
+if TYPE_CHECKING:
+    from usbench.settings import Settings
+
+MANIFEST = "manifest.csv"
+
+
+class PhantomDataset(ManifestDataset):
+    """A dataset that a simulator writes where it does not exist yet.
+
+    The folder carries the simulator's version, so that a newer simulator never answers from older images.
+
+    Args:
+        path: Manifest, existing or to be made.
+
+    Raises:
+        StoreError: The images cannot be written.
+    """
+
+    builder: str
+    """Function of :mod:`usbench.media.phantom` that writes the folder."""
+
+    def __init__(self, path: str | Path, name: str | None = None) -> None:
+        path = Path(path).expanduser()
+        if path.name == MANIFEST and not path.exists():
+            _make(path.parent, self.builder)
+        super().__init__(path, name)
+
+    @classmethod
+    def embedded_root(cls, settings: Settings) -> Path:
+        """Return where its manifest lies, or will lie once made."""
+        from usbench.media.phantom import PHANTOM_VERSION
+
+        return settings.phantom_dir / f"{cls.card.name}-v{PHANTOM_VERSION}" / MANIFEST
+
+
+class PhantomEye(PhantomDataset):
+    """Ocular B-scans with vitreous opacities of graded severity; twin of the clinical eye dataset."""
+
+    builder = "build_eye_phantom"
+    card = DatasetCard(
+        name="phantom-eye",
+        title="Simulated ocular B-scans",
+        licence="Apache-2.0",
+        organ="eye",
+        redistributable=True,
+        synthetic=True,
+        note="Simulated images: the figures say that the pipeline works, not how an encoder does on patients.",
+    )
+
+
+def _make(folder: Path, builder: str) -> None:
+    """Build beside the destination and move it there whole, so that a kill leaves nothing that looks complete."""
+    build = getattr(importlib.import_module("usbench.media.phantom"), builder)
+    scratch: Path | None = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        build(scratch)
+        scratch.chmod(0o755)  # mkdtemp makes it private; the cache may be shared
+        try:
+            scratch.replace(folder)
+        except OSError:
+            if not (folder / MANIFEST).exists():  # otherwise another process made the same images meanwhile
+                raise
+    except OSError as error:
+        raise StoreError(explain_os_error(folder, error)) from None
+    finally:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
