@@ -14,15 +14,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from usbench.errors import DataError, UnknownNameError, UsbenchError, did_you_mean
-from usbench.probes import svc
+from usbench.probes import constant, knn, ridge, svc
 from usbench.probes.data import ProbeData, ProbeResult, encode_labels, mean_by_unit
 from usbench.probes.problem import Answer, Problem
+from usbench.statistics.metrics import METRICS
 from usbench.statistics.outcome import Kind
 from usbench.statistics.splits import Split, assert_disjoint
 
 Question = Literal["classification", "regression"]
 
 _SVC_METRICS = ("accuracy", "f1", "specificity", "sensitivity", "auc")
+_CLASS_METRICS = ("fold_auc", *_SVC_METRICS, "balanced_accuracy", "macro_f1")
+_REGRESSION_METRICS = ("pearson_r", "mae", "rmse", "auc", "fold_auc")
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ class ProtocolInfo:
         questions: Kinds of question it can answer.
         repeats: Number of split seeds it is meant to be run with, where the folds are drawn and not official.
         headline: Metric that ranks encoders, by question.
-        metrics: Metrics to report, by question; those that do not fit the outcome's kind are to be left out.
+        metrics: Metrics to report, by question; `metrics_for` leaves out those that do not fit the outcome's
+            kind.
         description: What is done, for the reader of a page.
         run: The function from problem and options to predictions.
     """
@@ -55,6 +59,18 @@ class ProtocolInfo:
     def key(self) -> str:
         """Name with version, as in results."""
         return f"{self.name}@{self.version}"
+
+    def metrics_for(self, kind: Kind) -> tuple[str, ...]:
+        """List the metrics to report for an outcome's kind, in the order of the table's columns.
+
+        Args:
+            kind: "binary", "multiclass" or "regression".
+
+        Returns:
+            Keys of `usbench.statistics.METRICS`; empty if the protocol does not answer such questions.
+        """
+        question: Question = "regression" if kind == "regression" else "classification"
+        return tuple(name for name in self.metrics.get(question, ()) if kind in METRICS[name].kinds)
 
 
 PROTOCOLS: dict[str, ProtocolInfo] = {
@@ -79,11 +95,46 @@ PROTOCOLS: dict[str, ProtocolInfo] = {
             ("classification",),
             5,
             {"classification": "fold_auc"},
-            {"classification": ("fold_auc", *_SVC_METRICS, "balanced_accuracy", "macro_f1")},
+            {"classification": _CLASS_METRICS},
             "As the paper's protocol, but C is tuned inside each training fold, on folds of whole subjects stratified "
             "by class. The headline AUC counts only pairs tested in the same fold, because each fold's decision "
             "function has its own offset; classes are decided at zero in each fold.",
             svc.svc_nested,
+        ),
+        ProtocolInfo(
+            "ridge-nested",
+            1,
+            "Ridge regression, nested tuning",
+            ("regression",),
+            5,
+            {"regression": "mae"},
+            {"regression": _REGRESSION_METRICS},
+            "Mean latent of each unit; ridge regression on features standardised in the training fold; the penalty "
+            "is tuned inside each training fold for squared error, on folds of whole subjects.",
+            ridge.ridge_nested,
+        ),
+        ProtocolInfo(
+            "knn",
+            1,
+            "Nearest neighbours",
+            ("classification", "regression"),
+            5,
+            {"classification": "fold_auc", "regression": "mae"},
+            {"classification": _CLASS_METRICS, "regression": _REGRESSION_METRICS},
+            "Mean latent of each unit; the five nearest training units by Euclidean distance of standardised "
+            "features vote with the inverse of their distance, classes balanced. Nothing is trained or tuned.",
+            knn.knn,
+        ),
+        ProtocolInfo(
+            "constant",
+            1,
+            "Constant",
+            ("classification", "regression"),
+            5,
+            {"classification": "fold_auc", "regression": "mae"},
+            {"classification": _CLASS_METRICS, "regression": _REGRESSION_METRICS},
+            "The median target or the most frequent class of the training fold, whatever the image shows.",
+            constant.constant,
         ),
     )
 }
