@@ -7,9 +7,15 @@ behind it.
 
 CATALOG: dict[str, str] = {
     # Foundation models
+    "medsam": "usbench_encoders.medsam:MedSAM",
     "tusa": "usbench_encoders.tusa:TusaEncoder",
+    "ultrasam": "usbench_encoders.ultrasam:UltraSam",
+    "usfm": "usbench_encoders.usfm:USFM",
     # Their architectures without training: floors
+    "medsam.random": "usbench_encoders.medsam:MedSAMRandom",
     "tusa.random": "usbench_encoders.tusa:TusaRandom",
+    "ultrasam.random": "usbench_encoders.ultrasam:UltraSamRandom",
+    "usfm.random": "usbench_encoders.usfm:USFMRandom",
     # Floors without a network
     "pixels": "usbench_encoders.baselines:Pixels",
     "random-projection": "usbench_encoders.baselines:RandomProjection",

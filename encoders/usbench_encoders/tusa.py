@@ -49,7 +49,7 @@ _CARD: dict[str, Any] = {
     "embedding_dim": 576,
     "input_size": (128, 128),
     "parameters": 9_120_756,
-    "gflops": 0.0,
+    "gflops": 3.5,
     "preprocessings": {
         "paper": "bilinear with antialias to 128x128, aspect ignored, scaled to [-1, 1]",
     },

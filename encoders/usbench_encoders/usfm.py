@@ -1,0 +1,146 @@
+"""USFM: a BEiT, pre-trained by masked image modelling in space and frequency on ultrasound images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from usbench import weights
+from usbench.encoder import Encoder, EncoderCard, Frame, WeightsSource
+from usbench.errors import WeightsError
+from usbench_encoders.initialisation import initialisation, seeded
+
+if TYPE_CHECKING:
+    import torch
+
+SIDE = 224
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+
+_CARD: dict[str, Any] = {
+    "embedding_dim": 768,
+    "input_size": (SIDE, SIDE),
+    "parameters": 85_665_360,
+    "gflops": 35.1,
+    "preprocessings": {
+        "official": "bicubic with antialias to 224x224 (Pillow), aspect ignored; ImageNet means and deviations",
+        "zscore": "bilinear without antialias to 224x224, aspect ignored; each image to mean 0 and deviation 1, as "
+        "in the authors' script that extracts features",
+    },
+    "poolings": {
+        "mean": "patch tokens after the last norm averaged: 768 values",
+        "class": "class token after the last norm: 768 values",
+    },
+    "licence": "CC BY-NC 4.0 (code, by its README); weights: no separate statement",
+    "citation": "Jiao et al., USFM: a universal ultrasound foundation model generalized to tasks and organs towards "
+    "label efficient image analysis, Medical Image Analysis 96, 103202, 2024",
+    "url": "https://github.com/openmedlab/USFM",
+}
+
+
+class USFMRandom(Encoder):
+    """USFM's architecture and preprocessing with random weights, seed 0."""
+
+    card = EncoderCard(
+        name="usfm.random",
+        title="USFM, untrained",
+        description="The BEiT-B/16 of USFM with random weights, seed 0.",
+        pretraining=(),
+        pretraining_note="No training.",
+        floor=True,
+        **_CARD,
+    )
+
+    def load(self) -> torch.nn.Module:
+        """Build the network with seeded random weights."""
+        with seeded():
+            return build()
+
+    def weights_id(self) -> str:
+        """Name seed and versions: together they decide the weights."""
+        return initialisation("torch", "timm")
+
+    def preprocess(self, frame: Frame) -> torch.Tensor:
+        """Turn a grey frame into ``(3, 224, 224)`` float32."""
+        import torch
+
+        if self.preprocessing == "zscore":
+            pixels = torch.from_numpy(frame.astype(np.float32))[None, None]
+            grey = torch.nn.functional.interpolate(pixels, (SIDE, SIDE), mode="bilinear")[0].round() / 255
+            deviation = grey.std(correction=0).clamp_min(1e-8)  # a constant frame becomes zero
+            return ((grey - grey.mean()) / deviation).expand(3, -1, -1)
+        from PIL import Image
+
+        resized = Image.fromarray(frame).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        grey = torch.from_numpy(np.array(resized, dtype=np.float32)).expand(3, -1, -1) / 255
+        return (grey - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+
+    def encode(self, batch: torch.Tensor) -> torch.Tensor:
+        """Encode ``(B, 3, 224, 224)`` as ``(B, 768)``."""
+        tokens: torch.Tensor = self.network.forward_features(batch)
+        return tokens[:, 0] if self.pooling == "class" else tokens[:, 1:].mean(dim=1)
+
+
+class USFM(USFMRandom):
+    """USFM with the authors' weights."""
+
+    card = EncoderCard(
+        name="usfm",
+        title="USFM",
+        description="BEiT-B/16 pre-trained by masked image modelling on more than two million ultrasound images.",
+        pretraining=None,
+        pretraining_note="3M-US: private and public sets, not listed completely.",
+        weights=WeightsSource(
+            filename="USFM_latest.pth",
+            page="https://github.com/openmedlab/USFM (its Google Drive link)",
+            licence="no separate statement",
+            signature=("rel_pos_bias.relative_position_bias_table", "blocks.0.attn.q_bias", "blocks.0.gamma_1"),
+        ),
+        **_CARD,
+    )
+
+    def weights_id(self) -> str:
+        """Return the digest of the weight file."""
+        return Encoder.weights_id(self)
+
+    def load(self) -> torch.nn.Module:
+        """Build the network from the authors' checkpoint.
+
+        Raises:
+            WeightsError: The file is absent or does not hold this network.
+        """
+        path = self.weights_path()
+        if path is None:
+            raise WeightsError(weights.absent(self.name, self.card))
+        published = weights.read_state(path)
+        state = {
+            key: tensor
+            for key, tensor in published.items()
+            # The first serves pre-training; the second is an index that the network computes for itself.
+            if key != "mask_token" and not key.endswith("relative_position_index")
+        }
+        network = build()
+        weights.load_strictly(network, state, path, self.card, published=published)
+        return network
+
+
+def build() -> torch.nn.Module:
+    """Build the BEiT with the library's own initialisation."""
+    from timm.models.beit import Beit
+
+    network: torch.nn.Module = Beit(
+        img_size=SIDE,
+        patch_size=16,
+        embed_dim=768,
+        depth=12,
+        num_heads=12,
+        qkv_bias=True,
+        init_values=0.1,
+        use_abs_pos_emb=False,
+        use_shared_rel_pos_bias=True,
+        num_classes=0,
+        global_pool="token",
+        use_fc_norm=False,
+    )
+    return network
