@@ -73,8 +73,9 @@ def _caption(result: Result, headline: str, others: Sequence[str]) -> str:
     classes = ", ".join(f"{number} {_class_name(result, name)}" for name, number in counts.get("classes", {}).items())
     subjects = "" if result.task["unit"] == "subject" else f" of {counts['subjects']} subjects"
     beside = f"; beside it {', '.join(others)}" if others else ""
+    shares = f" ({classes})" if classes else ""
     return (
-        f"{counts['units']} {result.task['unit']}s{subjects}{f' ({classes})' if classes else ''}; {result.task['split']}. "
+        f"{counts['units']} {result.task['unit']}s{subjects}{shares}; {result.task['split']}. "
         f"{headline} with 95 % intervals that resample subjects{beside}. Floors in italics."
     )
 
