@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,6 +129,14 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data in the order in which it is written."""
+        plain = self._plain()
+        return {**plain, "digest": _digest(plain)}
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the content: a file that was changed by hand no longer carries its own."""
+        return _digest(self._plain())
+
+    def _plain(self) -> dict[str, Any]:
         data = asdict(self)
         return {"schema": data.pop("schema"), **data}
 
@@ -158,23 +166,37 @@ class Result:
                 )
                 for name, entry in data["protocols"].items()
             }
-            plain = {k: v for k, v in data.items() if k not in ("units", "protocols")}
+            plain = {k: v for k, v in data.items() if k not in ("units", "protocols", "digest")}
             return cls(units=Units(**data["units"]), protocols=protocols, **plain)
         except (KeyError, TypeError, AttributeError) as error:
             raise ResultError(f"{where}: not a result of schema {SCHEMA_VERSION} ({error}).") from None
 
 
+MIGRATIONS: dict[int, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {}
+"""Schema version to the function that turns a file of it into one of the next version, ``schema`` included."""
+
+
 def migrate(data: Mapping[str, Any], where: str = "result") -> Mapping[str, Any]:
-    """Bring older schema versions up to date; there is only version 1 so far.
+    """Bring older schema versions up to date, one version at a time.
+
+    Args:
+        data: Parsed JSON.
+        where: File name for messages.
 
     Raises:
-        ResultError: The version is missing, or newer than this program.
+        ResultError: The version is missing, newer than this program, or too old.
     """
     version = data.get("schema") if isinstance(data, Mapping) else None
     if not isinstance(version, int):
         raise ResultError(f"{where}: no schema version; this is not a usbench result.")
     if version > SCHEMA_VERSION:
         raise ResultError(f"{where}: schema {version} is newer than this program ({SCHEMA_VERSION}). Update usbench.")
+    while version < SCHEMA_VERSION:
+        step = MIGRATIONS.get(version)
+        if step is None:
+            raise ResultError(f"{where}: schema {version} is too old to be read. Run the task again.")
+        data = step(data)
+        version = data["schema"]
     return data
 
 
@@ -270,6 +292,10 @@ class Results(Sequence[Result]):
             for metric, estimate in outcome.metrics.items()
         ]
         return pd.DataFrame(rows)
+
+
+def _digest(plain: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_dump(plain).encode()).hexdigest()
 
 
 def _dump(value: Any, indent: int = 0) -> str:

@@ -1,31 +1,36 @@
-"""Who can be told apart from whom on one board: paired differences on common resamples of the subjects.
+"""Who can be told apart from whom on one board.
 
-All encoders of a board are scored on the *same* resamples, so that a difference between two of them is paired by
-construction and the whole board costs one pass. The p-value is two-sided and comes from inverting the percentile
-interval of the difference: twice the share of resamples on the wrong side of zero, ties counting half, with the usual
-one added so that it is never zero.
-
-Reference:
-    Davison AC, Hinkley DV. Bootstrap Methods and their Application. Cambridge University Press 1997, section 4.4.
+For an AUC, difference, interval and p-value come from one estimate of the variance (DeLong; Obuchowski where subjects
+have several units), so that the interval excludes zero exactly when the unadjusted p-value is below 5 %. For any other
+metric they come from resampling subjects, all encoders of the board on the *same* resamples, so that a difference
+between two of them is paired by construction and the whole board costs one pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from statistics import NormalDist
 
 import numpy as np
 
 from usbench.leaderboard.outcomes import Scored
 from usbench.statistics._types import FloatArray
+from usbench.statistics.auc_variance import auc_test
 from usbench.statistics.bootstrap import draw, percentile_bounds
+from usbench.statistics.exact import holm
 from usbench.statistics.metrics import METRICS, prepare
+from usbench.statistics.outcome import Outcome
+from usbench.statistics.paired import bootstrap_p
 
 RESAMPLES = 2000
 LEVEL = 0.95
-ALPHA = 0.05
-# Two equal shares computed in another order can differ in the last bit; below this a difference is a tie.
-_TIE = 1e-9
+ALPHA = 1 - LEVEL
+_Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+# Resampled metrics are sums of a few thousand terms at most: digits beyond these are rounding, which differs between
+# processors and numbers of threads and would turn ties into differences.
+_DIGITS = 10
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Difference:
         high: Upper end.
         p: Two-sided p-value.
         p_adjusted: The same after Holm's correction over the comparisons of the board.
+        test: Name of the test.
     """
 
     against: str
@@ -47,10 +53,11 @@ class Difference:
     high: float
     p: float
     p_adjusted: float
+    test: str
 
 
 class Comparator:
-    """Scores several encoders of one board on common resamples.
+    """Compares several encoders of one board in one metric.
 
     Args:
         metric: Name of the metric.
@@ -58,50 +65,53 @@ class Comparator:
     """
 
     def __init__(self, metric: str, scored: Mapping[str, Scored]) -> None:
-        kernels = {name: prepare(metric, item.outcome) for name, item in scored.items()}
         self.metric = metric
         self.higher_is_better = METRICS[metric].higher_is_better
+        self._outcomes: dict[str, Outcome] = {}
         self._values: dict[str, float] = {}
-        self._draws: dict[str, FloatArray] = {}
-        if not kernels:
-            return
-        reference = next(iter(scored.values())).outcome
-        ones = np.ones((1, reference.n_units))
-        self._values = {name: float(kernel(ones)[0]) for name, kernel in kernels.items()}
-        kernels = {name: kernel for name, kernel in kernels.items() if not np.isnan(self._values[name])}
-        if reference.n_groups > 1:
-            self._draws = draw(reference, kernels, RESAMPLES, LEVEL, seed=0, stratify=False)
+        self._kernels = {}
+        for name, item in scored.items():
+            kernel = prepare(metric, item.outcome)
+            value = float(kernel(np.ones((1, item.outcome.n_units)))[0])
+            if not np.isnan(value):
+                self._outcomes[name], self._values[name] = item.outcome, value
+                self._kernels[name] = kernel
 
+    @property
     def names(self) -> list[str]:
-        """Return the encoders for which the metric and its resamples exist."""
-        return list(self._draws)
+        """The encoders for which the metric exists."""
+        return list(self._values)
 
     def value(self, name: str) -> float | None:
-        """Return the metric of one encoder."""
-        value = self._values.get(name)
-        return None if value is None or np.isnan(value) else value
+        """Return the metric of one encoder, ``None`` where it does not exist."""
+        return self._values.get(name)
 
-    def draws(self, name: str) -> FloatArray:
-        """Return the metric on every resample, float64 ``[n_resamples]``; the same resamples for every encoder."""
-        return self._draws[name]
+    @cached_property
+    def draws(self) -> dict[str, FloatArray]:
+        """The metric of every encoder on common resamples of the subjects, float64 ``[n_resamples]`` each."""
+        if not self._outcomes:
+            return {}
+        reference = next(iter(self._outcomes.values()))
+        if reference.n_groups < 2:
+            return {}
+        found = draw(reference, self._kernels, RESAMPLES, LEVEL, seed=0, stratify=False)
+        return {name: np.round(values, _DIGITS) for name, values in found.items()}
 
-    def best(self, names: Sequence[str]) -> str | None:
-        """Return the best of ``names`` by the point estimate, the first by name among equals."""
+    def best(self, names: Sequence[str] | None = None) -> str | None:
+        """Return the best by the point estimate, the first by name among equals.
+
+        Args:
+            names: Whom to choose from; everybody by default.
+        """
         sign = -1.0 if self.higher_is_better else 1.0
-        known = sorted(name for name in names if name in self._draws)
+        known = sorted(name for name in (self.names if names is None else names) if name in self._values)
         return min(known, key=lambda name: sign * self._values[name]) if known else None
 
     def difference(self, a: str, b: str) -> Difference | None:
-        """Compare two encoders; ``None`` where the metric does not exist for one of them."""
-        if a == b or a not in self._draws or b not in self._draws:
+        """Compare two encoders; ``None`` where the metric does not exist for one, or nothing can be tested."""
+        if a == b or a not in self._values or b not in self._values:
             return None
-        draws = self._draws[a] - self._draws[b]
-        draws = draws[~np.isnan(draws)]
-        if len(draws) < RESAMPLES / 2:
-            return None
-        low, high = percentile_bounds(draws, LEVEL)
-        p = two_sided(draws)
-        return Difference(b, self._values[a] - self._values[b], low, high, p, p)
+        return self._closed_form(a, b) or self._resampled(a, b)
 
     def against(self, reference: str | None, names: Sequence[str]) -> dict[str, Difference]:
         """Compare several encoders with one, with Holm's correction over all of them.
@@ -114,40 +124,41 @@ class Comparator:
             return {}
         found = {name: d for name in names if (d := self.difference(name, reference)) is not None}
         adjusted = holm([d.p for d in found.values()])
-        return {name: replace(d, p_adjusted=p) for (name, d), p in zip(found.items(), adjusted, strict=True)}
+        return {
+            name: replace(d, p_adjusted=d.p if p is None else p)
+            for (name, d), p in zip(found.items(), adjusted, strict=True)
+        }
 
     def leaders(self) -> frozenset[str]:
         """Return the best encoder and all that a paired test cannot tell from it.
 
         Empty when the test tells nobody apart: then there is nothing to set off.
         """
-        names = self.names()
-        best = self.best(names)
-        differences = self.against(best, names)
+        best = self.best()
+        differences = self.against(best, self.names)
         tied = {name for name, d in differences.items() if d.p_adjusted >= ALPHA}
         if best is None or len(tied) == len(differences):
             return frozenset()
         return frozenset(tied | {best})
 
+    def _closed_form(self, a: str, b: str) -> Difference | None:
+        first, second = self._outcomes[a], self._outcomes[b]
+        if self.metric not in ("auc", "fold_auc") or first.kind == "multiclass":
+            return None
+        found = auc_test(first, second, within_folds=self.metric == "fold_auc")
+        if found is None:
+            return None
+        value, reach = self._values[a] - self._values[b], _Z * found.standard_error
+        test = "Obuchowski" if found.clustered else "DeLong"
+        return Difference(b, value, value - reach, value + reach, found.p, found.p, test)
 
-def two_sided(draws: FloatArray) -> float:
-    """Return the two-sided p-value of resampled differences against zero.
-
-    Args:
-        draws: Differences, ``[n]``, all defined.
-    """
-    ties = np.count_nonzero(np.abs(draws) <= _TIE) / 2
-    below = np.count_nonzero(draws < -_TIE) + ties
-    above = np.count_nonzero(draws > _TIE) + ties
-    return float(min(1.0, 2 * (min(below, above) + 1) / (len(draws) + 1)))
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """Adjust p-values for several comparisons (Holm 1979), in the order given."""
-    order = sorted(range(len(p)), key=lambda i: p[i])
-    adjusted = [0.0] * len(p)
-    running = 0.0
-    for rank, i in enumerate(order):
-        running = max(running, min(1.0, p[i] * (len(p) - rank)))
-        adjusted[i] = running
-    return adjusted
+    def _resampled(self, a: str, b: str) -> Difference | None:
+        if not self.draws:
+            return None
+        draws = np.round(self.draws[a] - self.draws[b], _DIGITS)
+        draws = draws[~np.isnan(draws)]
+        if len(draws) < RESAMPLES / 2:
+            return None
+        low, high = percentile_bounds(draws, LEVEL)
+        p = bootstrap_p(draws)
+        return Difference(b, self._values[a] - self._values[b], low, high, p, p, "paired bootstrap")

@@ -86,8 +86,8 @@ def _head() -> str:
         "nothing is bold.\n"
         "- *Italics*: floors.\n"
         "- ⚠: the encoder was pre-trained on the data it is tested on.\n"
-        "- Figures of the nested protocol, in which no test subject has any say in the tuning. The paper's protocol and "
-        "its reported values are on each task's page.\n"
+        "- Figures of the nested protocol, in which no test subject has any say in the tuning. The paper's protocol "
+        "and its reported values are on each task's page.\n"
     )
 
 

@@ -171,10 +171,11 @@ def _difference(board: Board, entry: Entry, protocol: str) -> list[str]:
 def _legend(board: Board, metric: str) -> str:
     column = board.column(metric)
     lines = [wording.verdict(board)]
+    test = wording.test_names(board)
     lines.append(
         "Intervals are 95 % percentile bootstraps that resample subjects. *Δ best floor* is the difference in "
-        f"{column.title} to the best floor on the same resamples; *p* is two-sided and corrected for the number of "
-        "encoders (Holm). Floors are in italics."
+        f"{column.title} to the best floor on the same subjects{test}; *p* is two-sided and corrected for the number "
+        "of encoders (Holm). Floors are in italics."
     )
     return "\n\n".join(line for line in lines if line)
 

@@ -135,6 +135,13 @@ def command(board: Board) -> str:
     return f"usbench run --task {board.task.name}{data} " + " ".join(f"--encoder {name}" for name in sorted(names))
 
 
+def test_names(board: Board) -> str:
+    """Return how differences to the best floor were tested, for example ``, with DeLong's variance``."""
+    names = sorted({d.test for d in board.standing().differences.values()})
+    spoken = {"DeLong": "DeLong's variance", "Obuchowski": "Obuchowski's variance", "paired bootstrap": "a bootstrap"}
+    return f", with {' or '.join(spoken.get(name, name) for name in names)}" if names else ""
+
+
 def verdict(board: Board) -> str:
     """Say in a sentence or two what the paired tests support, on the headline protocol."""
     standing = board.standing()

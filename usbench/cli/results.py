@@ -1,0 +1,116 @@
+"""``usbench results``: validate, show, compare and migrate result files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Validate, show and compare result files.")
+
+DEFAULT_RESULTS = Path("leaderboards") / "results"
+
+
+@app.command()
+def validate(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Result files or folders of them; the leaderboard's by default.")
+    ] = None,
+) -> None:
+    """Check files against the schema and recompute every metric from the predictions.
+
+    Exit status 1 when something is wrong.
+    """
+    from usbench.errors import ResultError
+    from usbench.results_check import Finding, validate_folder
+    from usbench.results_check import validate as validate_file
+
+    count = 0
+    findings: list[Finding] = []
+    for path in paths or [DEFAULT_RESULTS]:
+        if path.is_dir():
+            checked, found = validate_folder(path)
+            if not checked and paths:
+                raise ResultError(f"{path}: no results below it (expected <board>/<encoder>.json).")
+            count += checked
+            findings += found
+        elif path.is_file():
+            count += 1
+            findings += validate_file(path)
+        else:
+            raise ResultError(f"{path}: no such file or folder.")
+    for finding in findings:
+        typer.echo(str(finding), err=True)
+    wrong = len({finding.path for finding in findings})
+    if findings:
+        typer.echo(f"{wrong} of {count} results are not what they claim to be.", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"{count} results are valid: every metric follows from its predictions.")
+
+
+@app.command()
+def show(path: Annotated[Path, typer.Argument(help="A result file.")]) -> None:
+    """Print one result as a table."""
+    from rich.console import Console
+
+    from usbench.cli.tables import print_board
+    from usbench.results import load
+
+    result = load(path)
+    console = Console()
+    print_board(console, [result])
+    provenance = result.provenance
+    versions = ", ".join(f"{name} {version}" for name, version in provenance.get("packages", {}).items())
+    console.print(f"Leakage: {result.leakage['state']}. {result.leakage['detail']}", highlight=False)
+    console.print(f"Written {provenance.get('date', '?')} by: {provenance.get('command', '?')}", highlight=False)
+    console.print(f"Revision {provenance.get('revision') or 'unknown'}; {versions}", style="dim", highlight=False)
+
+
+@app.command()
+def diff(
+    first: Annotated[Path, typer.Argument(help="A result file.")],
+    second: Annotated[Path, typer.Argument(help="Another one.")],
+) -> None:
+    """Say what differs between two results. Exit status 1 when something does."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from usbench.results import load
+    from usbench.results_diff import diff as changes_between
+
+    changes = changes_between(load(first), load(second))
+    if not changes:
+        typer.echo("The results agree in everything but timings.")
+        return
+    table = Table("part", str(first), str(second), title=f"{len(changes)} differences", title_justify="left")
+    for change in changes:
+        table.add_row(change.where, change.before, change.after)
+    Console().print(table)
+    raise typer.Exit(1)
+
+
+@app.command()
+def migrate(paths: Annotated[list[Path], typer.Argument(help="Result files of an older schema.")]) -> None:
+    """Rewrite files in the current schema; files that are current stay as they are."""
+    from usbench.files import atomic_write
+    from usbench.results import load
+
+    changed = 0
+    for path in paths:
+        result = load(path)
+        content = result.to_json().encode()
+        if path.read_bytes() != content:
+            atomic_write(path, content)
+            changed += 1
+    typer.echo(f"{changed} of {len(paths)} files rewritten.")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of result files."""
+    import json
+
+    from usbench.results_check import schema as current
+
+    typer.echo(json.dumps(current(), indent=2))
