@@ -50,7 +50,7 @@ def print_board(console: Console, results: Sequence[Result]) -> None:
     for name in shown:
         table.add_column(f"{_heading(METRICS[name])}\n[dim]95 % interval[/dim]", justify="right", no_wrap=True)
     for protocol in others:
-        heading = " / ".join(_heading(METRICS[name]) for name in beside)
+        heading = " / ".join(_heading(METRICS[name], arrow=False) for name in beside)
         table.add_column(f"{heading}\n[dim]{protocol}[/dim]", justify="right", no_wrap=True)
     table.add_column("leakage", no_wrap=True)
     for position, row in enumerate(ordered):
@@ -86,9 +86,10 @@ def _class_name(result: Result, name: str) -> str:
     return name
 
 
-def _heading(metric: Metric) -> str:
+def _heading(metric: Metric, arrow: bool = True) -> str:
     unit = " %" if metric.unit == "%" else ""
-    return f"{SHORT.get(metric.name, metric.title)}{unit} {'↑' if metric.higher_is_better else '↓'}"
+    direction = f" {'↑' if metric.higher_is_better else '↓'}" if arrow else ""
+    return f"{SHORT.get(metric.name, metric.title)}{unit}{direction}"
 
 
 def _cell(row: Result, protocol: str, name: str, interval: bool = False) -> str:

@@ -30,7 +30,7 @@ Transform = Callable[[Frame, bytes], Frame]
 
 # A shard is published after this many vectors or seconds, whichever comes first: the work a kill can cost.
 SHARD_FRAMES = 1024
-SHARD_SECONDS = 15.0
+SHARD_SECONDS = float(os.environ.get("USBENCH_SHARD_SECONDS", "15"))
 # Frames decoded from one file at a time; a long video wanted whole is read in pieces of this size.
 CHUNK_FRAMES = 64
 
