@@ -165,7 +165,8 @@ class Tusa(nn.Module):
         """The encoder's five maps, finest first, each normalised over its channels at every position.
 
         Args:
-            images: ``[B, 1, H, W]`` in [-1, 1]; H and W are multiples of 32.
+            images: ``[B, 1, H, W]`` in [-1, 1]; H and W of at least 32, and multiples of 32 if the maps are
+                to be decoded.
 
         Returns:
             Maps ``[B, feature_size * 2**s, H / 2**(s+1), W / 2**(s+1)]`` for s = 0 ... 4.
@@ -173,9 +174,9 @@ class Tusa(nn.Module):
         Raises:
             TusaError: when the shape of ``images`` is another.
         """
-        if images.ndim != 4 or images.shape[1] != 1 or images.shape[2] % 32 or images.shape[3] % 32:
+        if images.ndim != 4 or images.shape[1] != 1 or min(images.shape[2:]) < 32:
             raise TusaError(
-                f"TUSA takes [B, 1, H, W] with H and W multiples of 32; got {list(images.shape)}. "
+                f"TUSA takes [B, 1, H, W] with H and W of at least 32; got {list(images.shape)}. "
                 "Use tusa.preprocess on each frame and stack the results."
             )
         states: list[Tensor] = self.unet.swinViT(images, normalize=True)

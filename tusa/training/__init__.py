@@ -1,0 +1,1 @@
+"""The trainer: corpus, sampling, augmentation, schedule, checkpoints and the loop itself."""

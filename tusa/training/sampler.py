@@ -1,0 +1,60 @@
+"""Which images a step sees: organs alike, one frame a subject, any step at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tusa.errors import TusaError
+
+
+class OrganBalancedSampler:
+    """Draw batches in which every organ has the same chance, whatever its number of images.
+
+    Within an organ, subjects are drawn alike and a batch holds at most one frame of a subject as long as
+    there are subjects left. A batch is a pure function of the seed, the step and the rank, so resuming needs no
+    state but the step.
+
+    Args:
+        organs: organ of every image.
+        subjects: patient or video of every image.
+        indices: which images may be drawn.
+        seed: of the draws.
+        organs_per_batch: how many organs a batch is drawn from; 0 for all.
+
+    Source:
+        Paper, section II-A.1: major regions of the body were sampled uniformly.
+    """
+
+    def __init__(
+        self,
+        organs: Sequence[str],
+        subjects: Sequence[str],
+        indices: Sequence[int],
+        seed: int = 0,
+        organs_per_batch: int = 0,
+    ) -> None:
+        frames: dict[str, dict[str, list[int]]] = {}
+        for index in indices:
+            frames.setdefault(organs[index], {}).setdefault(subjects[index], []).append(index)
+        if not frames:
+            raise TusaError("The corpus has no image to train on. Check data.sources and data.held_out.")
+        self._frames = [list(frames[organ].values()) for organ in sorted(frames)]
+        self._seed = seed
+        self._groups = min(organs_per_batch or len(frames), len(frames))
+
+    def batch(self, step: int, size: int, rank: int = 0) -> list[int]:
+        """Indices of the images of one step on one device."""
+        random = np.random.default_rng((self._seed, step, rank))
+        chosen = random.permutation(len(self._frames))[: self._groups]
+        # Slots go round the organs, and the remainder to random ones, as the order of `chosen` is random.
+        counts = [size // len(chosen) + (place < size % len(chosen)) for place in range(len(chosen))]
+        picked: list[int] = []
+        for organ, count in zip(chosen, counts, strict=True):
+            subjects = self._frames[organ]
+            order: list[int] = []
+            while len(order) < count:
+                order.extend(random.permutation(len(subjects)).tolist())
+            picked.extend(int(random.choice(subjects[subject])) for subject in order[:count])
+        return picked
