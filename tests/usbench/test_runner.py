@@ -164,13 +164,12 @@ def test_mistakes_in_data(
     assert "\n" not in str(caught.value)
 
 
-def test_partly_missing_targets_are_left_out_and_noted(tmp_path: Path, images: pd.DataFrame) -> None:
-    rows = images.rename(columns={"label": "finding"}).astype({"subject": str})
+def test_partly_missing_targets_are_an_error_that_names_the_row(tmp_path: Path, images: pd.DataFrame) -> None:
+    rows = images.rename(columns={"label": "finding"})
     rows["finding"] = rows["finding"].astype(object)
     rows.loc[rows.index[0], "finding"] = None
-    result = run(task(target="finding"), manifest(tmp_path, rows))
-    assert len(result.units.id) == len(images) - 1
-    assert any("without finding" in note for note in result.dataset["notes"])
+    with pytest.raises(DataError, match=f"'finding' is missing in 1 of {len(rows)} rows"):
+        run(task(target="finding"), manifest(tmp_path, rows))
 
 
 @pytest.mark.slow
