@@ -15,6 +15,7 @@ whoever has it should learn of it.
 
 from __future__ import annotations
 
+import _compat_pickle
 import io
 import pickle
 import sys
@@ -33,7 +34,7 @@ LEGACY_PROTOCOL = 1001
 # Data types of the standard library that checkpoints carry along, such as dates and arguments of a command
 # line. They become inert like all else; they are only not held against the file.
 _HARMLESS_MODULES = frozenset(
-    {"argparse", "collections", "copy_reg", "copyreg", "datetime", "decimal", "enum", "fractions", "pathlib"}
+    {"argparse", "collections", "copyreg", "datetime", "decimal", "enum", "fractions", "pathlib"}
     | {"types", "uuid", "zoneinfo"}
 )
 _HARMLESS_BUILTINS = frozenset(
@@ -56,12 +57,14 @@ class Inert:
     """Stands in for an object whose class is not imported: accepts everything, does nothing."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Inert:
+        """Accept any arguments."""
         return super().__new__(cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
 
     def __call__(self, *args: Any, **kwargs: Any) -> Inert:
+        """Be a function or class that does nothing."""
         return Inert()
 
     def __setstate__(self, state: Any) -> None:
@@ -221,6 +224,7 @@ class _Reader(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Return this module's answer to a name, an inert class, or refuse."""
+        module, name = _modern(module, name)
         trusted = _trusted(module, name)
         if trusted is not None:
             return trusted
@@ -239,6 +243,13 @@ class _Reader(pickle.Unpickler):
         if len(pid) > 5 and pid[5] is not None:
             raise DamagedPickle(f"storage {key} is a view of another, which is not supported; save the file anew")
         return self._buffer(key, dtype, count), dtype
+
+
+def _modern(module: str, name: str) -> tuple[str, str]:
+    """Translate a name of Python 2, in which the older pickle protocols spell the standard library."""
+    if (module, name) in _compat_pickle.NAME_MAPPING:
+        return _compat_pickle.NAME_MAPPING[module, name]
+    return _compat_pickle.IMPORT_MAPPING.get(module, module), name
 
 
 def _trusted(module: str, name: str) -> Any:
@@ -263,7 +274,7 @@ def _trusted(module: str, name: str) -> Any:
 
 def _is_suspect(module: str, name: str) -> bool:
     root = module.partition(".")[0]
-    if root in ("builtins", "__builtin__"):
+    if root == "builtins":
         return name not in _HARMLESS_BUILTINS
     if root == "torch":
         # Layers and optimisers of a model that was pickled whole are data here; functions of torch are not.
