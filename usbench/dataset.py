@@ -167,6 +167,11 @@ class Dataset(abc.ABC):
         return hashlib.sha256(ordered.to_csv(index=False).encode()).hexdigest()
 
     @classmethod
+    def at(cls, root: str | Path, settings: Settings) -> Dataset:
+        """Open at a root found under these settings, which only data made of other datasets need to know."""
+        return cls(root)
+
+    @classmethod
     def recognises(cls, folder: Path) -> bool:
         """Say whether ``folder`` looks like this dataset; by default any folder found by its name does."""
         return folder.is_dir()

@@ -83,7 +83,7 @@ def load_dataset(name: str, root: str | Path | None = None, settings: Settings |
             f"dataset {name!r} not found (searched: {searched}).{get} "
             f"`usbench data add {name} FOLDER`, or give --data-root."
         )
-    return kind(found)
+    return kind.at(found, settings)
 
 
 def dataset_for(task: Task, settings: Settings, data: str | None = None) -> Located:
@@ -110,7 +110,7 @@ def dataset_for(task: Task, settings: Settings, data: str | None = None) -> Loca
         path = Path(data).expanduser()
         if not path.exists():
             raise DataError(f"--data {data}: no such file or folder. Give a manifest, a dataset folder, or 'phantom'.")
-        return Located(_manifest(path) if path.is_file() else DATASETS.get(task.dataset).value(path), "own")
+        return Located(_own(path, task, settings), "own")
     for key in (task.name, task.dataset):
         registered = settings.data.get(key)
         if registered is not None and _is_manifest(registered):
@@ -166,6 +166,12 @@ def _declared_manifest(name: str) -> type[Dataset] | None:
 
     kind = DATASETS.get(name).value if name in DATASETS.names() else None
     return kind if kind is not None and issubclass(kind, ManifestDataset) and not kind.card.synthetic else None
+
+
+def _own(path: Path, task: Task, settings: Settings) -> Dataset:
+    if _is_manifest(path) or task.dataset not in DATASETS.names():
+        return _manifest(path)
+    return DATASETS.get(task.dataset).value.at(path, settings)
 
 
 def _is_manifest(path: Path) -> bool:

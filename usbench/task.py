@@ -61,6 +61,7 @@ class Task:
         positive: Label of the positive class, for ``binary``.
         unit: What one decision is about: a subject, a case, or a single image or video.
         frames: Which frames of a unit are encoded.
+        units_per_class: At most so many units of each class, drawn by a hash of their names; ``None`` for all.
         split: How subjects are divided.
         protocols: Versioned probe protocols, the headline one first.
         strata: Columns by which scores can be broken down.
@@ -80,6 +81,7 @@ class Task:
     positive: str = "1"
     unit: Unit = "subject"
     frames: FramePolicy = AllFrames()  # noqa: RUF009 - frozen
+    units_per_class: int | None = None
     split: SplitPlan = SplitPlan()
     protocols: tuple[str, ...] = ("svc-nested@1", "svc-paper@1")
     strata: tuple[str, ...] = ()

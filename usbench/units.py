@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -108,7 +109,11 @@ def build_cohort(task: Task, dataset: Dataset) -> Cohort:
     units = tuple(
         _unit(task, str(name), rows, where) for name, rows in sorted(known.groupby(_unit_names(task, known, where)))
     )
-    return Cohort(units, _classes(task, units, where), index.notes)
+    notes = index.notes
+    if task.units_per_class is not None and len(drawn := _draw(units, task.units_per_class)) < len(units):
+        notes = (*notes, f"{len(drawn)} of {len(units)} units drawn, at most {task.units_per_class} a class.")
+        units = drawn
+    return Cohort(units, _classes(task, units, where), notes)
 
 
 def select_frames(
@@ -194,6 +199,17 @@ def _given(cohort: Cohort, column: str) -> list[str]:
             "or use a task that draws its own folds."
         )
     return values
+
+
+def _draw(units: tuple[Unit, ...], per_class: int) -> tuple[Unit, ...]:
+    """Draw units of each class at random, independent of their order, of other classes and of library versions."""
+    ranked = sorted(units, key=lambda unit: hashlib.sha256(unit.id.encode()).digest())
+    taken: dict[Any, list[Unit]] = {}
+    for unit in ranked:
+        chosen = taken.setdefault(unit.target, [])
+        if len(chosen) < per_class:
+            chosen.append(unit)
+    return tuple(sorted((unit for chosen in taken.values() for unit in chosen), key=lambda unit: unit.id))
 
 
 def _unit_names(task: Task, table: pd.DataFrame, where: str) -> pd.Series[str]:

@@ -1,0 +1,21 @@
+"""A map of organs."""
+
+from usbench.media.policies import RandomFrames
+from usbench.task import Task
+
+task = Task(
+    name="organ_map",
+    title="Map of organ groups",
+    dataset="organs",
+    target="organ",
+    kind="map",
+    unit="image",
+    frames=RandomFrames(1, seed=0),
+    units_per_class=200,
+    protocols=("umap@1",),
+    strata=("source",),
+    description=(
+        "Where images of different organs fall in the embedding: 200 images an organ group, one frame of each video, "
+        "projected by UMAP, and figures for how well the groups hold together before and after the projection."
+    ),
+)
