@@ -27,16 +27,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
-
 from usbench.errors import EncodingError, UsbenchError, WeightsError, did_you_mean
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import torch
 
-Frame = npt.NDArray[np.uint8]
-Vectors = npt.NDArray[np.float32]
+    Frame = npt.NDArray[np.uint8]
+    Vectors = npt.NDArray[np.float32]
+else:
+    # Listing encoders imports this module, and importing numpy alone would take a third of that time.
+    Frame = Vectors = Any
 
 PRECISIONS = ("fp32", "bf16")
 
@@ -316,6 +318,7 @@ class Encoder(abc.ABC):
             EncodingError: The encoder broke its contract.
             UsbenchError: No frames, or an array that is not an image.
         """
+        import numpy as np
         import torch
 
         from usbench.media import to_grey
@@ -349,6 +352,7 @@ class Encoder(abc.ABC):
             self._network = network.eval().requires_grad_(False).to(self.device)
 
     def _checked(self, output: Any, count: int) -> Vectors:
+        import numpy as np
         import torch
 
         if not isinstance(output, torch.Tensor):
@@ -400,6 +404,7 @@ def grey_to_tensor(
     Returns:
         float32 tensor ``(channels, *size)``.
     """
+    import numpy as np
     import torch
     import torch.nn.functional as functional
 
