@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from usbench.statistics.splits import Split
 
 MARK_COLUMNS = ("first_frame", "last_frame")
+
+# One row of an index, by column name.
+Row = dict[Hashable, Any]
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,11 @@ def build_cohort(task: Task, dataset: Dataset) -> Cohort:
     where = f"{dataset.root} ({dataset.name})"
     index = dataset.labelled(task.target)
     known = index.table
-    units = tuple(
-        _unit(task, str(name), rows, where) for name, rows in sorted(known.groupby(_unit_names(task, known, where)))
-    )
+    rows: dict[str, list[Row]] = {}
+    names = _unit_names(task, known, where).astype(str)
+    for name, row in sorted(zip(names, known.to_dict("records"), strict=True), key=lambda pair: pair[1]["path"]):
+        rows.setdefault(name, []).append(row)
+    units = tuple(_unit(task, name, rows[name], where) for name in sorted(rows))
     notes = index.notes
     if task.units_per_class is not None and len(drawn := _draw(units, task.units_per_class)) < len(units):
         notes = (*notes, f"{len(drawn)} of {len(units)} units drawn, at most {task.units_per_class} a class.")
@@ -225,13 +230,11 @@ def _unit_names(task: Task, table: pd.DataFrame, where: str) -> pd.Series[str]:
     return table["subject"] + "/" + case if repeats else case
 
 
-def _unit(task: Task, name: str, rows: pd.DataFrame, where: str) -> Unit:
-    rows = rows.sort_values("path")
-    if rows["subject"].nunique() > 1:
-        raise DataError(
-            f"{where}: {task.unit} {name!r} belongs to several subjects {sorted(set(rows['subject']))[:5]}."
-        )
-    targets = {_target(task, value, where) for value in rows[task.target]}
+def _unit(task: Task, name: str, rows: list[Row], where: str) -> Unit:
+    subjects = sorted({row["subject"] for row in rows})
+    if len(subjects) > 1:
+        raise DataError(f"{where}: {task.unit} {name!r} belongs to several subjects {subjects[:5]}.")
+    targets = {_target(task, row[task.target], where) for row in rows}
     if len(targets) > 1:
         raise DataError(
             f"{where}: {task.unit} {name!r} has contradictory values of {task.target!r}: {sorted(targets)[:5]}. "
@@ -239,11 +242,11 @@ def _unit(task: Task, name: str, rows: pd.DataFrame, where: str) -> Unit:
         )
     return Unit(
         id=name,
-        subject=str(rows["subject"].iloc[0]),
+        subject=str(subjects[0]),
         target=targets.pop(),
-        paths=tuple(rows["path"]),
-        marks=tuple(_marks(row) for _, row in rows.iterrows()),
-        strata={column: _common(rows, column) for column in task.strata if column in rows.columns},
+        paths=tuple(row["path"] for row in rows),
+        marks=tuple(_marks(row) for row in rows),
+        strata={column: _common(rows, column) for column in task.strata if column in rows[0]},
         fold=_single(rows, "fold", name, where),
         split=_single(rows, "split", name, where),
     )
@@ -292,19 +295,23 @@ def _classes(task: Task, units: tuple[Unit, ...], where: str) -> tuple[str, ...]
     return (*(name for name in counts if name != task.positive), task.positive)
 
 
-def _marks(row: pd.Series[Any]) -> dict[str, int]:
-    return {column: int(row[column]) for column in MARK_COLUMNS if column in row.index and row[column] == row[column]}
+def _marks(row: Row) -> dict[str, int]:
+    return {column: int(row[column]) for column in MARK_COLUMNS if column in row and not _missing(row[column])}
 
 
-def _common(rows: pd.DataFrame, column: str) -> Any:
-    values = {plain_text(v) for v in rows[column].dropna()}
+def _common(rows: list[Row], column: str) -> Any:
+    values = {plain_text(row[column]) for row in rows if not _missing(row[column])}
     return None if not values else values.pop() if len(values) == 1 else "mixed"
 
 
-def _single(rows: pd.DataFrame, column: str, name: str, where: str) -> str | None:
-    if column not in rows.columns or rows[column].isna().all():
-        return None
-    values = {plain_text(v) for v in rows[column].dropna()}
+def _single(rows: list[Row], column: str, name: str, where: str) -> str | None:
+    values = {plain_text(row[column]) for row in rows if column in row and not _missing(row[column])}
     if len(values) > 1:
         raise DataError(f"{where}: unit {name!r} is in several {column}s {sorted(values)}; a unit must be in one.")
-    return values.pop()
+    return values.pop() if values else None
+
+
+def _missing(value: Any) -> bool:
+    import pandas as pd
+
+    return bool(pd.isna(value))
