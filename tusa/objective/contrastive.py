@@ -32,7 +32,9 @@ def nt_xent(
         Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", 2020, eq. 1.
     """
     unit = functional.normalize(encodings.float(), dim=1)
-    similarity = unit @ unit.T / temperature
+    # In half precision a similarity of 0.99 over a small temperature would keep two digits.
+    with torch.autocast(unit.device.type, enabled=False):
+        similarity = unit @ unit.T / temperature
     same_image = images[:, None] == images[None, :]
     others = same_image if subjects is None else subjects[:, None] == subjects[None, :]
     positives = same_image & ~torch.eye(len(images), dtype=torch.bool, device=images.device)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import torch
+import math
+
 from torch import Tensor
 
 
@@ -19,5 +20,7 @@ def negative_channel_entropy(textures: Tensor) -> Tensor:
         Paper, section II-A.1, last penalty. Dividing by log K makes its weight independent of K.
     """
     usage = textures.float().mean(dim=(0, 2, 3))
-    entropy = torch.special.entr(usage).sum()
-    return -entropy / torch.log(torch.tensor(float(len(usage)), device=usage.device))
+    # A channel that no pixel uses has an infinite slope, which would poison the whole step.
+    usage = usage.clamp(min=1e-6)
+    negative_entropy: Tensor = (usage * usage.log()).sum()
+    return negative_entropy / math.log(len(usage))

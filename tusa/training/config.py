@@ -131,6 +131,7 @@ class RunConfig:
 
     Attributes:
         seed: of weights, sampling and augmentation.
+        start_from: a checkpoint whose network and heads are the starting point; empty for random weights.
         learning_rate: at the start of the cosine.
         final_learning_rate: at its end.
         warmup_steps: of linear increase before it.
@@ -150,6 +151,7 @@ class RunConfig:
     """
 
     seed: int = 0
+    start_from: str = ""
     learning_rate: float = 1e-4
     final_learning_rate: float = 1e-6
     warmup_steps: int = 0

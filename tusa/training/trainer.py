@@ -1,0 +1,298 @@
+"""The loop: the same command on a laptop, a GPU, or several nodes."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tusa.errors import TusaError
+from tusa.network import Tusa
+from tusa.training.checkpoint import load_checkpoint, require_same, save_checkpoint
+from tusa.training.config import Phase, TrainConfig
+from tusa.training.corpus import Corpus
+from tusa.training.learner import Learner, make_views, parts_of, split_views
+from tusa.training.monitor import RunLog, online_probe
+from tusa.training.sampler import OrganBalancedSampler
+from tusa.training.schedule import learning_rate
+from tusa.training.sources import read_corpus
+
+CHECKPOINT = "checkpoint.pt"
+
+
+class Trainer:
+    """One run in one folder.
+
+    Args:
+        config: the run.
+        folder: of its log, checkpoints and sheets.
+        corpus: the images; read from ``config.data.sources`` by default.
+
+    Raises:
+        TusaError: when the corpus or the configuration cannot be trained on.
+    """
+
+    def __init__(self, config: TrainConfig, folder: Path, corpus: Corpus | None = None) -> None:
+        from lightning_fabric import Fabric, seed_everything
+
+        self.config, self.folder = config, folder
+        run = config.run
+        self.fabric: Any = Fabric(
+            accelerator=run.accelerator,
+            devices=run.devices,
+            num_nodes=run.nodes,
+            precision=run.precision,
+            # The decoder has no gradient in a phase that decodes nothing.
+            strategy="ddp_find_unused_parameters_true" if run.devices * run.nodes > 1 else "auto",
+        )
+        self.fabric.launch()
+        data = config.data
+        self.corpus = corpus or read_corpus(data.sources, data.size, data.max_unreadable)
+        self.trained, self.held = self.corpus.split(data.held_out)
+        self._subjects = self.corpus.subject_numbers()
+        self.sampler = OrganBalancedSampler(
+            self.corpus.organs, self.corpus.subjects, self.trained, run.seed, data.organs_per_batch
+        )
+        seed_everything(run.seed, verbose=False)
+        self.learner = Learner(config)
+        if run.start_from:
+            start(self.learner, Path(run.start_from))
+        memory = torch.channels_last if run.channels_last else torch.contiguous_format
+        self.learner.to(memory_format=memory)  # type: ignore[call-overload]
+        if self.learner.backbone is not None:
+            self.learner.backbone.to(self.fabric.device, memory_format=memory)  # type: ignore[call-overload]
+        optimizer = _optimizer(self.learner, config)
+        wrapped = torch.compile(self.learner) if run.compile else self.learner
+        self.module, self.optimizer = self.fabric.setup(wrapped, optimizer)
+        self.average = _average(self.learner.tusa, run.ema)
+        self.step = 0
+        # Every device draws its own augmentations from here on.
+        torch.manual_seed(run.seed + 1 + self.fabric.global_rank)
+
+    @property
+    def best_network(self) -> Tusa:
+        """The averaged network where the run has one, otherwise the trained one."""
+        if self.average is None:
+            return self.learner.tusa
+        averaged: Any = self.average.module
+        return averaged  # type: ignore[no-any-return]
+
+    def fit(self, until: int | None = None) -> dict[str, float]:
+        """Train from the current step to the end.
+
+        Args:
+            until: stop before this step instead, as a kill would; the schedule stays that of the whole run.
+
+        Returns:
+            The last logged metrics.
+
+        Raises:
+            TusaError: when memory runs out, or the loss is no longer finite.
+        """
+        config, main = self.config, self.fabric.is_global_zero
+        self.folder.mkdir(parents=True, exist_ok=True)
+        log = RunLog(self.folder, self.step) if main else None
+        last: dict[str, float] = {}
+        since, views = time.perf_counter(), 0
+        end = config.steps if until is None else min(until, config.steps)
+        try:
+            while self.step < end:
+                phase = config.phase_at(self.step)
+                metrics = self._guarded_step(phase)
+                views += 4 * phase.images * self.fabric.world_size
+                if self._every(config.run.log_every):
+                    speed = views / (time.perf_counter() - since)
+                    since, views = time.perf_counter(), 0
+                    last = {name: float(value) for name, value in metrics.items()}
+                    if log:
+                        log.write(self.step, {**last, "views_per_second": speed})
+                if self._every(config.run.probe_every) and log:
+                    last |= (found := self._probe())
+                    log.write(self.step, found)
+                    since, views = time.perf_counter(), 0
+                if self._every(config.run.sheet_every) and main:
+                    self._sheet()
+                self.step += 1
+                if self.step % config.run.checkpoint_every == 0 or self.step == end:
+                    self.save()
+        finally:
+            if log:
+                log.close()
+        return last
+
+    def _every(self, interval: int) -> bool:
+        return interval > 0 and (self.step % interval == interval - 1 or self.step == self.config.steps - 1)
+
+    def _guarded_step(self, phase: Phase) -> dict[str, Tensor]:
+        try:
+            metrics = self._train_step(phase)
+        except (MemoryError, RuntimeError) as error:
+            if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
+                raise TusaError(
+                    f"Out of memory at {phase.images} images of {phase.size} px a step. Raise accumulate in "
+                    f"[[phases]] (now {phase.accumulate}), or lower images."
+                ) from error
+            raise
+        if not torch.isfinite(metrics["loss"]):
+            raise TusaError(
+                f"The loss is not finite at step {self.step}. Resume from the last checkpoint with a lower "
+                "run.learning_rate, or use 32-true precision."
+            )
+        return metrics
+
+    def _train_step(self, phase: Phase) -> dict[str, Tensor]:
+        config, device = self.config, self.fabric.device
+        rate = learning_rate(self.step, config.steps, config.run)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        rows = self.sampler.batch(self.step, phase.images, self.fabric.global_rank)
+        views = make_views(
+            self.corpus.images[rows].to(device), self._subjects[rows].to(device), phase.size, config
+        )
+        parts, decoded = parts_of(phase)
+        sums: dict[str, Tensor] = {}
+        self.learner.train()
+        self.optimizer.zero_grad()
+        for number, part in enumerate(split_views(views, parts)):
+            waiting: AbstractContextManager[Any] = (
+                self.fabric.no_backward_sync(self.module) if number < parts - 1 else nullcontext()
+            )
+            with waiting:
+                terms = self.module(part, decoded, self._gather if self.fabric.world_size > 1 else None)
+                loss = self.learner.total(terms)
+                self.fabric.backward(loss / parts)
+            terms["loss"] = loss
+            for name, value in terms.items():
+                sums[name] = sums.get(name, torch.zeros((), device=device)) + value.detach() / parts
+        if config.run.clip:
+            self.fabric.clip_gradients(self.module, self.optimizer, max_norm=config.run.clip)
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.update_parameters(self.learner.tusa)
+        usage = sums.pop("usage", None)
+        if usage is not None:
+            sums |= {f"usage/{channel}": share for channel, share in enumerate(usage)}
+        return sums | {"learning_rate": torch.tensor(rate)}
+
+    def _gather(self, tensor: Tensor) -> Tensor:
+        gathered: Tensor = self.fabric.all_gather(tensor, sync_grads=True)
+        return gathered
+
+    def _probe(self) -> dict[str, float]:
+        network = self.best_network.eval()
+        size = self.config.phase_at(self.step).size
+        with self.fabric.autocast():
+            return online_probe(network, self.corpus, self.trained, self.held, size=size)
+
+    def _sheet(self) -> None:
+        from tusa.sheets import save_sheet
+
+        rows = (self.held or self.trained)
+        first = {self.corpus.organs[row]: row for row in reversed(rows)}
+        images = [self.corpus.images[row].numpy() for row in first.values()]
+        path = self.folder / "sheets" / f"step-{self.step + 1:06d}.png"
+        save_sheet(self.best_network.eval(), images, list(first), path)
+
+    def save(self) -> None:
+        """Write the checkpoint: everything that the next step depends on."""
+        state = _rng_state(self.fabric.device)
+        gathered = self.fabric.all_gather(state) if self.fabric.world_size > 1 else state[None]
+        if self.fabric.is_global_zero:
+            content = {
+                "config": self.config.to_dict(),
+                "corpus": self.corpus.fingerprint(),
+                "step": self.step,
+                "learner": self.learner.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "average": None if self.average is None else self.average.state_dict(),
+                "rng": list(gathered.cpu()),
+            }
+            save_checkpoint(self.folder / CHECKPOINT, content)
+        self.fabric.barrier()
+
+    def load(self, path: Path) -> None:
+        """Continue from a checkpoint of the same configuration and corpus.
+
+        Raises:
+            TusaError: when it is of another configuration, corpus or number of devices.
+        """
+        saved = load_checkpoint(path)
+        flat = _flatten(self.config.to_dict())
+        ignored = {"run.checkpoint_every", "data.sources"}  # where and how often, not what
+        require_same(
+            {k: v for k, v in _flatten(saved["config"]).items() if k not in ignored},
+            {k: v for k, v in flat.items() if k not in ignored},
+            path,
+        )
+        require_same({"corpus": saved["corpus"]}, {"corpus": self.corpus.fingerprint()}, path)
+        if len(saved["rng"]) != self.fabric.world_size:
+            raise TusaError(f"{path} was written by {len(saved['rng'])} devices; resume with as many.")
+        self.learner.load_state_dict(saved["learner"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict(saved["average"])
+        self.step = int(saved["step"])
+        _restore_rng(saved["rng"][self.fabric.global_rank], self.fabric.device)
+
+
+def start(learner: Learner, path: Path) -> None:
+    """Take over the network and the heads of another run's checkpoint: the averaged network if it has one.
+
+    Raises:
+        TusaError: when its network or heads have another shape.
+    """
+    saved = load_checkpoint(path)
+    state = dict(saved["learner"])
+    for name, value in (saved["average"] or {}).items():
+        if name.startswith("module."):
+            state["tusa." + name.removeprefix("module.")] = value
+    try:
+        learner.load_state_dict(state)
+    except RuntimeError as error:
+        raise TusaError(f"{path} holds a network or heads of another shape, so a run cannot start from it.") from error
+
+
+def _optimizer(learner: Learner, config: TrainConfig) -> torch.optim.AdamW:
+    """AdamW that decays matrices and kernels, not biases, norms and relative-position tables."""
+    kept: list[nn.Parameter] = []
+    decayed: list[nn.Parameter] = []
+    for name, parameter in learner.named_parameters():
+        plain = parameter.ndim < 2 or "relative_position_bias_table" in name
+        (kept if plain else decayed).append(parameter)
+    run = config.run
+    groups = [{"params": decayed, "weight_decay": run.weight_decay}, {"params": kept, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=run.learning_rate, fused=True)
+
+
+def _average(network: Tusa, decay: float) -> torch.optim.swa_utils.AveragedModel | None:
+    if not decay:
+        return None
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
+
+
+def _rng_state(device: torch.device) -> Tensor:
+    """The generators' states side by side: the CPU's, then the device's own."""
+    states = [torch.get_rng_state()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device))
+    return torch.cat(states).to(device)
+
+
+def _restore_rng(state: Tensor, device: torch.device) -> None:
+    length = len(torch.get_rng_state())
+    torch.set_rng_state(state[:length].cpu())
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state[length:].cpu(), device)
+
+
+def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat
