@@ -90,7 +90,7 @@ class ManifestDataset(Dataset):
         self._refuse(
             table,
             absent,
-            f"no such file {listed(first)!r}",
+            f"no such file {listed(first)}",
             f"Paths are relative to the folder of the table, {self.folder}",
         )
         if "case" in table.columns:

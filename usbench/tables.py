@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,28 +36,26 @@ def read_table(path: Path, required: Iterable[str] = (), text: Iterable[str] = (
     if not path.is_file():
         raise DataError(f"{path}: no such file. Check that the folder is complete, or the path.")
     required, text = list(required), list(text)
+    separator = "," if path.suffix.lower() == ".parquet" else _separator(path)
     try:
         if path.suffix.lower() == ".parquet":
             table = pd.read_parquet(path)
         else:
             table = pd.read_csv(
                 path,
-                sep=_separator(path),
+                sep=separator,
                 encoding="utf-8-sig",
                 skip_blank_lines=False,
                 skipinitialspace=True,
                 dtype=dict.fromkeys(text, str),
             )
     except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8 text. Save it as 'CSV UTF-8'.") from None
+        raise _not_utf8(path) from None
     except pd.errors.EmptyDataError:
         raise DataError(f"{path}: empty, not even a header row.") from None
     except Exception as error:  # parsers of two libraries, each with its own family of errors
         raise DataError(f"{path}: not readable as a table ({_one_line(error)}).") from None
     table.columns = pd.Index([str(column).strip() for column in table.columns])
-    if not table.columns.is_unique:
-        twice = sorted(set(table.columns[table.columns.duplicated()]))
-        raise DataError(f"{path}: column {twice[0]!r} appears twice. Rename one.")
     require_columns(table, required, path)
     for column in text:
         if column in table.columns:
@@ -101,9 +100,22 @@ def listed(items: Iterable[object], limit: int = 5) -> str:
 
 
 def _separator(path: Path) -> str:
-    with path.open(encoding="utf-8-sig") as file:
-        header = file.readline()
-    return max(",;\t", key=header.count)  # a tie, as in a table of one column, is read as commas
+    """Guess what separates columns from the header, and refuse a header with a name in it twice."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = file.readline()
+    except UnicodeDecodeError:
+        raise _not_utf8(path) from None
+    separator = max(",;\t", key=header.count)  # a tie, as in a table of one column, is read as commas
+    names = [name.strip() for name in next(csv.reader([header], delimiter=separator), [])]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:  # pandas would quietly call the second one 'name.1'
+        raise DataError(f"{path}: column {twice[0]!r} appears twice. Rename one.")
+    return separator
+
+
+def _not_utf8(path: Path) -> DataError:
+    return DataError(f"{path}: not UTF-8 text. Save it as 'CSV UTF-8'.")
 
 
 def _as_text(value: object) -> str:
