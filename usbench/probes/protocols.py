@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from usbench.errors import DataError, UnknownNameError, UsbenchError, did_you_mean
-from usbench.probes import constant, knn, ridge, svc
+from usbench.probes import attention, constant, knn, ridge, svc
 from usbench.probes.data import ProbeData, ProbeResult, encode_labels, mean_by_unit
 from usbench.probes.problem import Answer, Problem
 from usbench.statistics.metrics import METRICS
@@ -114,6 +114,19 @@ PROTOCOLS: dict[str, ProtocolInfo] = {
             ridge.ridge_nested,
         ),
         ProtocolInfo(
+            "attention-paper",
+            1,
+            "Temporal attention, paper protocol",
+            ("regression",),
+            1,
+            {"regression": "mae"},
+            {"regression": _REGRESSION_METRICS},
+            "All frames of a unit; two linear layers a frame, attention over frames, one linear layer; ten random "
+            "initialisations. Features and target standardised on the training units; early stopping on whole "
+            "subjects set aside from the training fold. Metrics are means over the initialisations.",
+            attention.attention_paper,
+        ),
+        ProtocolInfo(
             "knn",
             1,
             "Nearest neighbours",
@@ -180,7 +193,8 @@ def run_protocol(
         seed: Seed of everything that the protocol draws itself (inner folds, initialisations).
         question: "classification" or "regression".
         positive: Two classes: the label that counts as positive. Default: the last in sorted order.
-        n_jobs: Threads for folds; -1 for as many as there are cores. It does not change the answer.
+        n_jobs: Threads for folds, or for training heads; -1 for as many as there are cores. It does not change the
+            answer beyond rounding.
         options: Further settings of the protocol, such as `grid` or `inner_folds` of the SVC, `device` and
             `n_initialisations` of the attention head.
 
