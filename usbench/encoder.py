@@ -20,14 +20,13 @@ Modules of encoders are imported to list and describe them, so they import torch
 from __future__ import annotations
 
 import abc
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from usbench.cards import EncoderCard, EncoderIdentity, Readiness, WeightsSource
 from usbench.errors import EncodingError, UsbenchError, WeightsError, did_you_mean
+from usbench.pixels import grey_to_tensor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,108 +39,19 @@ else:
     # Listing encoders imports this module, and importing numpy alone would take a third of that time.
     Frame = Vectors = Any
 
+__all__ = [
+    "PRECISIONS",
+    "Encoder",
+    "EncoderCard",
+    "EncoderIdentity",
+    "Frame",
+    "Readiness",
+    "Vectors",
+    "WeightsSource",
+    "grey_to_tensor",
+]
+
 PRECISIONS = ("fp32", "bf16")
-
-
-@dataclass(frozen=True)
-class WeightsSource:
-    """Where the authors publish the weights.
-
-    Attributes:
-        filename: Name of the published file.
-        page: Page from which a person gets it.
-        direct_url: Address that yields the file itself, or ``None`` when only a person can fetch it.
-        sha256: Expected digest of the published file, where known.
-        licence: Licence of the weights, as stated by the authors.
-        signature: A few tensor names that only this file holds, by which it is recognised when it is given to
-            another encoder.
-    """
-
-    filename: str
-    page: str
-    direct_url: str | None = None
-    sha256: str | None = None
-    licence: str = "not stated"
-    signature: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class EncoderCard:
-    """What a reader must know of an encoder before trusting its figures.
-
-    Attributes:
-        name: Registry name, ``family`` or ``family.tag``.
-        title: Name as printed in tables.
-        embedding_dim: Length of the vector with default pooling; ``None`` when it depends on an argument.
-        input_size: Height and width in pixels of what the network sees; ``None`` when it takes any size.
-        description: One sentence on what it is.
-        parameters: Number of parameters of the encoder; ``0`` for those without a network.
-        gflops: Multiply-adds times two, in 10^9, for one image.
-        preprocessings: Named variants and what each does; the first is the default.
-        poolings: Named ways to make one vector, and what each is; the first is the default.
-        licence: Licence of the code or model.
-        citation: How to cite it.
-        url: Home page.
-        weights: Where the published weights are; ``None`` when none are needed.
-        pretraining: Names of the datasets it has seen, in the spelling of dataset cards; an empty tuple says
-            that it has seen none, ``None`` that nobody knows.
-        pretraining_note: What is known of the pre-training set beyond those names.
-        floor: Whether it is a reference that a foundation model has to beat.
-        trained_shifts: Acquisition shifts it was trained to ignore, in the names of ``--shift``.
-    """
-
-    name: str
-    title: str
-    embedding_dim: int | None
-    input_size: tuple[int, int] | None = None
-    description: str = ""
-    parameters: int | None = None
-    gflops: float | None = None
-    preprocessings: Mapping[str, str] = field(default_factory=lambda: {"default": "as the encoder defines it"})
-    poolings: Mapping[str, str] = field(default_factory=lambda: {"default": "as the encoder defines it"})
-    licence: str = "not stated"
-    citation: str = ""
-    url: str = ""
-    weights: WeightsSource | None = None
-    pretraining: tuple[str, ...] | None = None
-    pretraining_note: str = ""
-    floor: bool = False
-    trained_shifts: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class EncoderIdentity:
-    """Everything besides the frame that decides a vector; the key of the embedding store.
-
-    Attributes:
-        name: Registry name, argument included.
-        version: Version of the adapter's code.
-        weights: ``sha256:...`` of the weights, ``init:...`` for random ones, ``none`` without any.
-        preprocessing: Named variant.
-        pooling: Named variant.
-        precision: ``fp32`` or ``bf16``.
-        source: Digest of the plugin's source file for plugins loaded from a path, otherwise empty.
-    """
-
-    name: str
-    version: int
-    weights: str
-    preprocessing: str
-    pooling: str
-    precision: str
-    source: str = ""
-
-    def digest(self) -> str:
-        """Return a SHA-256 hex digest of all fields."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class Readiness:
-    """Whether something can be used now and, if not, why and what to do."""
-
-    ready: bool
-    reason: str = ""
 
 
 class Encoder(abc.ABC):
@@ -158,7 +68,7 @@ class Encoder(abc.ABC):
         precision: ``fp32``, or ``bf16`` for autocast. Vectors are float32 in either case.
 
     Raises:
-        UsbenchError: An option is not one the card offers.
+        UsbenchError: An option is not one the card offers, or weights are given to an encoder that takes none.
     """
 
     card: ClassVar[EncoderCard]
@@ -182,6 +92,11 @@ class Encoder(abc.ABC):
         self._weights = Path(weights).expanduser() if weights else None
         self._network: Any = None
         self._loaded = False
+        if weights and not self.takes_weights:
+            raise UsbenchError(
+                f"{self.card.name}: takes no weight file, so {weights} would be ignored. Leave it out; a plugin that "
+                "takes one declares it as `weights` on its card."
+            )
 
     # What a plugin writes ---------------------------------------------------------------------------------
 
@@ -222,6 +137,11 @@ class Encoder(abc.ABC):
     def name(self) -> str:
         """Registry name; generic encoders include their argument."""
         return self.card.name
+
+    @property
+    def takes_weights(self) -> bool:
+        """Whether a weight file can be given or registered."""
+        return self.card.weights is not None
 
     @property
     def title(self) -> str:
@@ -349,7 +269,14 @@ class Encoder(abc.ABC):
             self._loaded = False
             raise
         if network is not None:
-            self._network = network.eval().requires_grad_(False).to(self.device)
+            try:
+                self._network = network.eval().requires_grad_(False).to(self.device)
+            except (RuntimeError, AssertionError) as error:
+                self._loaded = False
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                raise UsbenchError(
+                    f"{self.name}: device {self.device!r} cannot be used ({reason}). Use --device cpu."
+                ) from None
 
     def _checked(self, output: Any, count: int) -> Vectors:
         import numpy as np
@@ -380,38 +307,3 @@ class Encoder(abc.ABC):
                 + did_you_mean(chosen, offered)
             )
         return chosen
-
-
-def grey_to_tensor(
-    frame: Frame,
-    size: tuple[int, int],
-    *,
-    channels: int = 1,
-    mean: float | Sequence[float] = 0.0,
-    std: float | Sequence[float] = 1.0,
-    interpolation: str = "bilinear",
-) -> torch.Tensor:
-    """Resize a grey frame with antialiasing, scale to 0-1, repeat channels and normalise.
-
-    Args:
-        frame: uint8 ``(H, W)``; not changed.
-        size: Height and width of the result; the aspect ratio is not kept.
-        channels: How often the grey plane is repeated.
-        mean: Subtracted after scaling to 0-1; one value or one a channel.
-        std: Divisor after that; one value or one a channel.
-        interpolation: ``bilinear`` or ``bicubic``.
-
-    Returns:
-        float32 tensor ``(channels, *size)``.
-    """
-    import numpy as np
-    import torch
-    import torch.nn.functional as functional
-
-    pixels = torch.from_numpy(frame.astype(np.float32))[None, None] / 255.0
-    if pixels.shape[-2:] != size:
-        pixels = functional.interpolate(pixels, size=size, mode=interpolation, antialias=True, align_corners=False)
-        pixels = pixels.clamp_(0.0, 1.0)  # bicubic overshoots
-    offset = torch.as_tensor(mean, dtype=torch.float32).reshape(-1, 1, 1)
-    scale = torch.as_tensor(std, dtype=torch.float32).reshape(-1, 1, 1)
-    return (pixels[0].expand(channels, -1, -1) - offset) / scale
