@@ -35,9 +35,15 @@ def compare(
     console = Console()
     if pair.board.synthetic:
         console.print("[bold yellow]Simulated images, not patients.[/bold yellow]")
-    table = Table(box=SIMPLE_HEAD, title=f"{pair.board.task.title}, protocol {pair.protocol}", title_justify="left")
+    table = Table(
+        box=SIMPLE_HEAD,
+        padding=(0, 1),
+        pad_edge=False,
+        title=f"{pair.board.task.title}, protocol {pair.protocol}",
+        title_justify="left",
+    )
     table.add_column("metric", no_wrap=True)
-    for heading in (first, second, "difference", "95 % interval", "p"):
+    for heading in (first, second, "Δ", "95 % interval of Δ", "p"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in pair.rows:
         column, found = row.column, row.difference

@@ -28,10 +28,16 @@ def render(results: Path, reported: Path | None = None) -> dict[str, str]:
     Raises:
         ResultError: A result or a file of reported values is damaged.
     """
+    from usbench.leaderboard.figures import figures_of
     from usbench.leaderboard.overview import bundled_encoders, overview_page
     from usbench.leaderboard.pages import page_name, task_page
 
     boards = gather(results, reported if reported is not None else default_reported_dir())
     pages = {"README.md": overview_page(boards, bundled_encoders())}
-    pages |= {page_name(board.name): task_page(board) for board in boards}
+    for board in boards:
+        figures = figures_of(board)
+        pages[page_name(board.name)] = task_page(board, figures)
+        for figure in figures:
+            pages[f"figures/{figure.name}.svg"] = figure.drawing.render()
+            pages[f"figures/{figure.name}.csv"] = figure.csv
     return pages

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from usbench.leaderboard import formats, wording
 from usbench.leaderboard.boards import Board, Entry
+from usbench.leaderboard.figures import Figure
 from usbench.leaderboard.grid import Align, table
 from usbench.leaderboard.reported import Reported
 
@@ -18,18 +19,18 @@ def page_name(board: str) -> str:
     return f"{board}.md"
 
 
-def task_page(board: Board, chart: str | None = None) -> str:
+def task_page(board: Board, figures: Sequence[Figure] = ()) -> str:
     """Return the page of a board.
 
     Args:
         board: The board; one without results gives a page that says so.
-        chart: Path of its forest plot relative to the page, if there is one.
+        figures: Its figures, which lie in ``figures`` beside the page.
     """
     parts = [_head(board)]
     if not board.entries:
         parts.append(_nothing(board))
     for number, protocol in enumerate(board.protocols if board.entries else ()):
-        parts.append(_protocol(board, protocol, number == 0, chart if number == 0 else None))
+        parts.append(_protocol(board, protocol, number == 0, figures if number == 0 else ()))
     if board.reported is not None:
         parts.append(_reported(board, board.reported))
     if board.entries:
@@ -91,7 +92,7 @@ def _nothing(board: Board) -> str:
     )
 
 
-def _protocol(board: Board, protocol: str, headline: bool, chart: str | None) -> str:
+def _protocol(board: Board, protocol: str, headline: bool, figures: Sequence[Figure]) -> str:
     about = wording.protocol(protocol)
     lines = [f"## {about.title} (`{protocol}`)", ""]
     if about.text:
@@ -102,9 +103,9 @@ def _protocol(board: Board, protocol: str, headline: bool, chart: str | None) ->
     lines.append(_scores(board, protocol, headline))
     if headline and metric:
         lines += [_legend(board, metric), ""]
-        if chart:
-            column = board.column(metric)
-            lines += [f"![{column.spoken}, with 95 % intervals, one line an encoder; floors below]({chart})", ""]
+    for figure in figures:
+        lines += [f"![{figure.caption}](figures/{figure.name}.svg)", ""]
+        lines += [f"{figure.caption} Numbers: [CSV](figures/{figure.name}.csv).", ""]
     odd = [entry.title for entry in board.entries if not entry.comparable]
     if odd:
         lines += [f"Computed on other units or labels than the rest, so left out of the tests: {', '.join(odd)}.", ""]

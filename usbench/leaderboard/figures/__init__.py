@@ -1,0 +1,51 @@
+"""Vector figures of a board, each with the numbers behind it as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from usbench.leaderboard.boards import Board
+from usbench.leaderboard.figures import forest, pareto, scatter
+from usbench.leaderboard.figures.svg import Drawing
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a board.
+
+    Attributes:
+        name: File name without suffix.
+        caption: One sentence.
+        drawing: The drawing.
+        csv: The numbers behind it.
+    """
+
+    name: str
+    caption: str
+    drawing: Drawing
+    csv: str
+
+
+def figures_of(board: Board) -> list[Figure]:
+    """Return the figures of a board, the forest plot first.
+
+    Args:
+        board: The board; one without results has none.
+    """
+    kinds: tuple[tuple[str, str, Callable[[Board], Drawing | None], Callable[[Board], str]], ...] = (
+        ("forest", "Every encoder with its 95 % interval, floors below.", forest.forest, forest.csv_of),
+        ("scatter", "Truth and prediction, one panel an encoder.", scatter.scatter, scatter.csv_of),
+        (
+            "compute",
+            "Score against compute; the line joins those no cheaper one matches.",
+            pareto.pareto,
+            pareto.csv_of,
+        ),
+    )
+    found = []
+    for kind, caption, draw, csv in kinds:
+        drawing = draw(board)
+        if drawing is not None:
+            found.append(Figure(f"{board.name}-{kind}", caption, drawing, csv(board)))
+    return found

@@ -1,0 +1,171 @@
+"""Forest plot of a board: one line an encoder with its intervals, floors below, the best floor as a line across."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from usbench.leaderboard import formats, wording
+from usbench.leaderboard.boards import Board, Entry
+from usbench.leaderboard.figures.svg import Drawing, nice_ticks, text_width
+from usbench.leaderboard.figures.text import csv_line, number, tick_label
+
+ROW = 30
+PLOT = 430
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one line of a forest plot shows; also a row of the CSV beside it."""
+
+    entry: Entry
+    protocol: str
+    value: float
+    low: float | None
+    high: float | None
+
+
+def lines_of(board: Board) -> list[Line]:
+    """Return every estimate the plot shows: the primary metric under each protocol."""
+    metric = board.primary()
+    found = []
+    for entry in board.entries:
+        for protocol in board.protocols:
+            estimate = entry.estimate(protocol, metric)
+            if estimate.value is not None:
+                found.append(Line(entry, protocol, estimate.value, estimate.low, estimate.high))
+    return found
+
+
+def forest(board: Board) -> Drawing | None:
+    """Draw the forest plot of a board.
+
+    Args:
+        board: The board.
+
+    Returns:
+        The figure, or ``None`` where nothing was measured.
+    """
+    metric = board.primary()
+    lines = lines_of(board)
+    if metric is None or not lines:
+        return None
+    column = board.column(metric)
+    entries = [entry for entry in board.entries if any(line.entry is entry for line in lines)]
+    floors = [entry for entry in entries if entry.floor]
+    left = 16 + max(text_width(entry.title) for entry in entries)
+    right = 34 + 1.08 * text_width(_told(column, lines[0]))
+    top, gap = 64, 14 if floors and len(floors) < len(entries) else 0
+    bottom = top + ROW * len(entries) + gap
+    drawing = Drawing(
+        left + PLOT + right,
+        bottom + 46,
+        f"{board.task.title}: {column.title} of every encoder",
+        f"{column.spoken}, with 95 % intervals, {wording.sample(board)}. Floors are at the bottom.",
+    )
+    scale = _Scale(lines, left, column)
+    _frame(drawing, board, column, scale, top, bottom)
+    standing = board.standing()
+    y = top + ROW / 2
+    for entry in entries:
+        if entry.floor and entry is floors[0] and gap:
+            drawing.line(8, y - ROW / 2 + gap / 2, drawing.width - 8, y - ROW / 2 + gap / 2, "grid")
+            y += gap
+        _row(drawing, board, entry, [line for line in lines if line.entry is entry], scale, y, standing.leaders)
+        y += ROW
+    best = standing.comparator.value(standing.best_floor) if standing.best_floor else None
+    if best is not None:
+        drawing.line(scale(best), top - 6, scale(best), bottom, "ref")
+        drawing.text(scale(best), top - 10, "best floor", "t s reft", "middle")
+    return drawing
+
+
+def csv_of(board: Board) -> str:
+    """Return the numbers behind the plot."""
+    metric = board.primary() or ""
+    rows = ["board,encoder,title,floor,protocol,metric,value,low,high,subjects"]
+    for line in lines_of(board):
+        subjects = len(set(line.entry.result.units.subject))
+        cells = [board.name, line.entry.name, line.entry.title, str(line.entry.floor).lower(), line.protocol, metric]
+        cells += [number(v) for v in (line.value, line.low, line.high)] + [str(subjects)]
+        rows.append(csv_line(cells))
+    return "\n".join(rows) + "\n"
+
+
+class _Scale:
+    """Position of a value on the horizontal axis."""
+
+    def __init__(self, lines: list[Line], left: float, column: formats.Column) -> None:
+        values = [v for line in lines for v in (line.value, line.low, line.high) if v is not None]
+        self.factor = column.factor
+        self.ticks = nice_ticks(min(values) * self.factor, max(values) * self.factor)
+        self.left, self.span = left, self.ticks[-1] - self.ticks[0]
+
+    def __call__(self, value: float) -> float:
+        return self.at(value * self.factor)
+
+    def at(self, tick: float) -> float:
+        """Return the position of a value in printed units."""
+        return self.left + 12 + (PLOT - 24) * (tick - self.ticks[0]) / self.span
+
+
+def _frame(drawing: Drawing, board: Board, column: formats.Column, scale: _Scale, top: float, bottom: float) -> None:
+    drawing.text(8, 20, board.task.title, "t h")
+    mark = "SIMULATED IMAGES, NOT PATIENTS. " if board.synthetic else ""
+    first = board.first
+    where = f"{first.dataset['title']}, {wording.sample(board)}" if first else ""
+    drawing.text(8, 37, mark + where, "t s")
+    for tick in scale.ticks:
+        drawing.line(scale.at(tick), top, scale.at(tick), bottom, "grid")
+        drawing.text(scale.at(tick), bottom + 16, tick_label(tick), "t s n", "middle")
+    drawing.line(scale.at(scale.ticks[0]), bottom, scale.at(scale.ticks[-1]), bottom, "axis")
+    middle = (scale.at(scale.ticks[0]) + scale.at(scale.ticks[-1])) / 2
+    drawing.text(middle, bottom + 34, column.spoken, "t s", "middle")
+    if len(board.protocols) > 1:
+        names = " · ".join(
+            f"{'filled' if i == 0 else 'open'}: {wording.protocol(p).title.lower()}"
+            for i, p in enumerate(board.protocols[:2])
+        )
+        drawing.text(8, bottom + 34, names, "t s")
+
+
+def _row(
+    drawing: Drawing,
+    board: Board,
+    entry: Entry,
+    lines: list[Line],
+    scale: _Scale,
+    y: float,
+    leaders: frozenset[str],
+) -> None:
+    style = "f" if entry.floor else "e"
+    weight = " b" if entry.name in leaders else ""
+    drawing.text(8, y + 4, entry.title, f"t{' i' if entry.floor else ''}{weight}")
+    column = board.column(board.primary() or "")
+    for line in lines[1:2]:  # the paper's protocol, below and lighter
+        _mark(drawing, line, scale, y + 8, f"{style} o thin", 3.2, f"{style} l thin", board, column)
+    for line in lines[:1]:
+        _mark(drawing, line, scale, y, style, 5, f"{style} l", board, column)
+        drawing.text(drawing.width - 8, y + 4, _told(column, line), f"t n{weight}", "end")
+
+
+def _mark(
+    drawing: Drawing,
+    line: Line,
+    scale: _Scale,
+    y: float,
+    style: str,
+    radius: float,
+    whisker: str,
+    board: Board,
+    column: formats.Column,
+) -> None:
+    if line.low is not None and line.high is not None:
+        drawing.line(scale(line.low), y, scale(line.high), y, whisker)
+    tip = f"{line.entry.title}, {wording.protocol(line.protocol).title}: {_told(column, line)}"
+    draw = drawing.diamond if line.entry.floor else drawing.circle
+    draw(scale(line.value), y, radius, style, tip)
+
+
+def _told(column: formats.Column, line: Line) -> str:
+    interval = f" ({column.interval(line.low, line.high)})" if line.low is not None else ""
+    return f"{column.value(line.value)}{interval}"

@@ -1,0 +1,138 @@
+"""Just enough SVG: escaped text, rounded coordinates, and colours that follow the reader's light or dark theme.
+
+Figures are written as text by this module rather than by a plotting library, because they have to be byte-identical
+on every machine (plotting libraries embed versions, dates, random ids and font metrics), have to be rendered in
+milliseconds by the drift check without a heavy import, and have to be legible in light mode, dark mode and print.
+Colours are those of Okabe and Ito, which readers with any common colour blindness can tell apart; shape and fill carry
+the same distinction, so that a black-and-white print loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+_STYLE = """
+svg{--fg:#1f2328;--muted:#59636e;--grid:#d1d9e0;--bg:#ffffff;--encoder:#0072b2;--floor:#6b6157;--accent:#b34700}
+@media (prefers-color-scheme:dark){
+svg{--fg:#e6edf3;--muted:#9aa6b2;--grid:#3d444d;--bg:#0d1117;--encoder:#56b4e9;--floor:#c9bfb3;--accent:#e69f00}}
+"""
+
+_CLASSES = """
+.t{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;fill:var(--fg)}
+.s{font-size:11px;fill:var(--muted)}.b{font-weight:600}.i{font-style:italic}.h{font-size:15px;font-weight:600}
+.n{font-variant-numeric:tabular-nums}
+.grid{stroke:var(--grid);stroke-width:1}.axis{stroke:var(--muted);stroke-width:1}
+.e{stroke:var(--encoder);fill:var(--encoder)}.f{stroke:var(--floor);fill:var(--floor)}
+.o{fill:var(--bg)}.l{stroke-width:2;fill:none}.thin{stroke-width:1.2}
+.ref{stroke:var(--accent);stroke-width:1.5;stroke-dasharray:5 4;fill:none}.reft{fill:var(--accent)}
+.dot{fill-opacity:.6;stroke:none}
+"""
+
+
+class Drawing:
+    """A figure under construction.
+
+    Args:
+        width: Width in pixels.
+        height: Height in pixels.
+        title: Short name, read out by screen readers.
+        description: What the figure shows, in a sentence.
+    """
+
+    def __init__(self, width: float, height: float, title: str, description: str) -> None:
+        self.width, self.height = width, height
+        self._title, self._description = title, description
+        self._parts: list[str] = []
+
+    def line(self, x1: float, y1: float, x2: float, y2: float, style: str) -> None:
+        """Draw a straight line of a style class."""
+        self._parts.append(f'<line class="{style}" x1="{_n(x1)}" y1="{_n(y1)}" x2="{_n(x2)}" y2="{_n(y2)}"/>')
+
+    def path(self, points: Sequence[tuple[float, float]], style: str) -> None:
+        """Draw a line through points."""
+        moves = " ".join(f"{'M' if i == 0 else 'L'}{_n(x)} {_n(y)}" for i, (x, y) in enumerate(points))
+        self._parts.append(f'<path class="{style}" d="{moves}"/>')
+
+    def circle(self, x: float, y: float, radius: float, style: str, tip: str = "") -> None:
+        """Draw a circle with an optional tooltip."""
+        self._shape(f'circle class="{style}" cx="{_n(x)}" cy="{_n(y)}" r="{_n(radius)}"', "circle", tip)
+
+    def diamond(self, x: float, y: float, radius: float, style: str, tip: str = "") -> None:
+        """Draw a diamond with an optional tooltip."""
+        d = f"M{_n(x)} {_n(y - radius)} L{_n(x + radius)} {_n(y)} L{_n(x)} {_n(y + radius)} L{_n(x - radius)} {_n(y)} Z"
+        self._shape(f'path class="{style}" d="{d}"', "path", tip)
+
+    def text(self, x: float, y: float, text: str, style: str = "t", anchor: str = "start") -> None:
+        """Write text; ``anchor`` is start, middle or end."""
+        where = "" if anchor == "start" else f' text-anchor="{anchor}"'
+        self._parts.append(f'<text class="{style}" x="{_n(x)}" y="{_n(y)}"{where}>{escape(text)}</text>')
+
+    def upright(self, x: float, y: float, text: str, style: str = "t s") -> None:
+        """Write text that reads upwards, centred at ``(x, y)``."""
+        turn = f'transform="rotate(-90 {_n(x)} {_n(y)})"'
+        self._parts.append(
+            f'<text class="{style}" x="{_n(x)}" y="{_n(y)}" text-anchor="middle" {turn}>{escape(text)}</text>'
+        )
+
+    def render(self, standalone: bool = True) -> str:
+        """Return the SVG.
+
+        Args:
+            standalone: Whether it brings its own colours and background, as a file must; inside a web page the page's
+                style sheet (:func:`page_style`) gives both.
+        """
+        box = f'viewBox="0 0 {_n(self.width)} {_n(self.height)}"'
+        name = f"<title>{escape(self._title)}</title><desc>{escape(self._description)}</desc>"
+        if not standalone:
+            return f'<svg class="figure" role="img" {box}>{name}{"".join(self._parts)}</svg>'
+        ground = f'<rect width="{_n(self.width)}" height="{_n(self.height)}" style="fill:var(--bg)"/>'
+        size = f'width="{_n(self.width)}" height="{_n(self.height)}"'
+        style = f"<style>{_STYLE.strip()}{_CLASSES.rstrip()}\n</style>"
+        parts = "\n".join(self._parts)
+        opening = f'<svg xmlns="http://www.w3.org/2000/svg" role="img" {size} {box}>'
+        return "\n".join((opening, name, style, ground, parts, "</svg>")) + "\n"
+
+    def _shape(self, opening: str, tag: str, tip: str) -> None:
+        inner = f"><title>{escape(tip)}</title></{tag}>" if tip else "/>"
+        self._parts.append(f"<{opening}{inner}")
+
+
+def page_style() -> str:
+    """Return the style classes of figures for a page that defines the colours itself."""
+    return "\n".join(f"svg.figure {rule}" for rule in _rules())
+
+
+def text_width(text: str, size: float = 13) -> float:
+    """Estimate the width of text in pixels; generous, as fonts differ between readers."""
+    wide = sum(1.5 if c in "mwMW%@—" else 0.55 if c in "iljt.,:;'|()[] " else 1.05 for c in text)
+    return wide * size * 0.56
+
+
+def nice_ticks(low: float, high: float, target: int = 5) -> list[float]:
+    """Return round numbers that cover ``low`` to ``high``, first at or below, last at or above.
+
+    Args:
+        low: Smallest value.
+        high: Largest value.
+        target: About how many.
+    """
+    span = high - low or abs(high) or 1.0
+    magnitude = 10.0 ** _floor_log10(span / target)
+    step = next(s * magnitude for s in (1, 2, 2.5, 5, 10) if s * magnitude >= span / target * 0.999)
+    first = int(low // step)
+    last = -int(-high // step)
+    return [round(i * step, 10) for i in range(first, max(last, first + 1) + 1)]
+
+
+def _floor_log10(value: float) -> int:
+    return int(f"{value:e}".partition("e")[2])
+
+
+def _rules() -> list[str]:
+    return [f"{rule.strip()}}}" for line in _CLASSES.strip().splitlines() for rule in line.split("}") if rule.strip()]
+
+
+def _n(value: float) -> str:
+    text = f"{value:.1f}"
+    return text.removesuffix(".0") if text != "-0.0" else "0"
