@@ -7,7 +7,7 @@ figure of a table from the result file to the last digit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def evaluate(
 
     labels = np.asarray(cohort.labels())
     data = ProbeData(vectors, np.asarray(owner, dtype=np.int64), labels, np.asarray(cohort.groups))
-    question = "regression" if task.kind == "regression" else "classification"
+    question: Literal["classification", "regression"] = "regression" if task.kind == "regression" else "classification"
     probe = run_protocol(protocol, data, splits, seed=0, question=question, n_jobs=-1)
     repeats = _repeats(probe, len(cohort.units), cohort.classes)
     units = cohort.describe([0] * len(cohort.units))

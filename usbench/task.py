@@ -41,7 +41,7 @@ class SplitPlan:
     def describe(self) -> str:
         """Return one phrase for tables."""
         return {
-            "grouped": f"{self.folds} folds by subject, {self.repeats} draws",
+            "grouped": f"{self.folds} folds by subject, {self.repeats} draw{'s' if self.repeats > 1 else ''}",
             "official": "the dataset's official folds",
             "leave-one-out": "leave one subject out",
             "fixed": "the authors' train/test split",

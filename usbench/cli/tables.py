@@ -46,12 +46,12 @@ def print_board(console: Console, results: Sequence[Result]) -> None:
         padding=(0, 1, 0, 0),  # two metrics with intervals and another protocol fit a terminal of 80 columns
         pad_edge=False,
     )
-    table.add_column("encoder", no_wrap=True)
+    table.add_column("encoder", no_wrap=True, min_width=max(len(r.encoder["name"]) for r in ordered))
     for name in shown:
         table.add_column(f"{_heading(METRICS[name])}\n[dim]95 % interval[/dim]", justify="right", no_wrap=True)
     for protocol in others:
         heading = " / ".join(_heading(METRICS[name], arrow=False) for name in beside)
-        table.add_column(f"{heading}\n[dim]{protocol}[/dim]", justify="right", no_wrap=True)
+        table.add_column(f"{heading}\n[dim]{protocol.partition('@')[0]}[/dim]", justify="right", no_wrap=True)
     table.add_column("leakage", no_wrap=True)
     for position, row in enumerate(ordered):
         if position and row.encoder["floor"] and not ordered[position - 1].encoder["floor"]:
