@@ -88,13 +88,24 @@ class Comparator:
 
     @cached_property
     def draws(self) -> dict[str, FloatArray]:
-        """The metric of every encoder on common resamples of the subjects, float64 ``[n_resamples]`` each."""
+        """The metric of every encoder on common resamples of the subjects, for the tests."""
+        return self.resampled(RESAMPLES)
+
+    def resampled(self, n_resamples: int) -> dict[str, FloatArray]:
+        """Return the metric of every encoder on common resamples of the subjects.
+
+        Args:
+            n_resamples: How many.
+
+        Returns:
+            float64 ``[n_resamples]`` by name, NaN where undefined; nothing with fewer than two subjects.
+        """
         if not self._outcomes:
             return {}
         reference = next(iter(self._outcomes.values()))
         if reference.n_groups < 2:
             return {}
-        found = draw(reference, self._kernels, RESAMPLES, LEVEL, seed=0, stratify=False)
+        found = draw(reference, self._kernels, n_resamples, LEVEL, seed=0, stratify=False)
         return {name: np.round(values, _DIGITS) for name, values in found.items()}
 
     def best(self, names: Sequence[str] | None = None) -> str | None:

@@ -10,6 +10,7 @@ from usbench.leaderboard import formats, wording
 from usbench.leaderboard.boards import Board, Entry
 from usbench.leaderboard.grid import Align, table
 from usbench.leaderboard.pages import RULE, as_printed, page_name
+from usbench.leaderboard.ranking import rank
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def overview_page(boards: Sequence[Board], known: Sequence[Known]) -> str:
     parts = [
         _head(),
         _matrix([b for b in real if b.entries], known),
+        _ranking(real),
         _tasks(real),
         _reported(real),
         _unmeasured(real, known),
@@ -109,6 +111,29 @@ def _matrix(boards: Sequence[Board], known: Sequence[Known]) -> str:
     lines = ["## Measured", "", table(heading, align, rows)]
     lines += [f"- {mark}: {why}." for why, mark in reasons.items()]
     return "\n".join(lines) + "\n"
+
+
+def _ranking(boards: Sequence[Board]) -> str:
+    ranking = rank(boards)
+    if ranking is None:
+        return ""
+    names = [board.name for board in ranking.boards]
+    rows = []
+    for row in ranking.rows:
+        cells = [f"{row.mean_rank:.1f}", f"{row.low:.1f} to {row.high:.1f}"]
+        cells += [f"{row.ranks[name]:g}" for name in names]
+        rows.append([f"*{row.title}*" if row.floor else row.title, *(f"*{c}*" if row.floor else c for c in cells)])
+    heading = ["Encoder", "Mean rank ↓", "95 % interval", *(f"[{name}]({page_name(name)})" for name in names)]
+    align: list[Align] = ["left", "right", "center", *_times("right", len(names))]
+    text = (
+        f"Over the {len(names)} tasks on which all of these were measured. Ranks, because a mean over metrics of unlike "
+        "units and spreads would weigh the tasks by accident; the interval resamples the subjects of every task and the "
+        "tasks themselves."
+    )
+    lines = ["## Ranking", "", text, "", table(heading, align, rows)]
+    if ranking.left_out:
+        lines += [f"Not measured on all of them: {', '.join(ranking.left_out)}.", ""]
+    return "\n".join(lines)
 
 
 def _column_heading(board: Board) -> str:
