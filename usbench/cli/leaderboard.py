@@ -24,6 +24,7 @@ def leaderboard(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail when a page differs from what the results say.")
     ] = False,
+    html: Annotated[Path | None, typer.Option(help="Write the web site into this folder instead of the pages.")] = None,
 ) -> None:
     """Render the leaderboards from results. Needs neither torch nor data."""
     from usbench.errors import UsbenchError
@@ -35,6 +36,14 @@ def leaderboard(
         reported = beside
     if not results.is_dir() and not check and out is None:
         raise UsbenchError(f"{results}: no such folder of results. Run `usbench run` first, or give --results.")
+    if html is not None:
+        if check:
+            raise UsbenchError("--html writes a site and --check writes nothing: give one of them.")
+        from usbench.leaderboard.site import write_site
+
+        changed = write_site(results, html, reported)
+        typer.echo(f"{html / 'index.html'}: {len(changed)} files changed.")
+        return
     pages = render(results, reported)
     if check:
         drift = find_drift(pages, folder)

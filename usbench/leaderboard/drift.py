@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -59,19 +59,20 @@ def find_drift(pages: Mapping[str, str], folder: Path) -> list[Drift]:
     return sorted(found, key=lambda drift: str(drift.path))
 
 
-def superfluous(pages: Mapping[str, str], folder: Path) -> list[Path]:
+def superfluous(pages: Mapping[str, str], folder: Path, owned: Sequence[str] = OWNED) -> list[Path]:
     """Return files that rendering owns but would not write."""
     return sorted(
-        path for pattern in OWNED for path in folder.glob(pattern) if path.relative_to(folder).as_posix() not in pages
+        path for pattern in owned for path in folder.glob(pattern) if path.relative_to(folder).as_posix() not in pages
     )
 
 
-def write_pages(pages: Mapping[str, str], folder: Path) -> list[Path]:
+def write_pages(pages: Mapping[str, str], folder: Path, owned: Sequence[str] = OWNED) -> list[Path]:
     """Write rendered pages; files that are equal already are left alone, superfluous ones are deleted.
 
     Args:
         pages: Relative path to text.
         folder: Where they go.
+        owned: Patterns of files that are deleted when no page calls for them.
 
     Returns:
         What was written or deleted.
@@ -85,7 +86,7 @@ def write_pages(pages: Mapping[str, str], folder: Path) -> list[Path]:
         if not path.is_file() or path.read_bytes() != content:
             atomic_write(path, content)
             changed.append(path)
-    for path in superfluous(pages, folder):
+    for path in superfluous(pages, folder, owned):
         path.unlink()
         changed.append(path)
     return changed

@@ -12,6 +12,11 @@ from usbench.leaderboard.grid import Align, table
 from usbench.leaderboard.pages import RULE, as_printed, page_name
 from usbench.leaderboard.ranking import rank
 
+RANKING_NOTE = (
+    "Ranks, because a mean over metrics of unlike units and spreads would weigh the tasks by accident; the interval "
+    "resamples the subjects of every task and the tasks themselves."
+)
+
 
 @dataclass(frozen=True)
 class Known:
@@ -125,11 +130,7 @@ def _ranking(boards: Sequence[Board]) -> str:
         rows.append([f"*{row.title}*" if row.floor else row.title, *(f"*{c}*" if row.floor else c for c in cells)])
     heading = ["Encoder", "Mean rank ↓", "95 % interval", *(f"[{name}]({page_name(name)})" for name in names)]
     align: list[Align] = ["left", "right", "center", *_times("right", len(names))]
-    text = (
-        f"Over the {len(names)} tasks on which all of these were measured. Ranks, because a mean over metrics of unlike "
-        "units and spreads would weigh the tasks by accident; the interval resamples the subjects of every task and the "
-        "tasks themselves."
-    )
+    text = f"Over the {len(names)} tasks on which all of these were measured. " + RANKING_NOTE
     lines = ["## Ranking", "", text, "", table(heading, align, rows)]
     if ranking.left_out:
         lines += [f"Not measured on all of them: {', '.join(ranking.left_out)}.", ""]

@@ -133,7 +133,7 @@ def _scores(board: Board, protocol: str, headline: bool) -> str:
     optimism = not headline and wording.protocol(protocol).from_paper
     tuned = formats.TUNED.get(board.task.kind)
     if optimism and tuned:
-        heading.append(_optimism_heading(board, tuned))
+        heading.append(optimism_heading(board, tuned))
         align.append("right")
     rows = []
     for entry in entries:
@@ -152,7 +152,8 @@ def _scores(board: Board, protocol: str, headline: bool) -> str:
     return table(heading, [_align(a) for a in align], with_rule(entries, rows))
 
 
-def _optimism_heading(board: Board, metric: str) -> str:
+def optimism_heading(board: Board, metric: str) -> str:
+    """Return the heading of the column that says how much the paper's protocol flatters."""
     column = board.column(metric)
     return f"Optimism in {column.title.lower() if column.unit == '%' else column.title}, {column.unit}"
 

@@ -1,0 +1,134 @@
+// Adds to tables that are complete without it: sorting, a filter, a column chooser; and a theme switch.
+"use strict";
+
+(() => {
+  const make = (tag, properties = {}, children = []) => {
+    const element = Object.assign(document.createElement(tag), properties);
+    element.append(...children);
+    return element;
+  };
+
+  // Theme: automatic, light, dark. Storage may be refused for pages opened from disk.
+  const remember = (value) => { try { localStorage.setItem("usbench-theme", value); } catch { /* not kept */ } };
+  const recall = () => { try { return localStorage.getItem("usbench-theme") || "auto"; } catch { return "auto"; } };
+  const setTheme = (value) => {
+    if (value === "auto") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = value;
+    const button = document.getElementById("theme");
+    button.textContent = `Theme: ${value}`;
+    button.hidden = false;
+  };
+  const themes = ["auto", "light", "dark"];
+  let theme = themes.includes(recall()) ? recall() : "auto";
+  setTheme(theme);
+  document.getElementById("theme").addEventListener("click", () => {
+    theme = themes[(themes.indexOf(theme) + 1) % themes.length];
+    setTheme(theme);
+    remember(theme);
+  });
+
+  // Open menus close on Escape and on a click elsewhere.
+  const closeMenus = (except) => {
+    for (const menu of document.querySelectorAll(".menu[open], .chooser[open]")) {
+      if (!except || !menu.contains(except)) menu.open = false;
+    }
+  };
+  document.addEventListener("click", (event) => closeMenus(event.target));
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    const open = document.activeElement && document.activeElement.closest("details[open]");
+    closeMenus(null);
+    if (open) open.querySelector("summary").focus();
+  });
+
+  const compare = (numeric, direction) => (a, b) => {
+    if (a === "" || b === "") return (a === "") - (b === "");  // empty cells stay last either way
+    return direction * (numeric ? Number(a) - Number(b) : a.localeCompare(b));
+  };
+
+  for (const sheet of document.querySelectorAll("[data-sheet]")) enhance(sheet);
+
+  function enhance(sheet) {
+    const table = sheet.querySelector("table");
+    const headings = [...table.tHead.rows[0].cells];
+    const bodies = [...table.tBodies];
+    const rows = () => [...table.querySelectorAll("tbody tr:not(.rule)")];
+    const home = new Map(rows().map((row) => [row, row.parentElement]));
+    const status = make("span", { className: "count" });
+    status.setAttribute("role", "status");
+    let sorted = null;
+
+    const sort = () => {
+      if (!sorted) return;
+      const { index, direction } = sorted;
+      const order = compare("numeric" in headings[index].dataset, direction);
+      for (const body of bodies) {
+        const mine = [...body.rows].filter((row) => !row.classList.contains("rule"));
+        mine.sort((a, b) => order(a.cells[index].dataset.sort, b.cells[index].dataset.sort));
+        body.append(...mine);
+      }
+    };
+
+    headings.forEach((heading, index) => {
+      const label = heading.querySelector(".label");
+      const button = make("button", { type: "button", className: "sort" });
+      button.append(...label.childNodes);
+      label.append(button);
+      button.addEventListener("click", () => {
+        const first = "ascending" in heading.dataset ? 1 : -1;
+        const direction = sorted && sorted.index === index ? -sorted.direction : first;
+        sorted = { index, direction };
+        for (const other of headings) other.removeAttribute("aria-sort");
+        heading.setAttribute("aria-sort", direction > 0 ? "ascending" : "descending");
+        sort();
+      });
+    });
+
+    const filter = make("input", { type: "search", placeholder: "name" });
+    const controls = make("div", { className: "controls" }, [make("label", {}, ["Filter ", filter])]);
+    const floors = bodies.find((body) => body.classList.contains("floors"));
+    const visible = { floors: true };
+    const refresh = () => {
+      const wanted = filter.value.trim().toLowerCase();
+      let shown = 0;
+      for (const row of rows()) {
+        const isFloor = row.classList.contains("floor");
+        row.hidden = !row.cells[0].textContent.toLowerCase().includes(wanted) || (isFloor && !visible.floors);
+        shown += row.hidden ? 0 : 1;
+      }
+      if (floors) floors.querySelector(".rule").hidden = ![...floors.rows].some((r) => !r.classList.contains("rule") && !r.hidden);
+      status.textContent = `${shown} of ${rows().length} rows`;
+    };
+    filter.addEventListener("input", refresh);
+
+    if (floors) {
+      const show = make("input", { type: "checkbox", checked: true });
+      show.addEventListener("change", () => { visible.floors = show.checked; refresh(); });
+      const mix = make("input", { type: "checkbox" });
+      mix.addEventListener("change", () => {
+        for (const [row, body] of home) if (body === floors) (mix.checked ? bodies[0] : floors).append(row);
+        sort();
+        refresh();
+      });
+      controls.append(make("label", {}, [show, " floors"]), make("label", {}, [mix, " sort floors among encoders"]));
+    }
+
+    if (headings.length > 3) {
+      const set = make("fieldset", {}, [make("legend", { textContent: "Columns", className: "hidden" })]);
+      headings.slice(1).forEach((heading, offset) => {
+        const index = offset + 1;
+        const box = make("input", { type: "checkbox", checked: !("hidden" in heading.dataset) });
+        const apply = () => {
+          for (const row of table.rows) if (!row.classList.contains("rule")) row.cells[index].hidden = !box.checked;
+        };
+        box.addEventListener("change", apply);
+        apply();
+        set.append(make("label", {}, [box, ` ${heading.querySelector(".label").textContent}`]));
+      });
+      controls.append(make("details", { className: "chooser" }, [make("summary", { textContent: "Columns" }), set]));
+    }
+    controls.append(status);
+    sheet.prepend(controls);
+    refresh();
+  }
+})();
