@@ -43,7 +43,7 @@ def test_rows_carry_value_interval_difference_and_p(pages: dict[str, str], sessi
     assert difference.value == pytest.approx(
         estimate.value - (floor.estimate("svc-nested@1", "fold_auc").value or 0), abs=1e-5
     )
-    assert row[-3] == f"{difference.value:+.3f}"
+    assert row[3] == f"{difference.value:+.3f}"
 
 
 def test_floors_stand_in_italics_below_the_rule_and_encoders_above(pages: dict[str, str]) -> None:

@@ -120,6 +120,7 @@ def _scores(board: Board, protocol: str, headline: bool) -> str:
     shown = board.shown(protocol)
     standing = board.standing(protocol)
     columns = [board.column(name) for name in shown]
+    differences = headline and metric is not None and standing.best_floor is not None
     heading, align = ["Encoder"], ["left"]
     for column in columns:
         heading.append(column.heading)
@@ -127,9 +128,9 @@ def _scores(board: Board, protocol: str, headline: bool) -> str:
         if column.metric == metric:
             heading.append("95 % interval")
             align.append("center")
-    if headline and metric and standing.best_floor:
-        heading += ["Δ best floor", "Δ interval", "p"]
-        align += ["right", "center", "right"]
+            if differences:
+                heading += ["Δ best floor", "Δ interval", "p"]
+                align += ["right", "center", "right"]
     optimism = not headline and wording.protocol(protocol).from_paper
     tuned = formats.TUNED.get(board.task.kind)
     if optimism and tuned:
@@ -144,8 +145,7 @@ def _scores(board: Board, protocol: str, headline: bool) -> str:
             row.append(emphasis(column.value(estimate.value), entry, bold))
             if column.metric == metric:
                 row.append(column.interval(estimate.low, estimate.high))
-        if headline and metric and standing.best_floor:
-            row += _difference(board, entry, protocol)
+                row += _difference(board, entry, protocol) if differences else []
         if optimism and tuned:
             row.append(board.column(tuned).difference(board.optimism(entry)))
         rows.append(row)

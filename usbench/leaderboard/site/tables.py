@@ -22,6 +22,7 @@ class Heading:
         ascending: Whether the first click sorts from low to high.
         hidden: Whether the column chooser has it off at first.
         href: Link beside the label.
+        small: Second line in small type, for the metric of a board.
     """
 
     key: str
@@ -31,6 +32,7 @@ class Heading:
     ascending: bool = True
     hidden: bool = False
     href: str = ""
+    small: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Table:
         headings: Columns.
         rows: Rows; floors are shown in a group of their own.
         sortable: Whether it gets sorting, filter and column chooser.
+        mixed: Whether floors stay among the other rows.
     """
 
     id: str
@@ -81,16 +84,17 @@ class Table:
     headings: Sequence[Heading]
     rows: Sequence[Row] = field(default_factory=list)
     sortable: bool = True
+    mixed: bool = False
 
     @property
     def upper(self) -> list[Row]:
         """Rows that are not floors."""
-        return [row for row in self.rows if not row.floor]
+        return [row for row in self.rows if self.mixed or not row.floor]
 
     @property
     def lower(self) -> list[Row]:
         """Floors."""
-        return [row for row in self.rows if row.floor]
+        return [] if self.mixed else [row for row in self.rows if row.floor]
 
 
 def link_to_board(board: Board) -> str:

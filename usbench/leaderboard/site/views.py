@@ -34,7 +34,7 @@ def matrix(boards: Sequence[Board]) -> Table | None:
     for board in boards:
         column = board.column(board.primary() or "")
         heading = replace(metric_heading(column), key=board.name, label=board.name, spoken=column.spoken)
-        headings.append(replace(heading, href=link_to_board(board)))
+        headings.append(replace(heading, href=link_to_board(board), small=column.heading))
     rows = []
     for name, title, floor in rows_of(boards):
         entries = [next((e for e in board.entries if e.name == name), None) for board in boards]
@@ -60,8 +60,9 @@ def ranking(found: Ranking | None) -> Table | None:
         mean = Cell(f"{row.mean_rank:.1f}", f"{row.mean_rank:.6g}", f"{row.low:.1f} to {row.high:.1f}")
         ranks = [plain(f"{row.ranks[b.name]:g}", row.ranks[b.name]) for b in found.boards]
         # Floors stay among the encoders: where they stand is what a ranking is for.
-        rows.append(Row([name_cell(entries[row.name]), mean, *ranks]))
-    return Table("ranking", f"Mean rank over {len(found.boards)} tasks, with 95 % intervals", headings, rows)
+        rows.append(Row([name_cell(entries[row.name]), mean, *ranks], row.floor))
+    caption = f"Mean rank over {len(found.boards)} tasks, with 95 % intervals"
+    return Table("ranking", caption, headings, rows, mixed=True)
 
 
 def tasks(boards: Sequence[Board]) -> list[dict[str, Any]]:
@@ -253,13 +254,17 @@ def _protocol(board: Board, name: str, headline: bool) -> dict[str, Any]:
     metric = board.primary(name)
     standing = board.standing(name)
     columns = [board.column(m) for m in board.shown(name)]
-    headings = [Heading("encoder", "Encoder"), *(metric_heading(c) for c in columns)]
     tuned = formats.TUNED.get(board.task.kind)
     differences = headline and metric is not None and standing.best_floor is not None
     optimism = not headline and about.from_paper and tuned is not None
-    if differences:
-        headings.append(Heading("delta", "Δ best floor", "Difference to the best floor, with 95 % interval", True))
-        headings.append(Heading("p", "p", "Two-sided p-value, corrected for the number of encoders", True))
+    headings = [Heading("encoder", "Encoder")]
+    for column in columns:
+        # The AUC pooled over folds and the balanced accuracy are for those who look for them.
+        aside = len(columns) > 4 and column.metric != metric and column.metric in ("auc", "balanced_accuracy", "rmse")
+        headings.append(replace(metric_heading(column), hidden=aside and not about.from_paper))
+        if column.metric == metric and differences:
+            headings.append(Heading("delta", "Δ best floor", "Difference to the best floor, with 95 % interval", True))
+            headings.append(Heading("p", "p", "Two-sided p-value, corrected for the number of encoders", True))
     if optimism:
         spoken = "How much better this protocol looks than the nested one"
         headings.append(Heading("optimism", optimism_heading(board, tuned or ""), spoken, True))
@@ -269,13 +274,14 @@ def _protocol(board: Board, name: str, headline: bool) -> dict[str, Any]:
             continue
         leads = entry.name in standing.leaders
         cells = [name_cell(entry, leads)]
-        cells += [metric_cell(c, entry.estimate(name, c.metric), leads and c.metric == metric) for c in columns]
-        if differences:
-            found = standing.differences.get(entry.name)
-            column = board.column(metric or "")
-            reference = entry.name == standing.best_floor
-            cells.append(Cell("best floor") if reference else _delta_cell(column, found))
-            cells.append(plain(formats.p_value(found.p_adjusted), found.p_adjusted) if found else Cell(""))
+        for column in columns:
+            ranks = column.metric == metric
+            cells.append(metric_cell(column, entry.estimate(name, column.metric), leads and ranks))
+            if ranks and differences:
+                found = standing.differences.get(entry.name)
+                reference = entry.name == standing.best_floor
+                cells.append(Cell("best floor") if reference else _delta_cell(column, found))
+                cells.append(plain(formats.p_value(found.p_adjusted), found.p_adjusted) if found else Cell(""))
         if optimism:
             value = board.optimism(entry)
             cells.append(plain(board.column(tuned or "").difference(value), value))
