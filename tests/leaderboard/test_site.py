@@ -1,0 +1,224 @@
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from usbench.leaderboard.site import render_site, write_site
+from usbench.results import Result, save
+
+MakeResult = Callable[..., Result]
+REPORTED = Path(__file__).resolve().parents[2] / "leaderboards" / "reported"
+
+
+@pytest.fixture(scope="module")
+def site(session_board: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    write_site(session_board / "results", folder, REPORTED)
+    return folder
+
+
+class Page(HTMLParser):
+    """Links, ids and the nesting of a page."""
+
+    VOID = frozenset(("meta", "link", "input", "br", "rect", "line", "circle", "path"))
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.open: list[str] = []
+        self.wrong: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.links += [str(found[key]) for key in ("href", "src") if found.get(key)]
+        self.ids += [str(found["id"])] if found.get("id") else []
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self.VOID:
+            return
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(f"</{tag}>")
+
+
+def test_every_link_leads_somewhere_and_nothing_comes_from_elsewhere(site: Path) -> None:
+    pages = {path: Page(path.read_text("utf-8")) for path in site.rglob("*.html")}
+    assert len(pages) > 10
+    for path, page in pages.items():
+        assert page.wrong == []
+        assert page.open == []
+        assert len(page.ids) == len(set(page.ids)), path
+        for link in page.links:
+            target, _, anchor = link.partition("#")
+            if target.startswith(("http:", "https:", "data:")):
+                continue
+            file = (path.parent / unquote(target)).resolve() if target else path
+            assert file.is_file(), f"{path.name}: {link}"
+            assert not anchor or anchor in pages[file].ids, f"{path.name}: {link}"
+        loaded = re.findall(r'<(?:script|img|link)[^>]*(?:src|href)="(https?:[^"]*)"', path.read_text("utf-8"))
+        assert loaded == []
+
+
+def test_pages_of_every_board_and_encoder_exist(site: Path) -> None:
+    for name in ("boards/covid.html", "boards/breast_lesion.on.bus-bra-subset.html", "encoders/tusa.random.html"):
+        assert (site / name).is_file()
+    assert "75.1" in (site / "boards/covid.html").read_text("utf-8")
+    assert "Simulated images, not patients" in (site / "boards/eye_hemorrhage.on.phantom-eye.html").read_text("utf-8")
+
+
+def test_the_site_is_the_same_every_time(session_board: Path) -> None:
+    results = session_board / "results"
+    assert render_site(results, REPORTED) == render_site(results, REPORTED)
+
+
+def test_names_from_results_are_escaped(tmp_path: Path, make_result: MakeResult) -> None:
+    save(tmp_path, make_result("evil", title="<img src=x onerror=alert(1)>", url="https://example.org/?a=1&b=2"))
+    for name, text in render_site(tmp_path, REPORTED).items():
+        if name.endswith(".html"):
+            assert "<img" not in text
+
+
+# In a browser ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium; skipped where there is none, unless USBENCH_REQUIRE_BROWSER says that there has to be one."""
+    binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if not binary or not driver:
+        if os.environ.get("USBENCH_REQUIRE_BROWSER"):
+            pytest.fail("USBENCH_REQUIRE_BROWSER is set, but chromium or chromedriver is not installed")
+        pytest.skip("no chromium and chromedriver here")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--window-size=1280,900",
+    ):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with webdriver.Chrome(options, Service(driver)) as found:
+        yield found
+
+
+def names(browser: Any, table: str) -> list[str]:
+    script = (
+        "return [...document.querySelectorAll(`#${arguments[0]} tbody tr:not(.rule)`)]"
+        ".filter(r => r.offsetParent !== null).map(r => r.cells[0].innerText)"
+    )
+    found: list[str] = browser.execute_script(script, table)
+    return found
+
+
+@pytest.mark.slow
+def test_pages_load_without_errors_in_light_dark_and_on_a_phone(site: Path, browser: Any) -> None:
+    for width, scheme in ((1280, "light"), (1280, "dark"), (360, "light")):
+        browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600},
+        )
+        browser.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        )
+        for path in sorted(site.rglob("*.html")):
+            browser.get(path.as_uri())
+            assert [entry for entry in browser.get_log("browser") if entry["level"] != "INFO"] == []
+            overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            assert browser.execute_script(overflow) <= 0, f"{path.name} is wider than {width} px"
+            ground = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+            assert ground == ("rgb(13, 17, 23)" if scheme == "dark" else "rgb(255, 255, 255)")
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+@pytest.mark.slow
+def test_tables_sort_filter_and_hide_columns(site: Path, browser: Any) -> None:
+    browser.get((site / "boards" / "covid.html").as_uri())
+    table = "protocol-svc-nested-1"
+    start = names(browser, table)
+    assert start[0] == "TUSA"
+    assert len(start) == 7
+
+    head = f"document.querySelector('#{table} th[data-key=fold_auc]')"
+    browser.execute_script(f"{head}.querySelector('button').click()")
+    assert browser.execute_script(f"return {head}.getAttribute('aria-sort')") == "descending"
+    browser.execute_script(f"{head}.querySelector('button').click()")
+    assert browser.execute_script(f"return {head}.getAttribute('aria-sort')") == "ascending"
+    ascending = names(browser, table)
+    assert ascending[:3] == ["MedSAM", "USFM", "TUSA"]
+    assert set(ascending[3:]) == set(start[3:])  # floors stay below the rule
+
+    boxes = f"document.querySelector('[data-sheet={table}]').querySelectorAll('.controls > label > input')"
+    browser.execute_script(f"{boxes}[2].click()")
+    mixed = names(browser, table)
+    assert set(mixed) == set(start)
+    assert mixed[-1] == "TUSA"
+    assert mixed[0] == "MedSAM"
+    browser.execute_script(f"{boxes}[1].click()")
+    assert set(names(browser, table)) == {"TUSA", "USFM", "MedSAM"}
+
+    from selenium.webdriver.common.by import By
+
+    field = browser.find_element(By.CSS_SELECTOR, f"[data-sheet={table}] input[type=search]")
+    field.send_keys("usf")
+    assert names(browser, table) == ["USFM"]
+    status = f"return document.querySelector('[data-sheet={table}] [role=status]').textContent"
+    assert browser.execute_script(status) == "1 of 7 rows"
+    field.clear()
+
+    hidden = f"return {head}.hidden"
+    assert browser.execute_script(hidden) is False
+    browser.execute_script(f"document.querySelector('[data-sheet={table}] .chooser input').click()")
+    assert browser.execute_script(hidden) is True
+
+
+@pytest.mark.slow
+def test_everything_is_reached_by_keyboard_and_has_a_name(site: Path, browser: Any) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    browser.get((site / "index.html").as_uri())
+    ActionChains(browser).send_keys(Keys.TAB).perform()
+    assert browser.execute_script("return document.activeElement.className") == "skip"
+    seen = set()
+    for _ in range(60):
+        ActionChains(browser).send_keys(Keys.TAB).perform()
+        seen.add(browser.execute_script("const e = document.activeElement; return e.id || e.className || e.tagName"))
+    assert {"theme", "sort", "scroll", "INPUT", "SUMMARY"} <= seen
+    unnamed = browser.execute_script(
+        "return [...document.querySelectorAll('button, a, input, [role=region], svg[role=img]')].filter(e => "
+        "!(e.textContent.trim() || e.getAttribute('aria-label') || (e.labels && e.labels.length))).length"
+    )
+    assert unnamed == 0
+
+
+@pytest.mark.slow
+def test_the_theme_switch_overrules_the_system(site: Path, browser: Any) -> None:
+    browser.get((site / "index.html").as_uri())
+    colour = "return getComputedStyle(document.body).backgroundColor"
+    before = browser.execute_script(colour)
+    for _ in range(2):
+        browser.execute_script("document.getElementById('theme').click()")
+    assert browser.execute_script("return document.getElementById('theme').textContent") == "Theme: dark"
+    assert before == "rgb(255, 255, 255)"
+    assert browser.execute_script(colour) == "rgb(13, 17, 23)"
+    browser.execute_script("document.getElementById('theme').click()")
