@@ -40,7 +40,7 @@ class HeadSettings:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     max_epochs: int = 100
-    patience: int = 20
+    patience: int = 10
     validation_share: float = 0.2
     batch_units: int = 8
     max_steps: int = 32

@@ -24,18 +24,16 @@ def one_blas_thread() -> Iterator[None]:
 
 
 @contextmanager
-def torch_threads(n_jobs: int) -> Iterator[None]:
-    """Let torch use `n_jobs` threads (-1: leave it as it is), and restore the setting afterwards.
+def torch_threads(threads: int) -> Iterator[None]:
+    """Let torch use so many threads for one operation, and restore the setting afterwards.
 
-    Args:
-        n_jobs: Number of threads. One is the choice on a busy machine, where the threads of a small matrix product
-            wait for each other: training ten small heads was measured twenty times slower on two shared cores than
-            on one.
+    One is the choice for small matrices on a busy machine: training ten small heads was measured twenty times slower
+    on two shared cores than on one.
     """
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(before if n_jobs < 1 else n_jobs)
+    torch.set_num_threads(threads)
     try:
         yield
     finally:
