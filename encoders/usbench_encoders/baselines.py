@@ -9,10 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from usbench.encoder import Encoder, EncoderCard, Frame, grey_to_tensor
-from usbench_encoders import descriptors
 
 if TYPE_CHECKING:
     import torch
@@ -56,13 +53,13 @@ class Texture(Encoder):
     card = EncoderCard(
         name="texture",
         title="Texture (histogram, GLCM, LBP)",
-        embedding_dim=descriptors.LENGTH,
+        embedding_dim=98,
         description="Grey-level histogram, co-occurrence (Haralick) features and local binary patterns.",
         parameters=0,
         gflops=0.0,
         preprocessings={
-            "native": "own resolution; frames longer than "
-            f"{descriptors.LONGEST_SIDE} px are reduced to that, aspect kept, bilinear with antialias"
+            "native": "own resolution; frames longer than 320 px are reduced to that, aspect kept, bilinear "
+            "with antialias"
         },
         poolings={"whole": "statistics of the whole frame, dark background included"},
         licence="Apache-2.0",
@@ -80,6 +77,8 @@ class Texture(Encoder):
     def preprocess(self, frame: Frame) -> torch.Tensor:
         """Describe a grey frame by ``(98,)`` float32 features; what can differ in size ends here."""
         import torch
+
+        from usbench_encoders import descriptors
 
         return torch.from_numpy(descriptors.describe(descriptors.limit_size(frame)))
 
@@ -116,6 +115,7 @@ class RandomProjection(Encoder):
 
     def preprocess(self, frame: Frame) -> torch.Tensor:
         """Draw ``(256,)`` float32 normal deviates from the content of a frame of any size."""
+        import numpy as np
         import torch
         from scipy.special import ndtri
 

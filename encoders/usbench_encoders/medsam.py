@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from usbench import weights
 from usbench.encoder import Encoder, EncoderCard, Frame, WeightsSource
 from usbench.errors import WeightsError
@@ -13,6 +11,7 @@ from usbench_encoders import sam_network
 from usbench_encoders.initialisation import initialisation, seeded
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 _CARD: dict[str, Any] = {
@@ -57,6 +56,7 @@ class MedSAMRandom(Encoder):
 
     def preprocess(self, frame: Frame) -> torch.Tensor:
         """Turn a grey frame into ``(3, 1024, 1024)`` float32 in [0, 1]; a constant frame becomes zero."""
+        import numpy as np
         import torch
 
         side = sam_network.IMAGE_SIZE
@@ -118,6 +118,7 @@ def _spline(frame: Frame, side: int) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def _bicubic(frame: Frame, side: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    import numpy as np
     import torch
 
     pixels = torch.from_numpy(frame.astype(np.float32))[None, None]

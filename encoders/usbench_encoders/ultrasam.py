@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from usbench import weights
 from usbench.encoder import Encoder, EncoderCard, Frame, WeightsSource
 from usbench.errors import WeightsError
@@ -122,6 +120,7 @@ class UltraSamRandom(Encoder):
 
     def preprocess(self, frame: Frame) -> torch.Tensor:
         """Turn a grey frame into ``(3, 1024, 1024)`` float32, padding exactly zero."""
+        import numpy as np
         import torch
         import torch.nn.functional as functional
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from usbench import weights
 from usbench.encoder import Encoder, EncoderCard, Frame, WeightsSource
 from usbench.errors import WeightsError
@@ -63,6 +61,7 @@ class USFMRandom(Encoder):
 
     def preprocess(self, frame: Frame) -> torch.Tensor:
         """Turn a grey frame into ``(3, 224, 224)`` float32."""
+        import numpy as np
         import torch
 
         if self.preprocessing == "zscore":

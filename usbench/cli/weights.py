@@ -1,0 +1,147 @@
+"""``usbench weights``: which weights there are, where they lie and where they come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Add, list and find the weights of encoders.")
+
+Name = Annotated[str, typer.Argument(help="Encoder, such as medsam.")]
+
+
+@app.command()
+def add(
+    name: Name,
+    file: Annotated[Path, typer.Argument(help="Weight file as published (.pth, .pt, .bin, .safetensors).")],
+    check: Annotated[bool, typer.Option(help="Load it now, to see that it fits.")] = True,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy it to the folder of weights first.")] = False,
+) -> None:
+    """Register a weight file for an encoder, after seeing that it fits."""
+    from usbench import weights
+    from usbench.errors import WeightsError
+    from usbench.plugins import load_encoder
+    from usbench.settings import load_settings, register
+
+    file = file.expanduser()
+    if not file.is_file():
+        raise WeightsError(f"{file}: no such file. Check the path.")
+    encoder = load_encoder(name, weights=file)
+    if check:
+        encoder.prepare()
+    if copy:
+        source = encoder.card.weights
+        file = _copied(file, load_settings().weights_dir / (source.filename if source else file.name))
+    config = register("weights", encoder.name, file)
+    typer.echo(f"{encoder.name}: {file.resolve()}")
+    typer.echo(f"sha256 {weights.file_sha256(file)}")
+    typer.echo(f"registered in {config}" + ("" if check else "; not checked"))
+
+
+@app.command("list")
+def list_weights() -> None:
+    """List the encoders that need weights, and the file each would use."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from usbench import weights
+    from usbench.errors import UsbenchError
+    from usbench.plugins import ENCODERS, load_encoder
+    from usbench.settings import load_settings
+
+    table = Table()
+    for column in ("encoder", "file", "MB", "sha256", "licence of weights"):
+        table.add_column(column, overflow="fold")
+    registered = load_settings().weights
+    names = [name for name in ENCODERS.names() if not name.endswith(":")]
+    for name in [*names, *(other for other in registered if other not in names)]:
+        try:
+            encoder = load_encoder(name)
+            if not encoder.takes_weights:
+                continue
+            path = encoder.weights_path()
+        except UsbenchError:
+            path = registered.get(name)
+        source = ENCODERS.get(name).value.card.weights
+        licence = source.licence if source else "not stated"
+        if path is None or not path.is_file():
+            table.add_row(name, f"[dim]absent; `usbench weights where {name}`[/dim]", "", "", licence)
+        else:
+            size = f"{path.stat().st_size / 1e6:.0f}"
+            table.add_row(name, str(path), size, weights.file_sha256(path)[:12], licence)
+    Console().print(table)
+
+
+@app.command()
+def where(name: Name) -> None:
+    """Say where the weights of an encoder are looked for, and where its authors publish them."""
+    from usbench import weights
+    from usbench.errors import UsbenchError
+    from usbench.plugins import load_encoder
+
+    encoder = load_encoder(name)
+    card = encoder.card
+    if not encoder.takes_weights:
+        typer.echo(f"{name}: needs no weights.")
+        return
+    for place in weights.locate(encoder.name, card):
+        typer.echo(f"{'found ' if place.found else 'absent'} {place.found or place.path} ({place.why})")
+    try:
+        path = encoder.weights_path()
+    except UsbenchError:
+        path = None
+    if path is not None:
+        typer.echo(f"in use {path}")
+        typer.echo(f"sha256 {weights.file_sha256(path)}")
+    if card.weights is not None:
+        typer.echo(f"published as {card.weights.filename}: {card.weights.page}")
+        if card.weights.direct_url:
+            typer.echo(f"direct link {card.weights.direct_url}: `usbench weights fetch {name}`")
+        typer.echo(f"licence of weights: {card.weights.licence}; of code: {card.licence}")
+    if card.citation:
+        typer.echo(f"please cite {card.citation}")
+
+
+@app.command()
+def fetch(name: Name) -> None:
+    """Download the published weights where their authors give a direct link."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    from usbench import weights
+    from usbench.plugins import load_encoder
+    from usbench.settings import load_settings
+    from usbench.weights.fetching import fetch as download
+
+    encoder = load_encoder(name)
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, transient=True) as bar:
+        task = bar.add_task(name, total=None)
+        path = download(
+            encoder.name,
+            encoder.card,
+            load_settings().weights_dir,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    typer.echo(f"{encoder.name}: {path}")
+    typer.echo(f"sha256 {weights.file_sha256(path)}")
+
+
+def _copied(file: Path, target: Path) -> Path:
+    import shutil
+
+    from usbench.errors import WeightsError
+    from usbench.files import explain_os_error
+
+    if target.exists() and target.samefile(file):
+        return target
+    part = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, part)
+        part.replace(target)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise WeightsError(explain_os_error(target, error)) from None
+    return target
