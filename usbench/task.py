@@ -19,7 +19,7 @@ from usbench.media.policies import AllFrames, FramePolicy
 
 Kind = Literal["binary", "multiclass", "regression", "map"]
 Unit = Literal["subject", "case", "image"]
-SplitKind = Literal["grouped", "official", "leave-one-out", "fixed"]
+SplitKind = Literal["grouped", "official", "leave-one-out", "fixed", "none"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class SplitPlan:
 
     Attributes:
         kind: ``grouped`` draws folds by subject, stratified by class; ``official`` takes the dataset's ``fold``
-            column; ``leave-one-out`` leaves one subject out at a time; ``fixed`` takes its ``split`` column.
+            column; ``leave-one-out`` leaves one subject out at a time; ``fixed`` takes its ``split`` column; ``none`` is for maps.
         folds: Number of folds for ``grouped``.
         repeats: How many times ``grouped`` folds are drawn anew, from seeds 0, 1, ...; the luck of one draw is as
             large as the difference between encoders on small sets.
@@ -45,6 +45,7 @@ class SplitPlan:
             "official": "the dataset's official folds",
             "leave-one-out": "leave one subject out",
             "fixed": "the authors' train/test split",
+            "none": "none, as nothing is trained",
         }[self.kind]
 
 
@@ -102,3 +103,8 @@ class Task:
             raise UsbenchError(f"task {self.name}: name at least one protocol, for example 'svc-nested@1'.")
         if self.kind == "regression" and any(p.startswith("svc") for p in self.protocols):
             raise UsbenchError(f"task {self.name}: a regression task cannot use an SVC protocol; try 'ridge-nested@1'.")
+        if (self.kind == "map") != (self.split.kind == "none"):
+            raise UsbenchError(
+                f"task {self.name}: a map has no splits and everything else needs them: "
+                f"kind {self.kind!r} with split {self.split.kind!r}."
+            )

@@ -88,14 +88,14 @@ def umap_projection(
         raise DataError(f"Embeddings of shape {values.shape} cannot be mapped: at least 4 vectors are needed.")
     if not np.isfinite(values).all():
         raise DataError("An embedding is not finite (NaN or infinite): it cannot be mapped.")
-    import umap
+    from usbench.probes.umap_loading import one_thread, umap_class
 
-    with warnings.catch_warnings():
+    with one_thread(), warnings.catch_warnings():
         # UMAP warns that a seed makes it use one thread; that is what we want.
         warnings.simplefilter("ignore", UserWarning)
         # Spectral layouts need more points than coordinates plus one.
         start = "spectral" if len(values) > 10 else "random"
-        reducer = umap.UMAP(
+        reducer = umap_class()(
             n_neighbors=min(n_neighbours, len(values) - 1),
             min_dist=min_dist,
             random_state=seed,

@@ -1,0 +1,35 @@
+"""``usbench report``: one file on one encoder, to be read, printed or attached to a paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+DEFAULT_RESULTS = Path("leaderboards") / "results"
+
+
+@app.command()
+def report(
+    encoder: Annotated[str, typer.Option("--encoder", "-e", help="An encoder with results.")],
+    results: Annotated[Path, typer.Option(help="Folder of result files.")] = DEFAULT_RESULTS,
+    out: Annotated[
+        Path | None, typer.Option(help="HTML file, or PDF where Chromium is installed; report-ENCODER.html by default.")
+    ] = None,
+) -> None:
+    """Write a report on one encoder: every task it was run on, against floors and others, with its strata."""
+    from usbench.files import atomic_write
+    from usbench.leaderboard.pdf import print_pdf
+    from usbench.leaderboard.site.report import render_report
+    from usbench.results import slug
+
+    text = render_report(results, encoder)
+    target = out if out is not None else Path(f"report-{slug(encoder)}.html")
+    if target.suffix.lower() == ".pdf":
+        print_pdf(text, target)
+    else:
+        atomic_write(target, text.encode("utf-8"))
+    typer.echo(f"{target}: {target.stat().st_size // 1024} KiB")
