@@ -7,8 +7,8 @@ BIN := $(VENV)/bin
 
 ## The main job: the embedded real patients, floors and intervals included.
 demo: $(VENV)/.installed
-	$(BIN)/usbench run -e tusa -e tusa.random -e texture -e pixels -e random-projection \
-	  -t breast_lesion --data subset
+	$(BIN)/usbench run -e tusa.random -e texture -e pixels -e random-projection \
+	  -t breast_lesion --data subset --results runs/demo
 
 ## The tests: style, types, import directions, quick and slow suites, and the pages against the results.
 test: $(VENV)/.installed check

@@ -47,9 +47,7 @@ class TusaConfig:
         if self.kernel_size < 1 or self.kernel_size % 2 == 0:
             raise TusaError(f"kernel_size = {self.kernel_size}: use an odd number of pixels, such as 7.")
         if not self.kernel_scales or min(self.kernel_scales) < 1:
-            raise TusaError(
-                f"kernel_scales = {self.kernel_scales}: give one dilation or more, each at least 1."
-            )
+            raise TusaError(f"kernel_scales = {self.kernel_scales}: give one dilation or more, each at least 1.")
         if self.image_size < 32 or self.image_size % 32:
             raise TusaError(f"image_size = {self.image_size}: use a multiple of 32 pixels, such as 128.")
         if self.feature_size % 12:
@@ -62,9 +60,7 @@ class TusaConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, for JSON."""
-        return {
-            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
-        }
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TusaConfig:

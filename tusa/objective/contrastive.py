@@ -7,9 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def nt_xent(
-    encodings: Tensor, images: Tensor, temperature: float = 0.1, subjects: Tensor | None = None
-) -> Tensor:
+def nt_xent(encodings: Tensor, images: Tensor, temperature: float = 0.1, subjects: Tensor | None = None) -> Tensor:
     """Normalised-temperature cross-entropy in which all views of one image are mutual positives.
 
     For every ordered pair of views (i, j) of one image, the loss is the cross-entropy of picking j among j

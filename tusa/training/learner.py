@@ -123,9 +123,7 @@ class Learner(nn.Module):
             terms |= self._paint(logits, target, decoded)
         return terms
 
-    def _contrast(
-        self, projected: Tensor, subjects: Tensor, gather: Callable[[Tensor], Tensor] | None
-    ) -> Tensor:
+    def _contrast(self, projected: Tensor, subjects: Tensor, gather: Callable[[Tensor], Tensor] | None) -> Tensor:
         subjects = subjects.repeat(4)
         images = torch.arange(len(subjects) // 4, device=projected.device).repeat(4)
         if gather is not None:

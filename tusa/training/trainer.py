@@ -150,9 +150,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         rows = self.sampler.batch(self.step, phase.images, self.fabric.global_rank)
-        views = make_views(
-            self.corpus.images[rows].to(device), self._subjects[rows].to(device), phase.size, config
-        )
+        views = make_views(self.corpus.images[rows].to(device), self._subjects[rows].to(device), phase.size, config)
         parts, decoded = parts_of(phase)
         sums: dict[str, Tensor] = {}
         self.learner.train()
@@ -191,7 +189,7 @@ class Trainer:
     def _sheet(self) -> None:
         from tusa.sheets import save_sheet
 
-        rows = (self.held or self.trained)
+        rows = self.held or self.trained
         first = {self.corpus.organs[row]: row for row in reversed(rows)}
         images = [self.corpus.images[row].numpy() for row in first.values()]
         path = self.folder / "sheets" / f"step-{self.step + 1:06d}.png"

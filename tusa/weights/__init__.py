@@ -52,9 +52,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
     except (SafetensorError, OSError) as error:
         raise TusaError(f"{path} is not a readable safetensors file ({error}). Export it again.") from error
     if raw.get("format") != FORMAT:
-        raise TusaError(
-            f"{path} is not a TUSA weights file (no '{FORMAT}' mark). Make one with `tusa export`."
-        )
+        raise TusaError(f"{path} is not a TUSA weights file (no '{FORMAT}' mark). Make one with `tusa export`.")
     return {key: value if key == "format" else json.loads(value) for key, value in raw.items()}
 
 
@@ -73,13 +71,9 @@ def save_weights(model: Tusa, path: Path, training: dict[str, Any] | None = None
     from safetensors.torch import save_file
 
     state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-    tensors = {
-        name: t.half().contiguous() if t.is_floating_point() else t.clone() for name, t in state.items()
-    }
+    tensors = {name: t.half().contiguous() if t.is_floating_point() else t.clone() for name, t in state.items()}
     if broken := [name for name, tensor in tensors.items() if not torch.isfinite(tensor.float()).all()]:
-        raise TusaError(
-            f"Parameters {broken[:3]} are not finite in half precision; the training has diverged."
-        )
+        raise TusaError(f"Parameters {broken[:3]} are not finite in half precision; the training has diverged.")
     metadata = {"format": FORMAT, "config": json.dumps(model.config.to_dict())}
     if training is not None:
         metadata["training"] = json.dumps(training)
