@@ -187,7 +187,7 @@ def _risks(result: Result, keep_ids: bool) -> tuple[str, ...]:
         found.append("The data are your own: check that your ethics approval covers publishing predictions by subject.")
     elif not keep_ids:
         found.append(
-            f"{result.dataset['title']} has names that others know: with --keep-ids the board can test this encoder against "
+            f"{result.dataset['title']} has names that others know: with --keep-ids the board can test this encoder against "  # noqa: E501
             "the others on the same subjects; with digests it cannot."
         )
     if result.synthetic:

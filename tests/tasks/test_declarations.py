@@ -27,7 +27,7 @@ def test_a_task_is_called_what_it_is_registered_as_and_its_data_exist(name):
 @pytest.mark.parametrize("name", ALL_TASKS)
 def test_a_task_names_protocols_that_exist(name):
     known = set(PROTOCOLS)
-    assert {protocol for protocol in load_task(name).protocols} <= known
+    assert set(load_task(name).protocols) <= known
 
 
 @pytest.mark.parametrize("name", ALL_DATASETS)

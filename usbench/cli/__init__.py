@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("usbench.cli.listing", "List encoders, tasks or datasets, and whether each is ready."),
     "info": ("usbench.cli.info", "Describe an encoder, a task or a dataset."),
     "compare": ("usbench.cli.compare", "Compare two encoders on a task: difference, interval, p."),
+    "data": ("usbench.cli.data", "Say where datasets lie, and check them."),
     "weights": ("usbench.cli.weights", "Add, list and find the weights of encoders."),
     "leaderboard": ("usbench.cli.leaderboard", "Render the leaderboards from results."),
     "results": ("usbench.cli.results", "Validate, show and compare result files."),

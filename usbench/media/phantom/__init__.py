@@ -13,26 +13,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from usbench.media.phantom.eye_cohort import build_eye_phantom
-    from usbench.media.phantom.liver import build_liver_phantom
-    from usbench.media.phantom.lung import build_lung_phantom
-    from usbench.media.phantom.ventricle import build_ventricle_phantom
 
 PHANTOM_VERSION: int = 1
 """Raise it whenever a phantom of the same seed changes."""
 
 _HOME = {
     "build_eye_phantom": "eye_cohort",
-    "build_liver_phantom": "liver",
-    "build_lung_phantom": "lung",
-    "build_ventricle_phantom": "ventricle",
 }
 
 __all__ = [
     "PHANTOM_VERSION",
     "build_eye_phantom",
-    "build_liver_phantom",
-    "build_lung_phantom",
-    "build_ventricle_phantom",
 ]
 
 

@@ -53,7 +53,7 @@ class Display:
 
 
 def pixel_positions(sector: Sector, height: int, width: int) -> tuple[Floats, Floats]:
-    """Return *x* and *z* in mm of every pixel's centre, each ``[height, width]``, as :meth:`Display.show` lays it out."""
+    """Return *x* and *z* in mm of every pixel's centre, each ``[height, width]``, as :meth:`Display.show` lays it out."""  # noqa: E501
     top = sector.radius * (np.cos(sector.half_angle) - 1.0)  # corners of a curved face lie above its middle
     scale = (sector.depth - top) / height
     z = top + (np.arange(height, dtype=np.float32) + 0.5) * scale

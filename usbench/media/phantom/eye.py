@@ -145,7 +145,7 @@ def simulate_eye(eye: Eye, scan: Scan, rng: np.random.Generator) -> npt.NDArray[
 
 
 def vitreous_mask(eye: Eye, scan: Scan) -> npt.NDArray[np.bool_]:
-    """Return which pixels of :func:`simulate_eye` show the vitreous, ``[352, 352]``: the truth, for tests and floors."""
+    """Return which pixels of :func:`simulate_eye` show the vitreous, ``[352, 352]``: the truth, for tests and floors."""  # noqa: E501
     from usbench.media.phantom.display import pixel_positions
 
     _, sector = _instrument(scan.frequency, scan.depth)
