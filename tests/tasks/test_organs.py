@@ -1,8 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_up_files import write_image
 
-from tests.tasks.conftest import write_image
 from usbench.errors import DataError
 from usbench.locate import dataset_for
 from usbench.plugins import load_task

@@ -1,7 +1,7 @@
 import pytest
+from made_up_files import write_image
 from usbench_tasks.datasets.spinal_cord_injury import SpinalCordInjury
 
-from tests.tasks.conftest import write_image
 from usbench.errors import DataError
 from usbench.plugins import load_task
 from usbench.units import build_cohort, draw_splits
