@@ -14,7 +14,8 @@ An encoder plugin is one class with a card and three short methods::
         def encode(self, batch):
             return self.network(batch)
 
-Modules of encoders are imported to list and describe them, so they import torch inside methods, not at the top.
+Modules of encoders are imported to list and describe them, so they import torch inside methods, not at the
+top.
 """
 
 from __future__ import annotations
@@ -68,10 +69,11 @@ class Encoder(abc.ABC):
         precision: ``fp32``, or ``bf16`` for autocast. Vectors are float32 in either case.
 
     Raises:
-        UsbenchError: An option is not one the card offers, or weights are given to an encoder that takes none.
+        UsbenchError: An option is not one the card offers, or weights are given to an encoder that takes
+            none.
     """
 
-    card: ClassVar[EncoderCard]
+    card: EncoderCard  # a class attribute, unless the card depends on an argument
     version: ClassVar[int] = 1
     batch_size: ClassVar[int] = 16
 
@@ -227,8 +229,8 @@ class Encoder(abc.ABC):
         """Encode images held in memory.
 
         Args:
-            frames: Grey ``(H, W)`` or RGB ``(H, W, 3)`` uint8 arrays of any sizes. Colour is reduced to ITU-R 601
-                luma first, as for every image the harness reads.
+            frames: Grey ``(H, W)`` or RGB ``(H, W, 3)`` uint8 arrays of any sizes. Colour is reduced to
+                ITU-R 601 luma first, as for every image the harness reads.
             batch_size: Frames a forward pass; the encoder's own by default.
 
         Returns:

@@ -55,7 +55,7 @@ def load_encoder(name: str, weights: str | Path | None = None, device: str = "cp
         encoder = found.value(weights=weights, device=device, **options)
     except TypeError as error:
         raise UsbenchError(f"encoder {name!r}: {error}. See `usbench info {name}`.") from error
-    encoder.source = found.source_digest
+    encoder.source = found.source_digest or encoder.source
     return encoder
 
 

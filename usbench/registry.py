@@ -1,13 +1,15 @@
 """One registry for encoders, tasks and datasets, filled in three tiers and loaded on first use.
 
-1. *Bundled*: the packages ``usbench_encoders`` and ``usbench_tasks`` carry a ``CATALOG``-like mapping from names to
+1. *Bundled*: the packages ``usbench_encoders`` and ``usbench_tasks`` carry a ``CATALOG``-like mapping from
+names to
    ``"module:attribute"``. Listing names imports no module behind them.
-2. *Installed*: any distribution that declares entry points in the groups ``usbench.encoders``, ``usbench.tasks`` or
+2. *Installed*: any distribution that declares entry points in the groups ``usbench.encoders``,
+``usbench.tasks`` or
    ``usbench.datasets``.
 3. *Local*: ``path/to/file.py:Name``, for work in progress.
 
-A name that ends in a colon in tier 1 or 2 (``timm:``) is a *family*: ``timm:vit_small_patch16_224`` resolves to the
-family's object and the rest of the name is handed on as its argument.
+A name that ends in a colon in tier 1 or 2 (``timm:``) is a *family*: ``timm:vit_small_patch16_224``
+resolves to the family's object and the rest of the name is handed on as its argument.
 """
 
 from __future__ import annotations
@@ -118,9 +120,6 @@ class Registry(Generic[T]):
         """
         if name in self.sources and not name.endswith(":"):
             return Found(name, self._load(name, self.sources[name].target))
-        path, separator, attribute = name.rpartition(":")
-        if separator and path.endswith(".py"):
-            return self._local(name, Path(path).expanduser(), attribute)
         family, separator, argument = name.partition(":")
         if separator and f"{family}:" in self.sources:
             if not argument:
@@ -128,6 +127,9 @@ class Registry(Generic[T]):
                     f"{self.kind} {name!r}: write what follows the colon, for example {family}:NAME."
                 )
             return Found(name, self._load(name, self.sources[f"{family}:"].target), argument)
+        path, separator, attribute = name.rpartition(":")
+        if separator and path.endswith(".py"):
+            return self._local(name, Path(path).expanduser(), attribute)
         hint = did_you_mean(name, self.sources)
         raise UnknownNameError(f"unknown {self.kind} {name!r}.{hint} `usbench list {self.kind}s` shows all.")
 

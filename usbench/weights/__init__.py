@@ -5,7 +5,7 @@ This package imports torch only inside the functions that need it, because listi
 
 from usbench.weights.digests import file_sha256, state_sha256
 from usbench.weights.finding import Place, absent, find, locate, require
-from usbench.weights.layouts import guess_model, keep, load_strictly, rename, unwrap
+from usbench.weights.layouts import fit_prefix, guess_model, keep, load_strictly, rename, unwrap
 from usbench.weights.reading import is_safetensors, read_state
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "absent",
     "file_sha256",
     "find",
+    "fit_prefix",
     "guess_model",
     "is_safetensors",
     "keep",

@@ -68,6 +68,25 @@ def rename(state: Mapping[str, torch.Tensor], replacements: Iterable[tuple[str, 
     return renamed
 
 
+def fit_prefix(state: Mapping[str, torch.Tensor], expected: Iterable[str]) -> State:
+    """Select the part of a state dict that is meant for a network, by the prefix under which most names
+    match.
+
+    Args:
+        state: Names to tensors, perhaps of a larger model that holds the network as ``encoder.`` or
+            ``visual.``.
+        expected: The network's own names.
+
+    Returns:
+        The tensors under that prefix, without it; everything, unchanged, when no prefix helps.
+    """
+    names = list(expected)
+    first = names[0] if names else ""
+    prefixes = {""} | {key.removesuffix(first) for key in state if key.endswith(f".{first}")}
+    best = max(sorted(prefixes), key=lambda prefix: sum(prefix + name in state for name in names))
+    return keep(state, best)
+
+
 def load_strictly(
     module: torch.nn.Module,
     state: Mapping[str, torch.Tensor],
