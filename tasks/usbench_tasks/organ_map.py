@@ -1,7 +1,7 @@
 """A map of organs."""
 
 from usbench.media.policies import RandomFrames
-from usbench.task import Task
+from usbench.task import SplitPlan, Task
 
 task = Task(
     name="organ_map",
@@ -12,7 +12,8 @@ task = Task(
     unit="image",
     frames=RandomFrames(1, seed=0),
     units_per_class=200,
-    protocols=("umap@1",),
+    split=SplitPlan("none"),
+    protocols=("knn-map@1", "knn-map-sources@1"),
     strata=("source",),
     description=(
         "Where images of different organs fall in the embedding: 200 images an organ group, one frame of each video, "
