@@ -28,7 +28,8 @@ class SplitPlan:
 
     Attributes:
         kind: ``grouped`` draws folds by subject, stratified by class; ``official`` takes the dataset's ``fold``
-            column; ``leave-one-out`` leaves one subject out at a time; ``fixed`` takes its ``split`` column; ``none`` is
+            column; ``leave-one-out`` leaves one subject out at a time; ``fixed`` takes its ``split`` column;
+            ``none`` is
             for maps.
         folds: Number of folds for ``grouped``.
         repeats: How many times ``grouped`` folds are drawn anew, from seeds 0, 1, ...; the luck of one draw is as
