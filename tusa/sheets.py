@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from tusa.network import Tusa
 from tusa.preprocessing import preprocess
 
-# From dark to bright, distinct in hue and in lightness (also without colour vision): Okabe and Ito's palette.
-PALETTE = ("#000000", "#0072B2", "#009E73", "#E69F00", "#F0E442", "#D55E00", "#CC79A7", "#56B4E9")
+# The paper's Fig. 2: the brightest texture yellow, then green, cyan, blue, and purple for the background.
+PALETTE = ("#f6d743", "#44bf70", "#3ec6d8", "#3b6fd4", "#4a1a6b", "#d55e00", "#cc79a7", "#999999")
 
 
 @torch.no_grad()
@@ -26,12 +26,12 @@ def texture_maps(model: Tusa, gray: NDArray[np.uint8]) -> tuple[NDArray[np.float
         gray: uint8 ``[H, W]``.
 
     Returns:
-        Texture maps ``[K, S, S]`` in [0, 1], the least echogenic channel first, and the painted image
+        Texture maps ``[K, S, S]`` in [0, 1], the most echogenic channel first, and the painted image
         ``[S, S]`` in [0, 1]; S is the network's image size.
     """
     device = next(model.parameters()).device
     output = model(preprocess(gray, model.config.image_size)[None].to(device))
-    order = model.painter.brightness().argsort().cpu()
+    order = model.painter.brightness().argsort(descending=True).cpu()
     maps: NDArray[np.float32] = output.textures[0].float().cpu()[order].numpy()
     painted: NDArray[np.float32] = ((output.reconstruction[0, 0].float().cpu() + 1) / 2).numpy()
     return maps, painted
@@ -47,7 +47,9 @@ def colour_map(maps: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def save_sheet(model: Tusa, images: Sequence[NDArray[np.uint8]], names: Sequence[str], path: Path) -> None:
-    """Draw one row an image: B-mode, all textures in colour, each channel by echogenicity, reconstruction.
+    """Draw one row an image: B-mode, all textures in colour, each channel, reconstruction.
+
+    The channels run from the most echoic on the left to the least, as in the paper's Fig. 2.
 
     Args:
         model: the network, in eval mode.
@@ -73,3 +75,24 @@ def save_sheet(model: Tusa, images: Sequence[NDArray[np.uint8]], names: Sequence
         axis.set_title(title, fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
+
+
+def save_channels(model: Tusa, gray: NDArray[np.uint8], folder: Path) -> list[Path]:
+    """Write each texture map as a grey PNG, ``channel-1.png`` being the most echoic.
+
+    Args:
+        model: the network, in eval mode.
+        gray: uint8 frame ``[H, W]``.
+        folder: made if need be.
+
+    Returns:
+        The files.
+    """
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for number, texture in enumerate(texture_maps(model, gray)[0], start=1):
+        files.append(folder / f"channel-{number}.png")
+        Image.fromarray(np.round(texture * 255).astype(np.uint8)).save(files[-1])
+    return files

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -81,11 +82,14 @@ class Trainer:
         averaged: Any = self.average.module
         return averaged  # type: ignore[no-any-return]
 
-    def fit(self, until: int | None = None) -> dict[str, float]:
+    def fit(
+        self, until: int | None = None, report: Callable[[int, dict[str, float]], None] | None = None
+    ) -> dict[str, float]:
         """Train from the current step to the end.
 
         Args:
-            until: stop before this step instead, as a kill would; the schedule stays that of the whole run.
+            until: stop before this step instead; the schedule stays that of the whole run.
+            report: called with the step and the metrics whenever they are logged, on the first device only.
 
         Returns:
             The last logged metrics.
@@ -109,7 +113,9 @@ class Trainer:
                     since, views = time.perf_counter(), 0
                     last = {name: float(value) for name, value in metrics.items()}
                     if log:
-                        log.write(self.step, {**last, "views_per_second": speed})
+                        log.write(self.step, last | {"views_per_second": speed})
+                        if report:
+                            report(self.step, last | {"views_per_second": speed})
                 if self._every(config.run.probe_every) and log:
                     last |= (found := self._probe())
                     log.write(self.step, found)

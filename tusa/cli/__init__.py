@@ -1,0 +1,32 @@
+"""The ``tusa`` command: one small module a subcommand."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from tusa.cli import corpus, export, textures, train
+from tusa.errors import TusaError
+
+app = typer.Typer(
+    name="tusa",
+    help="Train and use TUSA, the texture encoder for B-mode ultrasound.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("train")(train.train)
+app.command("resume")(train.resume)
+app.command("textures")(textures.textures)
+app.command("export")(export.export)
+app.command("corpus")(corpus.corpus)
+
+
+def main() -> None:
+    """Run the command; a user's mistake is one line on standard error and exit code 1."""
+    try:
+        app()
+    except TusaError as error:
+        print(f"tusa: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
