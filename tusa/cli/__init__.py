@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from tusa.cli import corpus, export, textures, train
+from tusa.cli import export, textures, train
 from tusa.errors import TusaError
 
 app = typer.Typer(
@@ -20,7 +20,6 @@ app.command("train")(train.train)
 app.command("resume")(train.resume)
 app.command("textures")(textures.textures)
 app.command("export")(export.export)
-app.command("corpus")(corpus.corpus)
 
 
 def main() -> None:
