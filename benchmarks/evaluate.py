@@ -319,8 +319,8 @@ def write(report: dict[str, Any]) -> None:
         lines.append(f"| **all of these** | {plain:.1f} | {ours:.2f} | {plain / ours:.1f} | |")
     lines += [
         "",
-        "The SVC answers are apart where two values of C tie or nearly so: scikit-learn averages the accuracies of inner",
-        "folds, ours pools them, and liblinear shrinks the intercept a little. The plain heads start from the same seeds.",
+        "The SVC answers are apart where two values of C tie or nearly so: scikit-learn averages accuracies of inner",
+        "folds, ours pools them, and liblinear shrinks the intercept a little. The plain heads use the same seeds.",
     ]
     if "everything_seconds" in report:
         total = f"{report['everything_seconds']:.0f} s"

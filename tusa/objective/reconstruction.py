@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -28,7 +29,10 @@ def structural_dissimilarity(painted: Tensor, target: Tensor) -> Tensor:
         Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004; computed
         by MONAI's ``SSIMLoss``.
     """
-    loss: Tensor = _ssim_loss()(painted.float(), target.float())
+    # Local variances are small differences of large sums: in half precision they turn negative, and the
+    # gradient then divides by zero.
+    with torch.autocast(painted.device.type, enabled=False):
+        loss: Tensor = _ssim_loss()(painted.float(), target.float())
     return loss
 
 
