@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("usbench.cli.compare", "Compare two encoders on a task: difference, interval, p."),
     "data": ("usbench.cli.data", "Say where datasets lie, and check them."),
     "weights": ("usbench.cli.weights", "Add, list and find the weights of encoders."),
+    "check": ("usbench.cli.check", "Check an encoder against the contract."),
     "leaderboard": ("usbench.cli.leaderboard", "Render the leaderboards from results."),
     "results": ("usbench.cli.results", "Validate, show and compare result files."),
     "submit": ("usbench.cli.submit", "Prepare a result file for a pull request."),

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from usbench.dataset import Dataset
 
 app = typer.Typer(help="Say where datasets lie, and check them.")
 
 Roots = Annotated[list[Path] | None, typer.Option("--data-root", help="Folder in which datasets are found by name.")]
+
+SHOWN = 10
+"""Findings of one kind that are printed before the rest is only counted."""
 
 
 @app.command()
@@ -20,53 +26,105 @@ def add(
     """Remember where a dataset lies, after reading its index."""
     from usbench.errors import DataError, did_you_mean
     from usbench.locate import load_dataset
+    from usbench.manifest import ManifestDataset
     from usbench.plugins import DATASETS, TASKS
     from usbench.settings import register
+    from usbench.tables import SUFFIXES
 
-    if not location.expanduser().exists():
+    location = location.expanduser()
+    if not location.exists():
         raise DataError(f"{location}: no such file or folder. Check the path.")
-    own = location.suffix.lower() in (".csv", ".parquet")
+    name = _spelled_as_registered(name)
+    own = location.suffix.lower() in SUFFIXES
+    if not own and name not in DATASETS.names() and ManifestDataset.recognises(location):
+        location, own = ManifestDataset(location).root, True
     if not own and name not in DATASETS.names():
         known = DATASETS.names()
         raise DataError(
-            f"unknown dataset {name!r}.{did_you_mean(name, known)} A folder must be of a known dataset; for data of "
-            f"your own give a manifest. Tasks that take one: {', '.join(TASKS.names())}."
+            f"unknown dataset {name!r}.{did_you_mean(name, known)} A folder must be of a known dataset, or hold a "
+            f"manifest.csv of your own. Tasks that take one: {', '.join(TASKS.names())}."
         )
     dataset = load_dataset(str(location)) if own else load_dataset(name, root=location)
-    rows = len(dataset.index.table)
+    for line in _summary(dataset, name):
+        typer.echo(line)
     path = register("data", name, location)
-    typer.echo(f"{name}: {rows} files in {location}; remembered in {path}")
+    typer.echo(f"{name}: remembered in {path}")
 
 
 @app.command()
 def check(
     name: Annotated[str, typer.Argument(help="Dataset name, or the path of a manifest.")],
     data_root: Roots = None,
-    decode: Annotated[bool, typer.Option("--decode", help="Also decode a frame of every file.")] = False,
+    decode: Annotated[
+        bool, typer.Option("--decode", help="Also decode every file, and look for pictures that are nearly the same.")
+    ] = False,
 ) -> None:
-    """Read the index, count subjects and files, and look for one file under two subjects; exit status 1 if it is there."""  # noqa: E501
+    """Read the index, count, and look for files of one patient under two names; exit status 1 if anything is found."""
+    from usbench.dataset_check import check_dataset
     from usbench.locate import load_dataset
     from usbench.settings import load_settings
 
+    name = _spelled_as_registered(name)
     dataset = load_dataset(name, settings=load_settings(data_root or ()))
+    for line in _summary(dataset, name):
+        typer.echo(line)
+    report = check_dataset(dataset, decode)
+    findings = [
+        ("damaged", list(report.damaged)),
+        ("same file", [f"{p.first} and {p.second}, subjects {' and '.join(p.subjects)}" for p in report.shared]),
+        (
+            "nearly the same picture",
+            [
+                f"{p.first} and {p.second}, subjects {' and '.join(p.subjects)}, {p.bits} of 256 bits differ"
+                for p in report.alike
+            ],
+        ),
+    ]
+    for what, lines in findings:
+        for line in lines[:SHOWN]:
+            typer.echo(f"{what}: {line}")
+        if len(lines) > SHOWN:
+            typer.echo(f"{what}: and {len(lines) - SHOWN} more")
+    if not report.sound:
+        raise typer.Exit(1)
+    typer.echo(
+        "every file decodes, and no picture is under two subjects"
+        if decode
+        else "no file is under two subjects; --decode looks at the pictures too"
+    )
+
+
+def _spelled_as_registered(name: str) -> str:
+    """Return the registered spelling of a name typed with underscores for hyphens, or the name as it is."""
+    from usbench.plugins import DATASETS, TASKS
+
+    hyphens = name.replace("_", "-")
+    return hyphens if name not in TASKS.names() and hyphens in DATASETS.names() else name
+
+
+def _summary(dataset: Dataset, name: str) -> list[str]:
+    """Return counts of files and subjects, by split, and by the target of every task that asks this dataset."""
+    from usbench.plugins import TASKS
+
     index = dataset.index
     table = index.table
-    typer.echo(f"{dataset.name}: {len(table)} files of {table['subject'].nunique()} subjects in {dataset.root}")
-    for note in index.notes:
-        typer.echo(f"note: {note}")
-    for column in ("label", "split", "fold", "device", "organ"):
-        if column in table.columns:
-            counts = table[column].value_counts(dropna=False)
-            typer.echo(f"{column}: " + ", ".join(f"{value} {count}" for value, count in counts.items()))
-    owners: dict[str, str] = {}
-    shared = 0
-    for path, subject in zip(table["path"], table["subject"], strict=True):
-        if owners.setdefault(dataset.digest(path), subject) != subject:
-            shared += 1
-            typer.echo(f"leak: {path} of subject {subject} is also a file of another subject")
-        if decode:
-            with dataset.open(path) as media:
-                media.frames([0])
-    if shared:
-        raise typer.Exit(1)
-    typer.echo("no file is shared by two subjects" + ("; every file decodes" if decode else ""))
+    lines = [f"{name}: {len(table)} files of {table['subject'].nunique()} subjects in {dataset.root}"]
+    lines += [f"note: {note}" for note in index.notes]
+    tasks = [TASKS.get(task).value for task in TASKS.names()]
+    targets = [task.target for task in tasks if name in (task.name, task.dataset, task.fallback, task.twin)]
+    for column in dict.fromkeys(["label", *targets, "split", "fold", "device", "organ"]):
+        if column not in table.columns:
+            continue
+        if table[column].nunique() > 12 and table[column].dtype.kind in "if":
+            values = table.drop_duplicates("subject")[column]
+            lines.append(
+                f"{column}: {values.min():g} to {values.max():g}, median {values.median():g} over "
+                f"{int(values.notna().sum())} subjects"
+            )
+            continue
+        counts = table.groupby(column, dropna=False)["subject"].agg(["size", "nunique"])
+        lines.append(
+            f"{column}: "
+            + ", ".join(f"{value} {row['size']} files of {row['nunique']} subjects" for value, row in counts.iterrows())
+        )
+    return lines

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usbench.dataset import DatasetCard
-from usbench.errors import StoreError
-from usbench.files import explain_os_error
 from usbench.manifest import ManifestDataset
 
 if TYPE_CHECKING:
@@ -28,7 +24,7 @@ class PhantomDataset(ManifestDataset):
         path: Manifest, existing or to be made.
 
     Raises:
-        StoreError: The images cannot be written.
+        DataError: The images cannot be written.
     """
 
     builder: str
@@ -37,7 +33,7 @@ class PhantomDataset(ManifestDataset):
     def __init__(self, path: str | Path, name: str | None = None) -> None:
         path = Path(path).expanduser()
         if path.name == MANIFEST and not path.exists():
-            _make(path.parent, self.builder)
+            getattr(importlib.import_module("usbench.media.phantom"), self.builder)(path.parent)
         super().__init__(path, name)
 
     @classmethod
@@ -61,24 +57,3 @@ class PhantomEye(PhantomDataset):
         synthetic=True,
         note="Simulated images: the figures say that the pipeline works, not how an encoder does on patients.",
     )
-
-
-def _make(folder: Path, builder: str) -> None:
-    """Build beside the destination and move it there whole, so that a kill leaves nothing that looks complete."""
-    build = getattr(importlib.import_module("usbench.media.phantom"), builder)
-    scratch: Path | None = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        build(scratch)
-        scratch.chmod(0o755)  # mkdtemp makes it private; the cache may be shared
-        try:
-            scratch.replace(folder)
-        except OSError:
-            if not (folder / MANIFEST).exists():  # otherwise another process made the same images meanwhile
-                raise
-    except OSError as error:
-        raise StoreError(explain_os_error(folder, error)) from None
-    finally:
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)

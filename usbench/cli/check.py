@@ -1,0 +1,49 @@
+"""``usbench check``: plugins against their contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Check an encoder against the contract.")
+
+_MARKS = {
+    "pass": "[green]pass[/green]",
+    "warn": "[yellow]warn[/yellow]",
+    "fail": "[red]FAIL[/red]",
+    "skip": "[dim]skip[/dim]",
+}
+
+
+@app.callback()
+def check() -> None:
+    """Check plugins against their contract."""
+
+
+@app.command()
+def encoder(
+    name: Annotated[str, typer.Argument(help="Encoder, such as tusa.random or path/file.py:Class.")],
+    weights: Annotated[Path | None, typer.Option(help="Weight file, when it is not registered.")] = None,
+    device: Annotated[str, typer.Option(help="torch device.")] = "cpu",
+    pooling: Annotated[str | None, typer.Option(help="Pooling to check; the first by default.")] = None,
+    preprocessing: Annotated[str | None, typer.Option(help="Preprocessing to check; the first by default.")] = None,
+) -> None:
+    """Check an encoder against the contract; exit status 1 when it breaks it."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from usbench.checking import check_encoder
+    from usbench.plugins import load_encoder
+
+    loaded = load_encoder(name, weights=weights, device=device, pooling=pooling, preprocessing=preprocessing)
+    console = Console(soft_wrap=True, highlight=False)
+    report = check_encoder(loaded)
+    for finding in report.findings:
+        console.print(f"{_MARKS[finding.status]}  {finding.check:<19} {escape(finding.message)}")
+    warned = sum(finding.status == "warn" for finding in report.findings)
+    verdict = "keeps the contract" if report.passed else f"breaks the contract in {len(report.failures)} places"
+    console.print(f"{report.encoder} {verdict}" + (f", with {warned} warnings" if warned else ""))
+    if not report.passed:
+        raise typer.Exit(1)
