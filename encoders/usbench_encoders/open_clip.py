@@ -1,0 +1,84 @@
+"""``open_clip:<name>``: the image tower of any model of OpenCLIP, with its own preprocessing.
+
+Examples: ``open_clip:ViT-B-32@laion2b_s34b_b79k``,
+``open_clip:hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224``, and ``open_clip:ViT-L-14``
+with a file of one's own, such as that of FetalCLIP.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from usbench.encoder import EncoderCard, Frame
+from usbench.errors import UnknownNameError, UsbenchError, did_you_mean
+from usbench_encoders.generic import Generic, rgb
+
+if TYPE_CHECKING:
+    import torch
+
+
+class OpenClip(Generic):
+    """The image tower of a CLIP model, projected into the space it shares with text."""
+
+    card = EncoderCard(
+        name="open_clip:",
+        title="open_clip",
+        embedding_dim=None,
+        description="The image tower of any model of OpenCLIP, name@tag.",
+        preprocessings={"model": "the model's own evaluation transform, on three equal channels"},
+        poolings={"model": "the projected image embedding, not normalised"},
+        licence="MIT (library); each model has its own",
+        url="https://github.com/mlfoundations/open_clip",
+    )
+    packages = ("torch", "open-clip-torch")
+
+    def load(self) -> torch.nn.Module:
+        """Build the image tower.
+
+        Raises:
+            UnknownNameError: OpenCLIP has no such model.
+            UsbenchError: The library is not installed, the tag is missing or the weights cannot be had.
+        """
+        self._model_and_transform()
+        network: torch.nn.Module = self._built[0].visual
+        self.fill(network)
+        self._built = (None, self._built[1])  # the text tower is not needed
+        return network
+
+    def preprocess(self, frame: Frame) -> torch.Tensor:
+        """Turn a grey frame into what the model's configuration asks for, ``(3, h, w)``."""
+        self._ensure_loaded()
+        tensor: torch.Tensor = self._built[1](rgb(frame))
+        return tensor
+
+    def encode(self, batch: torch.Tensor) -> torch.Tensor:
+        """Encode a batch as ``(B, D)``."""
+        output = self.network(batch)
+        vectors: torch.Tensor = output[0] if isinstance(output, tuple) else output
+        return vectors
+
+    _built: Any = None
+
+    def _model_and_transform(self) -> None:
+        try:
+            import open_clip
+        except ImportError:
+            raise UsbenchError(f"{self.name}: needs OpenCLIP. Run `pip install 'usbench[open-clip]'`.") from None
+        name, _, tag = self.argument.partition("@")
+        hub = ":" in name
+        if not hub and name not in open_clip.list_models():
+            raise UnknownNameError(f"OpenCLIP has no model {name!r}.{did_you_mean(name, open_clip.list_models())}")
+
+        def build(pretrained: bool) -> Any:
+            if pretrained and not hub and not tag:
+                tags = [f"{name}@{t}" for t in open_clip.list_pretrained_tags_by_model(name)[:4]]
+                raise UsbenchError(
+                    f"{self.name}: say which weights: {', '.join([*tags, f'{name}@random'])}, or give a file."
+                )
+            chosen = tag if pretrained and not hub else None
+            model, _, transform = open_clip.create_model_and_transforms(
+                name, pretrained=chosen, load_weights=pretrained
+            )
+            return model, transform
+
+        self._built = self.built(build)

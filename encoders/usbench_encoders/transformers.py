@@ -1,0 +1,105 @@
+"""``transformers:<repository or folder>``: any vision model of transformers, with its own image processor.
+
+Examples: ``transformers:facebook/dinov2-small``, ``transformers:/models/my-vit``. Of models with a text and
+an image part the image part is used. Code from a repository is never run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from usbench import weights
+from usbench.encoder import EncoderCard, Frame
+from usbench.errors import UsbenchError
+from usbench_encoders.generic import Generic, class_token, mean_over_space, rgb
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Transformers(Generic):
+    """The image part of a model of transformers."""
+
+    card = EncoderCard(
+        name="transformers:",
+        title="transformers",
+        embedding_dim=None,
+        description="Any vision model of transformers, by repository or local folder.",
+        preprocessings={"model": "the model's own image processor, on three equal channels"},
+        poolings={
+            "model": "the model's own pooled output; where it has none, the class token of token models and the "
+            "mean of maps",
+            "mean": "patch tokens or last map averaged over space",
+            "class": "class token",
+        },
+        licence="Apache-2.0 (library); each model has its own",
+        url="https://github.com/huggingface/transformers",
+    )
+    packages = ("torch", "transformers")
+
+    def load(self) -> torch.nn.Module:
+        """Build the image part of the model.
+
+        Raises:
+            UsbenchError: The repository or folder is not there, or holds no such model.
+        """
+        from transformers import AutoConfig, AutoModel
+
+        def build(pretrained: bool) -> Any:
+            if pretrained:
+                return AutoModel.from_pretrained(self.argument, trust_remote_code=False)
+            config = AutoConfig.from_pretrained(self.argument, trust_remote_code=False)
+            return AutoModel.from_config(config, trust_remote_code=False)
+
+        model = self.built(build)
+        network: torch.nn.Module = getattr(model, "vision_model", model)
+        self.fill(network)
+        return network
+
+    def weights_id(self) -> str:
+        """Return a digest of the weight files of a local folder without loading them; otherwise as usual."""
+        folder = Path(self.argument).expanduser()
+        if self.random or self.weights_path() is not None or not folder.is_dir():
+            return super().weights_id()
+        files = sorted(p for p in folder.iterdir() if p.suffix in (".safetensors", ".bin", ".json"))
+        lines = [f"{path.name} {weights.file_sha256(path)}\n" for path in files]
+        return "folder:" + hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def preprocess(self, frame: Frame) -> torch.Tensor:
+        """Turn a grey frame into the ``pixel_values`` of the model's processor, ``(3, h, w)``."""
+        if self._processor is None:
+            self._processor = self._configured()
+        tensor: torch.Tensor = self._processor(images=rgb(frame), return_tensors="pt")["pixel_values"][0]
+        return tensor
+
+    def encode(self, batch: torch.Tensor) -> torch.Tensor:
+        """Encode a batch as ``(B, D)``."""
+        output = self.network(pixel_values=batch)
+        features: torch.Tensor = output.last_hidden_state
+        pooled = getattr(output, "pooler_output", None)
+        if self.pooling == "model" and pooled is not None:
+            return pooled.flatten(1)  # type: ignore[no-any-return]
+        if self.pooling == "class" or (self.pooling == "model" and features.ndim == 3):
+            return class_token(self.name, features)
+        width = features.shape[1] if features.ndim == 4 else features.shape[-1]
+        return mean_over_space(features, width, self._prefix_tokens())
+
+    _processor: Any = None
+
+    def _prefix_tokens(self) -> int:
+        """Count the tokens that are no patches: class token and registers."""
+        config = self.network.config
+        if "Siglip" in type(config).__name__ or not hasattr(config, "patch_size"):
+            return 0
+        return 1 + int(getattr(config, "num_register_tokens", 0) or 0)
+
+    def _configured(self) -> Any:
+        from transformers import AutoImageProcessor
+
+        try:
+            return AutoImageProcessor.from_pretrained(self.argument, trust_remote_code=False)
+        except Exception as error:  # missing file, no network, unknown processor
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            raise UsbenchError(f"{self.name}: its image processor cannot be had ({reason}).") from error
