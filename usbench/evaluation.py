@@ -58,7 +58,7 @@ def evaluate(
     data = ProbeData(vectors, np.asarray(owner, dtype=np.int64), labels, np.asarray(cohort.groups))
     question: Literal["classification", "regression"] = "regression" if task.kind == "regression" else "classification"
     probe = run_protocol(protocol, data, splits, seed=0, question=question, n_jobs=-1)
-    repeats = _repeats(probe, len(cohort.units), cohort.classes)
+    repeats = repeats_of(probe, len(cohort.units), cohort.classes)
     units = cohort.describe([0] * len(cohort.units))
     outcome = build_outcome(task.kind, cohort.classes, units, repeats, task.threshold)
     estimates = bootstrap(outcome, metric_names(outcome), n_resamples=RESAMPLES, seed=0)
@@ -127,7 +127,14 @@ def metric_names(outcome: Outcome) -> list[str]:
     return names
 
 
-def _repeats(probe: ProbeResult, n_units: int, classes: Sequence[str]) -> list[Repeat]:
+def repeats_of(probe: ProbeResult, n_units: int, classes: Sequence[str]) -> list[Repeat]:
+    """Arrange a probe's predictions as they are stored, rounded, one entry a draw of the splits.
+
+    Args:
+        probe: The probe's answer; units it did not test stay empty.
+        n_units: Number of units.
+        classes: Class names by number; empty for regression.
+    """
     table = probe.prediction
     repeats = []
     for repeat in np.unique(table.repeat):

@@ -99,9 +99,11 @@ class Result:
         leakage: ``state`` is clean, overlap or unknown; ``detail`` is one sentence.
         units: What was decided about.
         protocols: Versioned protocol name to its outcome, the headline one first.
-        figures: Extra measured tables, for example map quality or shift curves.
+        figures: Extra measured tables, for example map quality.
         inputs: Digest of everything that decides the outcome; an equal digest means an equal result.
         provenance: Versions, revision, machine, seeds, timings, date and command.
+        instruments: What was measured on top of the scores: strata, shifts and audits, by name. They belong to exactly
+            these inputs, so that a result computed anew begins without any.
         schema: Version of this layout.
     """
 
@@ -114,6 +116,7 @@ class Result:
     inputs: str
     provenance: dict[str, Any]
     figures: dict[str, Any] = field(default_factory=dict)
+    instruments: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA_VERSION
 
     @property
@@ -138,6 +141,8 @@ class Result:
 
     def _plain(self) -> dict[str, Any]:
         data = asdict(self)
+        if not data["instruments"]:  # as files of before there were any, whose digest must not change
+            del data["instruments"]
         return {"schema": data.pop("schema"), **data}
 
     def to_json(self) -> str:

@@ -99,8 +99,31 @@ def run(
     return results.Results([run_one(e, t, options, places) for t in tasks for e in encoders])
 
 
-def run_one(encoder: Encoder, task: Task, options: Options, settings: Settings) -> results.Result:
-    """Run one encoder on one task.
+@dataclass(frozen=True)
+class Prepared:
+    """An encoder and a task on its dataset, indexed and checked, but not yet encoded.
+
+    Attributes:
+        encoder: The encoder.
+        task: The task.
+        located: Its dataset.
+        cohort: The units to decide about.
+        digests: SHA-256 of the content behind each path.
+        decoding: Versions of everything between file and pixels, for the keys of frames.
+        inputs: Digest of everything that decides the outcome.
+    """
+
+    encoder: Encoder
+    task: Task
+    located: Located
+    cohort: Cohort
+    digests: Mapping[str, str]
+    decoding: str
+    inputs: str
+
+
+def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) -> Prepared:
+    """Find and index the dataset of a task.
 
     Args:
         encoder: The encoder.
@@ -109,7 +132,7 @@ def run_one(encoder: Encoder, task: Task, options: Options, settings: Settings) 
         settings: Places to use.
 
     Raises:
-        UsbenchError: What went wrong, in one message.
+        UsbenchError: The encoder is not ready, or the dataset is absent or does not fit the task.
     """
     from usbench.media import MEDIA_VERSION, decoder_versions
     from usbench.units import build_cohort
@@ -126,33 +149,53 @@ def run_one(encoder: Encoder, task: Task, options: Options, settings: Settings) 
         digests = dict(zip(paths, pool.map(dataset.digest, paths), strict=True))
     decoding = json.dumps({"media": MEDIA_VERSION, **decoder_versions()}, sort_keys=True)
     inputs = _inputs_digest(encoder, task, located, digests, decoding)
-    if not options.fresh and (kept := _kept(options.results, encoder, task, located, inputs)):
-        options.say(f"{encoder.name} on {kept.board}: nothing has changed, answered from {options.results}.")
+    return Prepared(encoder, task, located, cohort, digests, decoding, inputs)
+
+
+def run_one(encoder: Encoder, task: Task, options: Options, settings: Settings) -> results.Result:
+    """Run one encoder on one task.
+
+    Args:
+        encoder: The encoder.
+        task: The task.
+        options: How to run.
+        settings: Places to use.
+
+    Raises:
+        UsbenchError: What went wrong, in one message.
+    """
+    return run_prepared(prepare(encoder, task, options, settings), options, settings)
+
+
+def run_prepared(ready: Prepared, options: Options, settings: Settings) -> results.Result:
+    """Encode, probe and score, unless an equal result exists.
+
+    Args:
+        ready: Encoder, task and data.
+        options: How to run.
+        settings: Places to use.
+
+    Raises:
+        UsbenchError: What went wrong, in one message.
+    """
+    if not options.fresh and (kept := _kept(options.results, ready)):
+        options.say(f"{ready.encoder.name} on {kept.board}: nothing has changed, answered from {options.results}.")
         return kept
-    result = _compute(encoder, task, located, cohort, digests, decoding, inputs, options, settings)
+    result = _compute(ready, options, settings)
     if options.results is not None:
         results.save(options.results, result)
     return result
 
 
-def _compute(
-    encoder: Encoder,
-    task: Task,
-    located: Located,
-    cohort: Cohort,
-    digests: Mapping[str, str],
-    decoding: str,
-    inputs: str,
-    options: Options,
-    settings: Settings,
-) -> results.Result:
+def _compute(ready: Prepared, options: Options, settings: Settings) -> results.Result:
     from usbench.embedding.engine import extract
     from usbench.embedding.store import Store
     from usbench.evaluation import evaluate
     from usbench.units import draw_splits, select_frames
 
+    encoder, task, located, cohort = ready.encoder, ready.task, ready.located, ready.cohort
     splits = draw_splits(task.split, cohort)
-    refs, owner, frame_notes = select_frames(cohort, located.dataset, task.frames, dict(digests), decoding)
+    refs, owner, frame_notes = select_frames(cohort, located.dataset, task.frames, dict(ready.digests), ready.decoding)
     text = f"{encoder.name} on {located.dataset.name}"
     extraction = extract(
         encoder,
@@ -173,12 +216,12 @@ def _compute(
         frames[position] += 1
     return results.Result(
         task=_task_facts(task),
-        dataset=_dataset_facts(located, cohort, frames, (*cohort.notes, *frame_notes), len(digests)),
+        dataset=_dataset_facts(located, cohort, frames, (*cohort.notes, *frame_notes), len(ready.digests)),
         encoder=_encoder_facts(encoder, int(extraction.vectors.shape[1])),
         leakage=leakage(encoder, located),
         units=cohort.describe(frames),
         protocols=protocols,
-        inputs=inputs,
+        inputs=ready.inputs,
         provenance=_provenance(encoder, extraction, len(refs), time.perf_counter() - started),
     )
 
@@ -223,18 +266,19 @@ def _announce(task: Task, located: Located, say: Say) -> None:
         )
 
 
-def _kept(folder: Path | None, encoder: Encoder, task: Task, located: Located, inputs: str) -> results.Result | None:
+def _kept(folder: Path | None, ready: Prepared) -> results.Result | None:
     if folder is None:
         return None
-    board = task.name if located.dataset.name == task.dataset else f"{task.name}@{located.dataset.name}"
-    path = folder / board / f"{results.slug(encoder.name)}.json"
+    task, dataset = ready.task, ready.located.dataset
+    board = task.name if dataset.name == task.dataset else f"{task.name}@{dataset.name}"
+    path = folder / board / f"{results.slug(ready.encoder.name)}.json"
     if not path.exists():
         return None
     try:
         result = results.load(path)
     except ResultError:  # damaged or of another schema: compute it again
         return None
-    return result if result.inputs == inputs else None
+    return result if result.inputs == ready.inputs else None
 
 
 def _inputs_digest(encoder: Encoder, task: Task, located: Located, digests: Mapping[str, str], decoding: str) -> str:
