@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from usbench.results import Result
+    from usbench.runner import Options, Prepared
+    from usbench.settings import Settings
+    from usbench.shifts import Level
 
 app = typer.Typer()
 
@@ -40,6 +47,13 @@ def run(
     ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Frames a forward pass.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Decoding threads.")] = None,
+    by: Annotated[
+        list[str] | None, typer.Option("--by", help="Also score within each value of this column; may be repeated.")
+    ] = None,
+    shift: Annotated[
+        list[str] | None,
+        typer.Option("--shift", help="Also test on shifted frames: gain:1..5, shadow:3, all. May be repeated."),
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Probe again although nothing has changed.")] = False,
 ) -> None:
     """Run encoders on tasks and print the table.
@@ -48,16 +62,19 @@ def run(
     """
     from rich.console import Console
 
+    from usbench.cli.instruments import print_shifts, print_strata
     from usbench.cli.progress import EncodingProgress
     from usbench.cli.tables import print_board
     from usbench.errors import UsbenchError
     from usbench.plugins import load_encoder, load_task
-    from usbench.runner import Options, run_one
+    from usbench.runner import Options, prepare, run_prepared
     from usbench.settings import load_settings
+    from usbench.shifts import parse_shifts
 
     if weights is not None and len(encoder) > 1:
         raise UsbenchError("--weights names one file, but several encoders are asked for. Run them one at a time.")
     settings = load_settings(data_root or (), cache)
+    levels, columns = parse_shifts(shift or ()), list(dict.fromkeys(by or ()))
     encoders = [
         load_encoder(
             name,
@@ -86,13 +103,20 @@ def run(
         for one_task in tasks:
             for one_encoder in encoders:
                 try:
-                    finished.append(run_one(one_encoder, one_task, options, settings))
+                    ready = prepare(one_encoder, one_task, options, settings)
+                    result = run_prepared(ready, options, settings)
+                    finished.append(_with_instruments(ready, result, columns, levels, options, settings))
                 except UsbenchError as error:
                     if len(encoders) * len(tasks) == 1:
                         raise
                     # One pair that cannot run must not cost the others their figures.
                     failures.append(f"{one_encoder.name} on {one_task.name}: {error}")
     console = Console()
+    for result in finished:
+        if columns:
+            print_strata(console, result, columns)
+        if levels:
+            print_shifts(console, result, [str(level) for level in levels])
     for board in dict.fromkeys(result.board for result in finished):
         print_board(console, [result for result in finished if result.board == board])
     if finished:
@@ -101,3 +125,30 @@ def run(
         errors.print(f"[red]failed[/red] {failure}", soft_wrap=True)
     if failures:
         raise typer.Exit(2)
+
+
+def _with_instruments(
+    ready: Prepared,
+    result: Result,
+    columns: Sequence[str],
+    levels: Sequence[Level],
+    options: Options,
+    settings: Settings,
+) -> Result:
+    """Add strata and shifts to a result, and keep it on disk after each, as shifts can take long."""
+    from usbench import results
+
+    measured = result
+    if columns:
+        from usbench.audit.strata import measure_strata
+
+        measured = measure_strata(ready, measured, columns, options, settings)
+        if options.results is not None:
+            results.save(options.results, measured)
+    if levels:
+        from usbench.shifts.measure import measure_shifts
+
+        measured = measure_shifts(ready, measured, levels, options, settings)
+        if options.results is not None:
+            results.save(options.results, measured)
+    return measured
