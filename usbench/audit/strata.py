@@ -46,7 +46,7 @@ def measure_strata(
     protocol = variants.honest_protocol(result)
     metric = variants.primary_metric(result, protocol)
     for column in columns:
-        _check(ready, column)
+        check_column(ready, column)
     cohort = build_cohort(replace(ready.task, strata=tuple(columns)), ready.located.dataset)
     before = result.instruments.get("strata", {})
     usable = before.get("version") == INSTRUMENT_VERSION and before.get("metric") == metric
@@ -77,22 +77,31 @@ def levels_of(ready: Prepared, column: str) -> list[str]:
     return sorted({plain_text(value) for value in values if not bool(pd.isna(value))})
 
 
-def _check(ready: Prepared, column: str) -> None:
-    table, task = ready.located.dataset.index.table, ready.task
-    name = f"{ready.located.dataset.name}"
+def check_column(ready: Prepared, column: str, option: str = "--by") -> None:
+    """Refuse a column that makes no strata.
+
+    Args:
+        ready: Task and data.
+        column: The column asked for.
+        option: What the message begins with.
+
+    Raises:
+        DataError: It does not exist, is the target, has one value, or too many.
+    """
+    table, task, name = ready.located.dataset.index.table, ready.task, ready.located.dataset.name
     offered = [str(c) for c in table.columns if c not in ("path", task.target)]
     if column == task.target:
-        raise DataError(f"--by {column}: that is what {task.name} predicts; every stratum would have one class.")
+        raise DataError(f"{option} {column}: that is what {task.name} predicts; every stratum would have one class.")
     if column not in offered:
         hint = did_you_mean(column, offered)
-        raise DataError(f"--by {column}: {name} has no column {column!r}.{hint} It has {listed(offered, 15)}.")
+        raise DataError(f"{option} {column}: {name} has no column {column!r}.{hint} It has {listed(offered, 15)}.")
     values = levels_of(ready, column)
     if len(values) < 2:
         told = f"one value only ({values[0]!r})" if values else "no value at all"
-        raise DataError(f"--by {column}: {name} has {told} in it, so there are no strata to compare.")
+        raise DataError(f"{option} {column}: {name} has {told} in it, so there are no strata to compare.")
     if len(values) > MOST_LEVELS:
         raise DataError(
-            f"--by {column}: {name} has {len(values)} different values in it (first {listed(values, 3)}); name a "
+            f"{option} {column}: {name} has {len(values)} different values in it (first {listed(values, 3)}); name a "
             f"column of at most {MOST_LEVELS} groups."
         )
 

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("usbench.cli.listing", "List encoders, tasks or datasets, and whether each is ready."),
     "info": ("usbench.cli.info", "Describe an encoder, a task or a dataset."),
     "compare": ("usbench.cli.compare", "Compare two encoders on a task: difference, interval, p."),
+    "audit": ("usbench.cli.audit", "Measure how far a score can be trusted."),
     "data": ("usbench.cli.data", "Say where datasets lie, and check them."),
     "weights": ("usbench.cli.weights", "Add, list and find the weights of encoders."),
     "check": ("usbench.cli.check", "Check an encoder against the contract."),

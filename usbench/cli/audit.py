@@ -1,0 +1,111 @@
+"""``usbench audit``: how far can a score be trusted?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from usbench.results import Result
+
+app = typer.Typer()
+
+DEFAULT_RESULTS = Path("leaderboards") / "results"
+
+
+@app.command()
+def audit(
+    encoder: Annotated[list[str], typer.Option("--encoder", "-e", help="Encoder; may be repeated.")],
+    task: Annotated[list[str], typer.Option("--task", "-t", help="Task; may be repeated.")],
+    data: Annotated[
+        str | None,
+        typer.Option(help="'phantom' for the task's synthetic twin, 'subset' for its embedded subset, or a path."),
+    ] = None,
+    data_root: Annotated[
+        list[Path] | None, typer.Option(help="Folder in which datasets are found by name; may be repeated.")
+    ] = None,
+    results: Annotated[Path, typer.Option(help="Folder of results.")] = DEFAULT_RESULTS,
+    cache: Annotated[Path | None, typer.Option(help="Folder of the embedding store.")] = None,
+    device: Annotated[str, typer.Option(help="torch device, such as cpu or cuda.")] = "cpu",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="optimism, shortcut, frame_budget, duplicates or permutation; may be repeated."),
+    ] = None,
+    permutations: Annotated[int, typer.Option(min=19, help="How often labels are shuffled.")] = 999,
+    shortcut: Annotated[
+        str | None, typer.Option(help="Column to read from the embedding; the scanner or site by default.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what the result holds already.")] = False,
+) -> None:
+    """Measure how far a score can be trusted, and keep the answers with the result.
+
+    Optimism, the scanner as a shortcut, fewer frames, near-identical pictures across the split, and shuffled labels. A
+    task that has not been run yet is run first.
+    """
+    from rich.console import Console
+
+    from usbench.audit.instruments import audit as measure
+    from usbench.audit.instruments import chosen_instruments
+    from usbench.cli.progress import EncodingProgress
+    from usbench.plugins import load_encoder, load_task
+    from usbench.runner import Options, prepare, run_prepared
+    from usbench.settings import load_settings
+
+    names = chosen_instruments(only or ())
+    settings = load_settings(data_root or (), cache)
+    encoders = [load_encoder(name, device=device) for name in encoder]
+    tasks = [load_task(name) for name in task]
+    errors, console = Console(stderr=True), Console()
+    finished = []
+    with EncodingProgress(errors) as progress:
+        options = Options(data=data, results=results, say=progress.say, progress=progress.update)
+        for one_task in tasks:
+            for one_encoder in encoders:
+                ready = prepare(one_encoder, one_task, options, settings)
+                result = run_prepared(ready, options, settings)
+                again = Options(data, results, fresh=fresh, say=progress.say, progress=progress.update)
+                finished.append(measure(ready, result, again, settings, names, permutations, shortcut))
+    for result in finished:
+        _print(console, result, results, names)
+    errors.print(f"Kept in {results}. `usbench leaderboard` renders the pages.", style="dim")
+
+
+def _print(console: Console, result: Result, results: Path, names: list[str]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from usbench.audit.wording import findings
+
+    table = Table(title=f"{result.encoder['name']} on {result.board}", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("instrument", no_wrap=True)
+    table.add_column("finding")
+    rows = [("leakage", f"{result.leakage['state']}: {result.leakage['detail']}"), ("floor", _floor(result, results))]
+    rows += [(name, text) for name, text in findings(result).items() if name in names]
+    for name, text in rows:
+        table.add_row(name.replace("_", " "), text, end_section=True)
+    console.print(table)
+
+
+def _floor(result: Result, results: Path) -> str:
+    """Say how far the result is from the best floor that has been run on the same board."""
+    from usbench.leaderboard.boards import gather
+    from usbench.leaderboard.pair import PairRow, find_entry, sentence
+
+    board = next((b for b in gather(results, tasks=()) if b.name == result.board), None)
+    if board is None or not board.entries:
+        return "No results to compare with."
+    standing = board.standing()
+    name = str(result.encoder["name"])
+    if standing.best_floor is None:
+        return "No floor has been run on this board: run pixels, texture and random-projection beside it."
+    if name == standing.best_floor:
+        return "It is the best floor itself."
+    found = standing.comparator.difference(name, standing.best_floor)
+    row = PairRow(board.column(standing.metric or ""), None, None, found)
+    return sentence(
+        find_entry(board, name), find_entry(board, standing.best_floor), row, len(set(result.units.subject))
+    )
