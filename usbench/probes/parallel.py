@@ -17,6 +17,8 @@ def one_blas_thread() -> Iterator[None]:
     They are too small to gain from more, and on a busy machine the threads wait for each other: a Cholesky
     factorisation of order 577 was measured ten times slower on two threads of two shared cores than on one.
     """
+    # SciPy brings a BLAS of its own, and only what is loaded already can be limited.
+    import scipy.linalg  # noqa: F401
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     with threadpool_limits(limits=1, user_api="blas"):
