@@ -104,8 +104,8 @@ _ALL = (
         "shadow",
         "Acoustic shadow",
         "Behind something that reflects or absorbs, or without contact, the beams carry less: from a random depth in "
-        "the shallow half on, a band of beams with soft edges loses this much. It is 8 to 16 % of the field of view "
-        "wide.",
+        "the shallow half on, a band of beams with soft edges loses up to this much. It is 8 to 16 % of the field of "
+        "view wide.",
         "Its cause is not drawn, and nothing reverberates in it. It may fall on the finding: then the answer should "
         "change.",
         (6, 12, 18, 24, 30),

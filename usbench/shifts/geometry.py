@@ -185,6 +185,8 @@ def _side(rows: npt.NDArray[np.float64], columns: npt.NDArray[np.float64], heigh
         # Straight means touched all along, not at two far corners.
         cells = np.unique((on_line / (height / 40)).astype(int)).size
         contact = cells / 40
-        if contact > best[0]:
+        # An upright edge, too, stays within the band for a while; a side of a fan leaves it only with its end.
+        leans = contact * height * np.tan(angle) > 4 * slack
+        if leans and contact > best[0]:
             best = (contact, float(angle), float((reach.min() + slack) / np.cos(angle)))
     return (best[1], best[2]) if best[0] >= _CONTACT else None

@@ -70,6 +70,8 @@ def lateral_blur(frame: Frame, geometry: Geometry, amount: float, rng: np.random
     beams = geometry.to_beams(level)
     intensity = np.power(np.float32(10.0), beams / np.float32(10.0))
     sigma = amount / 100.0 * (beams.shape[1] - 1)
+    if sigma == 0:  # a single column has nothing to be smeared into
+        return frame.copy()
     smeared = np.float32(10.0) * np.log10(ndimage.gaussian_filter1d(intensity, sigma, axis=1, mode="nearest"))
     # Only the change passes through beam coordinates: resampling the picture itself would blur it along them too.
     return _grey(frame, geometry, level + geometry.from_beams(smeared - beams))
@@ -121,7 +123,7 @@ def _speckle_levels(shape: tuple[int, int], rng: np.random.Generator) -> Floats:
         ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), _GRAIN, mode="wrap") for _ in range(2)
     )
     level = np.log10(real**2 + imaginary**2 + np.float32(1e-12))
-    standard: Floats = (level - level.mean()) / level.std()
+    standard: Floats = (level - level.mean()) / max(float(level.std()), 1e-6)
     # Deep nulls would dominate where contrast is high; the display's floor cuts them off in any picture.
     return np.clip(standard, -4.0, 4.0)
 
