@@ -90,6 +90,10 @@ def validate(path: Path, results: Path | None = None) -> list[Finding]:
     findings += _units(path, result)
     if not findings or all(f.where in ("digest", "file") for f in findings):
         findings += [finding for protocol in result.protocols for finding in _protocol(path, result, protocol)]
+    if result.instruments and all(f.where in ("digest", "file") for f in findings):
+        from usbench.audit.recheck import recheck
+
+        findings += [Finding(path, where, what) for where, what in recheck(result)]
     return findings
 
 
