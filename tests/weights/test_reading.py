@@ -173,3 +173,13 @@ def test_any_cut_is_noticed(cut: float, zipped: bool, tmp_path: Path) -> None:
     path.write_bytes(content[: int(len(content) * cut)])
     with pytest.raises(WeightsError, match="truncated or damaged"):
         read_state(path)
+
+
+@pytest.mark.parametrize("cut", range(1, 9))
+def test_a_cut_within_the_length_of_an_empty_storage_is_noticed(cut: int, tmp_path: Path) -> None:
+    """Storages are written in the order of their addresses, so that an empty one may or may not be the last."""
+    path = tmp_path / "weights.pth"
+    torch.save({"empty": torch.empty(0, 3)}, path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(WeightsError, match="truncated or damaged"):
+        read_state(path)

@@ -191,8 +191,13 @@ def read_legacy(path: Path) -> Any:
             raise DamagedPickle("it was written on a big-endian machine; save it anew on a little-endian one")
         content = _load(file, buffer)
         keys = _load(file, buffer)
-        for key in map(str, keys if isinstance(keys, list) else []):
-            count = int.from_bytes(file.read(8), "little", signed=True)
+        if not isinstance(keys, list) or set(map(str, keys)) != set(buffers):
+            raise DamagedPickle("its list of storages is not that of its tensors")
+        for key in map(str, keys):
+            head = file.read(8)
+            if len(head) < 8:  # cut within the length of an empty storage, which then still reads as zero
+                raise DamagedPickle("it ends too early")
+            count = int.from_bytes(head, "little", signed=True)
             room = buffers.get(key)
             if room is None or count * widths[key] != len(room):
                 raise DamagedPickle(f"the numbers of storage {key} do not fit its description")
