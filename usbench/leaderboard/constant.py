@@ -48,6 +48,7 @@ def constant_floor(like: Result) -> Result | None:
         },
         provenance={},
         figures={},
+        instruments={},
     )
     protocols = {}
     for name, entry in like.protocols.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from usbench.leaderboard import formats, wording
+from usbench.leaderboard import formats, instruments, wording
 from usbench.leaderboard.boards import Board, Entry
 from usbench.leaderboard.figures import Figure
 from usbench.leaderboard.grid import Align, table
@@ -29,8 +29,10 @@ def task_page(board: Board, figures: Sequence[Figure] = ()) -> str:
     parts = [_head(board)]
     if not board.entries:
         parts.append(_nothing(board))
+    scores = [figure for figure in figures if not figure.name.endswith("-shifts")]
     for number, protocol in enumerate(board.protocols if board.entries else ()):
-        parts.append(_protocol(board, protocol, number == 0, figures if number == 0 else ()))
+        parts.append(_protocol(board, protocol, number == 0, scores if number == 0 else ()))
+    parts += instruments.sections(board, [figure for figure in figures if figure not in scores])
     if board.reported is not None:
         parts.append(_reported(board, board.reported))
     if board.entries:

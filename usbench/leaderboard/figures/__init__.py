@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from usbench.leaderboard.boards import Board
 from usbench.leaderboard.figures import forest, pareto, scatter
+from usbench.leaderboard.figures import shifts as shift_curves
 from usbench.leaderboard.figures.svg import Drawing
 
 
@@ -41,6 +42,12 @@ def figures_of(board: Board) -> list[Figure]:
             "Score against compute; the line joins those no cheaper one matches.",
             pareto.pareto,
             pareto.csv_of,
+        ),
+        (
+            "shifts",
+            "Score against the severity of acquisition shifts. Filled marks differ from clean (Holm, 5 %).",
+            shift_curves.shifts,
+            shift_curves.csv_of,
         ),
     )
     found = []

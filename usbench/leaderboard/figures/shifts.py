@@ -1,0 +1,154 @@
+"""Score against the severity of acquisition shifts: one panel a shift, one line an encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from usbench.leaderboard import formats
+from usbench.leaderboard.boards import Board, Entry
+from usbench.leaderboard.figures.svg import Drawing, nice_ticks, text_width
+from usbench.leaderboard.figures.text import csv_line, number, tick_label
+
+WIDTH, HEIGHT, GUTTER, PAD, COLUMNS = 168, 120, 26, 46, 4
+LEVELS = 5
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The levels of one shift for one encoder, by severity."""
+
+    entry: Entry
+    shift: str
+    points: dict[int, dict[str, Any]]
+
+
+def curves_of(board: Board) -> list[Curve]:
+    """Return every measured curve, in the order of entries and shifts."""
+    found = []
+    for entry in board.entries:
+        section = entry.result.instruments.get("shifts")
+        if section is None or section["metric"] != board.primary() or section["protocol"] != board.headline:
+            continue
+        by_shift: dict[str, dict[int, dict[str, Any]]] = {}
+        for level in section["measured"].values():
+            by_shift.setdefault(level["shift"], {})[level["severity"]] = level
+        found += [Curve(entry, shift, points) for shift, points in by_shift.items()]
+    return found
+
+
+def shifts(board: Board) -> Drawing | None:
+    """Draw the curves.
+
+    Args:
+        board: The board.
+
+    Returns:
+        The figure, or ``None`` when no shift has been measured.
+    """
+    curves = curves_of(board)
+    if not curves:
+        return None
+    column = board.column(board.primary() or "")
+    entries = [entry for entry in board.entries if any(c.entry is entry for c in curves)]
+    names = list(dict.fromkeys(c.shift for c in curves))
+    values = [
+        v * column.factor
+        for c in curves
+        for e in (_clean(c.entry), *(p["estimate"] for p in c.points.values()))
+        for v in (e["value"],)
+        if v is not None
+    ]
+    ticks = nice_ticks(min(values), max(values), 4)
+    columns = min(COLUMNS, len(names))
+    rows = -(-len(names) // columns)
+    legend = 18 * len(entries)
+    drawing = Drawing(
+        max(PAD + columns * (WIDTH + GUTTER), PAD + max(int(text_width(e.title)) for e in entries) + 40),
+        58 + legend + rows * (HEIGHT + 52) + 24,
+        f"{board.task.title}: {column.title} under acquisition shifts",
+        f"{column.spoken}, against the severity of each shift; trained on clean images, tested on shifted ones.",
+    )
+    drawing.text(8, 20, board.task.title, "t h")
+    drawing.text(8, 37, f"{column.spoken}, against severity; trained on clean images, tested on shifted ones", "t s")
+    for i, entry in enumerate(entries):
+        y = 58 + 18 * i
+        style = "f" if entry.floor else "e"
+        drawing.line(12, y - 4, 34, y - 4, f"{style} l")
+        drawing.text(40, y, f"{i + 1}  {entry.title}", f"t s{' i' if entry.floor else ''}")
+    for k, name in enumerate(names):
+        left = PAD + (k % columns) * (WIDTH + GUTTER)
+        top = 74 + legend + (k // columns) * (HEIGHT + 52)
+        mine = [(entries.index(c.entry) + 1, c) for c in curves if c.shift == name]
+        _panel(drawing, name, mine, ticks, column, left, top, k % columns == 0)
+    return drawing
+
+
+def csv_of(board: Board) -> str:
+    """Return the numbers behind the figure."""
+    head = "board,encoder,protocol,metric,shift,severity,amount,trained,value,low,high,difference,difference_low"
+    rows = [head + ",difference_high,p,p_adjusted,drift,drift_low,drift_high"]
+    for curve in curves_of(board):
+        section = curve.entry.result.instruments["shifts"]
+        for severity, level in sorted(curve.points.items()):
+            e, d, moved = level["estimate"], level["difference"], level["drift"]
+            cells = [board.name, curve.entry.name, section["protocol"], section["metric"], curve.shift, str(severity)]
+            cells += [level["amount"], str(level["trained"]).lower()]
+            cells += [number(e[k]) for k in ("value", "low", "high")]
+            cells += [number(d[k]) for k in ("value", "low", "high", "p", "p_adjusted")]
+            cells += [number(moved[k]) for k in ("value", "low", "high")]
+            rows.append(csv_line(cells))
+    return "\n".join(rows) + "\n"
+
+
+def _clean(entry: Entry) -> dict[str, Any]:
+    found: dict[str, Any] = entry.result.instruments["shifts"]["clean"]
+    return found
+
+
+def _panel(
+    drawing: Drawing,
+    name: str,
+    curves: list[tuple[int, Curve]],
+    ticks: list[float],
+    column: formats.Column,
+    left: float,
+    top: float,
+    labelled: bool,
+) -> None:
+    def x(severity: int) -> float:
+        return left + 8 + (WIDTH - 30) * severity / LEVELS
+
+    def y(value: float) -> float:
+        return top + HEIGHT - HEIGHT * (value * column.factor - ticks[0]) / (ticks[-1] - ticks[0])
+
+    drawing.text(left, top - 8, name.replace("_", " "), "t b")
+    for tick in ticks:
+        at = top + HEIGHT - HEIGHT * (tick - ticks[0]) / (ticks[-1] - ticks[0])
+        drawing.line(left, at, left + WIDTH - 14, at, "grid")
+        if labelled:
+            drawing.text(left - 6, at + 4, tick_label(tick), "t s n", "end")
+    for severity in range(LEVELS + 1):
+        drawing.text(x(severity), top + HEIGHT + 14, "clean" if severity == 0 else str(severity), "t s n", "middle")
+    ends: list[float] = []
+    for number_, curve in curves:
+        style = "f" if curve.entry.floor else "e"
+        points = [(0, _clean(curve.entry)["value"])]
+        points += [(s, p["estimate"]["value"]) for s, p in sorted(curve.points.items())]
+        known = [(s, v) for s, v in points if v is not None]
+        trained = any(p["trained"] for p in curve.points.values())
+        drawing.path([(x(s), y(v)) for s, v in known], f"{style} l{' thin' if trained else ''}")
+        for severity, value in known:
+            level = curve.points.get(severity)
+            told = (
+                "clean" if level is None else f"{level['amount']}, Δ {column.difference(level['difference']['value'])}"
+            )
+            tip = f"{curve.entry.title}, {name} {severity or ''}: {column.value(value)} ({told})"
+            sure = level is not None and level["difference"]["p_adjusted"] is not None
+            differs = sure and level is not None and level["difference"]["p_adjusted"] < 0.05
+            drawing.circle(x(severity), y(value), 3, style if differs or severity == 0 else f"{style} o", tip)
+        end = y(known[-1][1]) + 4
+        while any(abs(end - other) < 10 for other in ends):  # labels of lines that end together are spread
+            end += 10
+        ends.append(end)
+        drawing.text(x(known[-1][0]) + 8, end, str(number_), "t s n")
