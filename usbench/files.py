@@ -46,6 +46,6 @@ def explain_os_error(path: Path, error: OSError) -> str:
     """Say in one line why ``path`` could not be written and what to do."""
     if error.errno == errno.ENOSPC:
         return f"{path}: the disk is full. What was finished is kept; free some space and run the same command again."
-    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-        return f"{path}: no permission to write there. Choose another place with USBENCH_CACHE, --cache or --results."
-    return f"{path}: cannot be written ({error.strerror or error})."
+    denied = error.errno in (errno.EACCES, errno.EROFS, errno.EPERM)
+    why = "no permission to write there" if denied else f"cannot be written ({error.strerror or error})"
+    return f"{path}: {why}. Choose another place with USBENCH_CACHE or --results."

@@ -92,8 +92,8 @@ def dataset_for(task: Task, settings: Settings, data: str | None = None) -> Loca
     Args:
         task: The task.
         settings: Places to search.
-        data: ``None`` to search, ``phantom`` for the twin, ``subset`` for the embedded subset, or the path of a
-            manifest or dataset folder.
+        data: ``None`` to search, ``phantom`` for the twin, ``subset`` for the embedded subset, the path of a
+            manifest or dataset folder, or a dataset's name (registered, or ``file.py:Name``).
 
     Raises:
         DataError: Nothing is found, or the task has no twin or subset.
@@ -108,9 +108,14 @@ def dataset_for(task: Task, settings: Settings, data: str | None = None) -> Loca
         return Located(load_dataset(task.fallback, settings=settings), "subset")
     if data is not None:
         path = Path(data).expanduser()
-        if not path.exists():
-            raise DataError(f"--data {data}: no such file or folder. Give a manifest, a dataset folder, or 'phantom'.")
-        return Located(_own(path, task, settings), "own")
+        if path.exists():
+            return Located(_own(path, task, settings), "own")
+        if ".py:" in data or data in DATASETS.names():
+            return Located(load_dataset(data, settings=settings), "full" if data == task.dataset else "own")
+        raise DataError(
+            f"--data {data}: no such file, folder or dataset. Give a manifest, a dataset's folder or name, 'subset' or "
+            "'phantom'."
+        )
     for key in (task.name, task.dataset):
         registered = settings.data.get(key)
         if registered is not None and _is_manifest(registered):

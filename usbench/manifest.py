@@ -91,7 +91,7 @@ class ManifestDataset(Dataset):
             table,
             absent,
             f"no such file {listed(first)}",
-            f"Paths are relative to the folder of the table, {self.folder}",
+            f"Paths are relative to the folder of the table, {self.folder.absolute()}",
         )
         if "case" in table.columns:
             self._refuse(table, table["case"].isna(), "'case' is empty", "Fill it in everywhere, or drop the column")

@@ -189,6 +189,11 @@ def draw_splits(plan: SplitPlan, cohort: Cohort) -> list[list[Split]]:
     if plan.kind == "leave-one-out":
         return [splits.leave_one_group_out(groups)]
     stratify = bool(cohort.classes)
+    if (n_subjects := len(set(groups))) < plan.folds:
+        raise DataError(
+            f"the task asks for {plan.folds} folds, but the data have {n_subjects} subjects. Add subjects, or run them "
+            "as a task of your own with fewer folds: a few lines of TOML, see docs/data.md."
+        )
     return [
         splits.subject_folds(groups, labels if stratify else None, plan.folds, seed, stratify=stratify)
         for seed in range(plan.repeats)
