@@ -68,7 +68,7 @@ def test_every_command_has_help(command: str) -> None:
         ),
         (
             ["run", "-e", "pixels", "-t", "covid", "--data", "phantoms"],
-            "error: --data phantoms: no such file or folder",
+            "error: --data phantoms: no such file, folder or dataset",
         ),
         (["run", "-e", "pixels", "-t", "covid", "--pooling", "cls"], "error: pixels: unknown pooling 'cls'"),
         (["info", "textur"], "error: nothing is called 'textur'. Did you mean 'texture'"),
