@@ -20,4 +20,9 @@ CATALOG: dict[str, str] = {
     "pixels": "usbench_encoders.baselines:Pixels",
     "random-projection": "usbench_encoders.baselines:RandomProjection",
     "texture": "usbench_encoders.baselines:Texture",
+    # Families: anybody else's models, and vectors made elsewhere
+    "open_clip:": "usbench_encoders.open_clip:OpenClip",
+    "timm:": "usbench_encoders.timm:Timm",
+    "torch:": "usbench_encoders.torch_module:TorchModule",
+    "transformers:": "usbench_encoders.transformers:Transformers",
 }

@@ -1,8 +1,9 @@
 """What the encoders for everybody else's models have in common.
 
 Their name carries an argument (``timm:vit_small_patch16_224``), their card is made from it, and their
-weights are, in this order, a file given or registered under the full name, seeded random ones where the
-name ends in ``@random``, and those that the model's library publishes.
+weights are seeded random ones where the name ends in ``.random``, otherwise a file given or registered under
+the full name, otherwise those that the model's library publishes, which it downloads. A file is loaded
+strictly; nothing in it is executed.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from usbench import weights
-from usbench.encoder import Encoder, EncoderCard, Frame
-from usbench.errors import UsbenchError
+from usbench.encoder import Encoder, EncoderCard, Frame, Readiness
+from usbench.errors import UsbenchError, WeightsError
 from usbench_encoders.initialisation import initialisation, seeded
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-RANDOM = "@random"
+RANDOM = ".random"
 
 
 class Generic(Encoder):
@@ -62,6 +63,18 @@ class Generic(Encoder):
             return path
         return weights.find(self.name, self.card)
 
+    def readiness(self) -> Readiness:
+        """Say whether the model can be used, and when it will have to be downloaded."""
+        state = super().readiness()
+        if state.ready and not self.random and self.downloads and self.weights_path() is None:
+            return Readiness(True, "weights of the library, downloaded on first use unless they are already here")
+        return state
+
+    @property
+    def downloads(self) -> bool:
+        """Whether the library fetches weights where no file is given."""
+        return True
+
     def weights_id(self) -> str:
         """Return the file's digest, the seed of random weights, or a digest of the library's weights."""
         return initialisation(*self.packages) if self.random else super().weights_id()
@@ -73,7 +86,8 @@ class Generic(Encoder):
             build: Makes the model; its argument says whether to load the library's weights.
 
         Raises:
-            UsbenchError: The library cannot build it or get its weights; the message says why in one line.
+            UsbenchError: The library cannot build the model.
+            WeightsError: It cannot get the weights that it publishes; the message says what to do instead.
         """
         own = self.random or self.weights_path() is not None
         try:
@@ -82,10 +96,13 @@ class Generic(Encoder):
         except UsbenchError:
             raise
         except Exception as error:  # libraries fail in many ways: unknown names, no network, wrong versions
-            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            raise UsbenchError(
-                f"{self.name}: cannot be built ({reason}). Check the name; without a network, give a local file with "
-                f"`usbench weights add {self.name} FILE`."
+            reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+            reason = reason[:300].rstrip(". ")
+            if own:
+                raise UsbenchError(f"{self.name}: cannot be built ({reason}). Check the name.") from error
+            raise WeightsError(
+                f"{self.name}: its published weights cannot be had ({reason}). With a file of weights: "
+                f"`usbench weights add {self.name} FILE`. `{self.name}{RANDOM}` is the same network untrained."
             ) from error
 
     def fill(self, network: torch.nn.Module, ignored: Callable[[str], bool] = lambda name: False) -> None:
@@ -105,11 +122,12 @@ class Generic(Encoder):
         weights.load_strictly(network, state, path, self.card, published=published)
 
 
-def rgb(frame: Frame) -> Image:
-    """Return a grey frame as an RGB picture of three equal channels."""
+def picture(frame: Frame, channels: int = 3) -> Image:
+    """Return a grey frame as a picture: RGB with three equal channels, or grey for models of one channel."""
     from PIL import Image
 
-    return Image.fromarray(frame).convert("RGB")
+    grey = Image.fromarray(frame)
+    return grey if channels == 1 else grey.convert("RGB")
 
 
 def class_token(name: str, tokens: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from usbench.encoder import EncoderCard, Frame
 from usbench.errors import UnknownNameError, UsbenchError, did_you_mean
-from usbench_encoders.generic import Generic, rgb
+from usbench_encoders.generic import Generic, picture
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +48,7 @@ class OpenClip(Generic):
     def preprocess(self, frame: Frame) -> torch.Tensor:
         """Turn a grey frame into what the model's configuration asks for, ``(3, h, w)``."""
         self._ensure_loaded()
-        tensor: torch.Tensor = self._built[1](rgb(frame))
+        tensor: torch.Tensor = self._built[1](picture(frame))
         return tensor
 
     def encode(self, batch: torch.Tensor) -> torch.Tensor:
@@ -73,7 +73,7 @@ class OpenClip(Generic):
             if pretrained and not hub and not tag:
                 tags = [f"{name}@{t}" for t in open_clip.list_pretrained_tags_by_model(name)[:4]]
                 raise UsbenchError(
-                    f"{self.name}: say which weights: {', '.join([*tags, f'{name}@random'])}, or give a file."
+                    f"{self.name}: say which weights: {', '.join([*tags, f'{name}.random'])}, or give a file."
                 )
             chosen = tag if pretrained and not hub else None
             model, _, transform = open_clip.create_model_and_transforms(

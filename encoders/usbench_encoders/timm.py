@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from usbench.encoder import EncoderCard, Frame
 from usbench.errors import UnknownNameError, did_you_mean
-from usbench_encoders.generic import Generic, class_token, mean_over_space, rgb
+from usbench_encoders.generic import Generic, class_token, mean_over_space, picture
 
 if TYPE_CHECKING:
     import torch
@@ -62,7 +62,8 @@ class Timm(Generic):
         """Turn a grey frame into what the model's configuration asks for, ``(3, h, w)`` as a rule."""
         if self._transform is None:
             self._transform = self._configured()
-        tensor: torch.Tensor = self._transform(rgb(frame))
+        transform, channels = self._transform
+        tensor: torch.Tensor = transform(picture(frame, channels))
         return tensor
 
     def encode(self, batch: torch.Tensor) -> torch.Tensor:
@@ -83,4 +84,4 @@ class Timm(Generic):
         config = resolve_data_config({}, model=self.network)
         if self.preprocessing == "whole":
             config |= {"crop_pct": 1.0, "crop_mode": "squash"}
-        return create_transform(**config, is_training=False)
+        return create_transform(**config, is_training=False), config["input_size"][0]

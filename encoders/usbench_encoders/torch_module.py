@@ -1,6 +1,6 @@
 """``torch:<file.py:Class>``: any torch module, with a state dict beside it.
 
-The class is built without arguments. It may say how its input looks::
+The class is built without arguments; it may load weights of its own. It may say how its input looks::
 
     class MyNet(torch.nn.Module):
         input_size = (224, 224)  # height and width; these are the defaults
@@ -13,10 +13,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from usbench import weights
 from usbench.encoder import EncoderCard, Frame, grey_to_tensor
-from usbench.errors import UsbenchError
+from usbench.errors import UsbenchError, WeightsError
 from usbench.registry import import_file
-from usbench_encoders.generic import Generic, mean_over_space
+from usbench_encoders.generic import RANDOM, Generic, mean_over_space
+from usbench_encoders.initialisation import SEED, seeded
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +34,7 @@ class TorchModule(Generic):
         name="torch:",
         title="torch",
         embedding_dim=None,
+        licence="the owner's",
         description="A torch module from a Python file, file.py:Class.",
         preprocessings={"model": "bilinear with antialias to input_size, aspect ignored; mean and std of the class"},
         poolings={"mean": "vectors as they are, maps and tokens averaged over space"},
@@ -50,14 +53,31 @@ class TorchModule(Generic):
 
         Raises:
             UsbenchError: It cannot be built, or the weights do not fit.
+            WeightsError: Its weights are random although the name does not ask for that.
         """
         import torch
 
         network = self.built(lambda pretrained: self._class())
         if not isinstance(network, torch.nn.Module):
             raise UsbenchError(f"{self.name}: {self._attribute} makes a {type(network).__name__}, not a torch module.")
+        if not self.random and self.weights_path() is None and self._is_random(network):
+            raise WeightsError(
+                f"{self.name}: {self._attribute} has random weights, and no file of weights is given. "
+                f"`usbench weights add {self.name} FILE`, or write {self.name}{RANDOM} to use it untrained."
+            )
         self.fill(network)
         return network
+
+    def _is_random(self, network: torch.nn.Module) -> bool:
+        """Say whether a second network, built from another seed, has other weights."""
+        with seeded(SEED + 1):
+            other = self._class()
+        return weights.state_sha256(other) != weights.state_sha256(network)
+
+    @property
+    def downloads(self) -> bool:
+        """Nothing is ever downloaded."""
+        return False
 
     def preprocess(self, frame: Frame) -> torch.Tensor:
         """Turn a grey frame into ``(channels, *input_size)`` float32."""

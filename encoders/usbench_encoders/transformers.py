@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from usbench import weights
 from usbench.encoder import EncoderCard, Frame
-from usbench.errors import UsbenchError
-from usbench_encoders.generic import Generic, class_token, mean_over_space, rgb
+from usbench.errors import UsbenchError, WeightsError
+from usbench_encoders.generic import Generic, class_token, mean_over_space, picture
 
 if TYPE_CHECKING:
     import torch
@@ -29,8 +29,8 @@ class Transformers(Generic):
         description="Any vision model of transformers, by repository or local folder.",
         preprocessings={"model": "the model's own image processor, on three equal channels"},
         poolings={
-            "model": "the model's own pooled output; where it has none, the class token of token models and the "
-            "mean of maps",
+            "model": "the model's own pooled output; where it has none, or an untrained one, the class token of "
+            "token models and the mean of maps",
             "mean": "patch tokens or last map averaged over space",
             "class": "class token",
         },
@@ -44,19 +44,39 @@ class Transformers(Generic):
 
         Raises:
             UsbenchError: The repository or folder is not there, or holds no such model.
+            WeightsError: The weights are incomplete.
         """
         from transformers import AutoConfig, AutoModel
 
-        def build(pretrained: bool) -> Any:
+        def build(pretrained: bool) -> tuple[Any, set[str]]:
             if pretrained:
-                return AutoModel.from_pretrained(self.argument, trust_remote_code=False)
+                model, found = AutoModel.from_pretrained(
+                    self.argument, trust_remote_code=False, output_loading_info=True
+                )
+                return model, set(found["missing_keys"])
             config = AutoConfig.from_pretrained(self.argument, trust_remote_code=False)
-            return AutoModel.from_config(config, trust_remote_code=False)
+            return AutoModel.from_config(config, trust_remote_code=False), set()
 
-        model = self.built(build)
-        network: torch.nn.Module = getattr(model, "vision_model", model)
+        model, missing = self.built(build)
+        part = "vision_model." if hasattr(model, "vision_model") else ""
+        network: torch.nn.Module = model.vision_model if part else model
+        # The library fills gaps with random numbers. Those of a text part do not matter; a pooler is often not
+        # published, and its output is then noise.
+        missing = {name.removeprefix(part) for name in missing if name.startswith(part)}
+        self._pooler_is_untrained = any(name.startswith("pooler.") for name in missing)
+        absent = sorted(name for name in missing if not name.startswith("pooler."))
+        if absent:
+            raise WeightsError(
+                f"{self.name}: {len(absent)} tensors of the model are missing in its weights, first {absent[0]!r}. "
+                "Check that the configuration and the weights belong together."
+            )
         self.fill(network)
         return network
+
+    @property
+    def downloads(self) -> bool:
+        """Whether the argument is a repository, not a folder here."""
+        return not Path(self.argument).expanduser().is_dir()
 
     def weights_id(self) -> str:
         """Return a digest of the weight files of a local folder without loading them; otherwise as usual."""
@@ -71,7 +91,9 @@ class Transformers(Generic):
         """Turn a grey frame into the ``pixel_values`` of the model's processor, ``(3, h, w)``."""
         if self._processor is None:
             self._processor = self._configured()
-        tensor: torch.Tensor = self._processor(images=rgb(frame), return_tensors="pt")["pixel_values"][0]
+        tensor: torch.Tensor = self._processor(images=picture(frame, self._channels()), return_tensors="pt")[
+            "pixel_values"
+        ][0]
         return tensor
 
     def encode(self, batch: torch.Tensor) -> torch.Tensor:
@@ -79,7 +101,7 @@ class Transformers(Generic):
         output = self.network(pixel_values=batch)
         features: torch.Tensor = output.last_hidden_state
         pooled = getattr(output, "pooler_output", None)
-        if self.pooling == "model" and pooled is not None:
+        if self.pooling == "model" and pooled is not None and not self._pooler_is_untrained:
             return pooled.flatten(1)  # type: ignore[no-any-return]
         if self.pooling == "class" or (self.pooling == "model" and features.ndim == 3):
             return class_token(self.name, features)
@@ -87,6 +109,10 @@ class Transformers(Generic):
         return mean_over_space(features, width, self._prefix_tokens())
 
     _processor: Any = None
+    _pooler_is_untrained: bool = False
+
+    def _channels(self) -> int:
+        return int(getattr(self.network.config, "num_channels", 3) or 3)
 
     def _prefix_tokens(self) -> int:
         """Count the tokens that are no patches: class token and registers."""

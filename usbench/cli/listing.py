@@ -20,7 +20,7 @@ def encoders() -> None:
     rows = []
     for name in ENCODERS.names():
         if name.endswith(":"):
-            rows.append((f"{name}NAME", "family", _doc(ENCODERS.family(name))))
+            rows.append((f"{name}NAME", "family", ENCODERS.family(name).card.description))
             continue
         encoder = load_encoder(name)
         ready = encoder.readiness()
@@ -60,10 +60,6 @@ def datasets(data_root: Roots = None) -> None:
         (name, str(path), "registered by you") for name, path in settings.data.items() if name not in DATASETS.names()
     ]
     _print(("dataset", "where", "what"), rows)
-
-
-def _doc(kind: type) -> str:
-    return (kind.__doc__ or "").strip().splitlines()[0]
 
 
 def _print(head: tuple[str, ...], rows: list[tuple[str, str, str]]) -> None:
