@@ -1,11 +1,17 @@
-"""``usbench compare``: is encoder A better than encoder B on a task?"""
+"""``usbench compare``: is encoder A better than encoder B, or than several others, on a task?"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from usbench.leaderboard.pair import Pair, PairRow
 
 app = typer.Typer()
 
@@ -15,7 +21,7 @@ DEFAULT_RESULTS = Path("leaderboards") / "results"
 @app.command()
 def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="An encoder with a result.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    others: Annotated[list[str], typer.Argument(metavar="B...", help="Another one, or several.")],
     task: Annotated[
         str, typer.Option("--task", "-t", help="Task or board, such as covid or breast_lesion@bus-bra-subset.")
     ],
@@ -23,16 +29,72 @@ def compare(
     protocol: Annotated[str | None, typer.Option(help="Protocol; the one that ranks the board by default.")] = None,
     metric: Annotated[list[str] | None, typer.Option(help="Metric, may be repeated; all by default.")] = None,
 ) -> None:
-    """Compare two encoders on the same subjects: difference, interval, p, and a sentence that says what it means."""
-    from rich.box import SIMPLE_HEAD
+    """Compare encoders on the same subjects: difference, interval, p, and a sentence that says what it means.
+
+    Two are compared in every metric. With more, A is compared with each of the others in the metric that ranks, and p
+    is corrected for their number (Holm).
+    """
+    from usbench.errors import UsbenchError
+
+    if len(others) == 1:
+        _two(results, first, others[0], task, protocol, metric)
+        return
+    if metric:
+        raise UsbenchError("--metric is for two encoders; several are compared in the metric that ranks. Leave it out.")
+    _several(results, first, others, task, protocol)
+
+
+def _two(results: Path, first: str, second: str, task: str, protocol: str | None, metric: list[str] | None) -> None:
     from rich.console import Console
-    from rich.table import Table
 
     from usbench.leaderboard import formats
     from usbench.leaderboard.pair import compare_pair
 
     pair = compare_pair(results, first, second, task, protocol, metric)
     console = Console()
+    table = _table(console, pair, ("metric", first, second, "Δ", "95 % interval of Δ", "p", "test"))
+    for row in pair.rows:
+        column, found = row.column, row.difference
+        cells = [column.value(row.first), column.value(row.second), *_difference(row)]
+        cells += [formats.DASH] * 2 if found is None else [formats.p_value(found.p), found.test]
+        table.add_row(column.heading, *cells, style="bold" if column.metric == pair.primary else "")
+    console.print(table)
+    console.print(pair.sentence, highlight=False)
+    if len(pair.rows) > 1:
+        console.print(
+            "The p-values of this table are not corrected for one another: go by the metric in bold.", style="dim"
+        )
+
+
+def _several(results: Path, first: str, others: list[str], task: str, protocol: str | None) -> None:
+    from rich.console import Console
+
+    from usbench.leaderboard import formats
+    from usbench.leaderboard.pair import compare_with_each
+
+    pairs = compare_with_each(results, first, others, task, protocol)
+    console = Console()
+    heading = pairs[0].rows[0].column.heading
+    table = _table(console, pairs[0], (f"{first} against", heading, "Δ", "95 % interval of Δ", "p", "p, Holm", "test"))
+    table.add_row(first, pairs[0].rows[0].column.value(pairs[0].rows[0].first), *[""] * 5, end_section=True)
+    for other, pair in zip(others, pairs, strict=True):
+        (row,) = pair.rows
+        found = row.difference
+        cells = [row.column.value(row.second), *_difference(row)]
+        if found is None:
+            cells += [formats.DASH] * 3
+        else:
+            cells += [formats.p_value(found.p), formats.p_value(found.p_adjusted), found.test]
+        table.add_row(other, *cells)
+    console.print(table)
+    for pair in pairs:
+        console.print(pair.sentence, highlight=False)
+
+
+def _table(console: Console, pair: Pair, headings: tuple[str, ...]) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
     if pair.board.synthetic:
         console.print("[bold yellow]Simulated images, not patients.[/bold yellow]")
     table = Table(
@@ -42,22 +104,16 @@ def compare(
         title=f"{pair.board.task.title}, protocol {pair.protocol}",
         title_justify="left",
     )
-    table.add_column("metric", no_wrap=True)
-    for heading in (first, second, "Δ", "95 % interval of Δ", "p"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in pair.rows:
-        column, found = row.column, row.difference
-        cells = [column.value(row.first), column.value(row.second)]
-        if found is None:
-            cells += [formats.DASH] * 3
-        else:
-            interval = f"{column.difference(found.low)} to {column.difference(found.high)}"
-            cells += [column.difference(found.value), interval, formats.p_value(found.p)]
-        style = "bold" if column.metric == pair.primary else ""
-        table.add_row(column.heading, *cells, style=style)
-    console.print(table)
-    console.print(pair.sentence, highlight=False)
-    if len(pair.rows) > 1:
-        console.print(
-            "The p-values of this table are not corrected for one another: go by the metric in bold.", style="dim"
-        )
+    for heading in headings:
+        left = heading in (headings[0], "test")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=heading != "test")
+    return table
+
+
+def _difference(row: PairRow) -> list[str]:
+    from usbench.leaderboard import formats
+
+    column, found = row.column, row.difference
+    if found is None:
+        return [formats.DASH] * 2
+    return [column.difference(found.value), f"{column.difference(found.low)} to {column.difference(found.high)}"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from usbench.errors import ResultError, UnknownNameError, did_you_mean
@@ -11,6 +11,7 @@ from usbench.leaderboard import formats
 from usbench.leaderboard.boards import Board, Entry, gather
 from usbench.leaderboard.comparison import ALPHA, RESAMPLES, Comparator, Difference
 from usbench.leaderboard.outcomes import scored
+from usbench.statistics.exact import holm
 from usbench.statistics.metrics import METRICS
 from usbench.statistics.outcome import Outcome
 from usbench.statistics.paired import compare
@@ -95,7 +96,48 @@ def compare_pair(
     return Pair(board, protocol, primary, tuple(rows), sentence(a, b, ranked, subjects))
 
 
-def sentence(a: Entry, b: Entry, row: PairRow, subjects: int) -> str:
+def compare_with_each(
+    results: Path, first: str, others: Sequence[str], board_name: str, protocol: str | None = None
+) -> list[Pair]:
+    """Compare one encoder with several others in the metric that ranks, corrected for their number.
+
+    Args:
+        results: Folder of result files.
+        first: Name of an encoder.
+        others: Names of the others, each once.
+        board_name: Task or board.
+        protocol: Protocol; the board's headline by default.
+
+    Returns:
+        One pair an other encoder, each with one row, whose difference carries Holm's p in ``p_adjusted``, and a
+        sentence that goes by it.
+
+    Raises:
+        UnknownNameError: No such board, encoder or protocol, or an encoder is named twice.
+        ResultError: Two were not computed on the same units.
+    """
+    twice = next((name for k, name in enumerate(others) if name in (first, *others[:k])), None)
+    if twice is not None:
+        raise UnknownNameError(f"{twice!r} is named twice: give every encoder once.")
+    metric = find_board(gather(results, tasks=()), board_name, results).primary(protocol)
+    chosen = [metric] if metric is not None else None
+    pairs = [compare_pair(results, first, other, board_name, protocol, chosen) for other in others]
+    rows = [pair.rows[0] for pair in pairs]
+    adjusted = holm([None if row.difference is None else row.difference.p for row in rows])
+    family = sum(p is not None for p in adjusted)
+    found = []
+    for pair, row, other, p in zip(pairs, rows, others, adjusted, strict=True):
+        difference = row.difference
+        if difference is not None and p is not None:
+            difference = replace(difference, p_adjusted=p)
+        a, b = find_entry(pair.board, first), find_entry(pair.board, other)
+        subjects = len({*scored(a.result, pair.protocol, a.file).outcome.group.tolist()})
+        told = replace(row, difference=difference)
+        found.append(replace(pair, rows=(told,), sentence=sentence(a, b, told, subjects, family)))
+    return found
+
+
+def sentence(a: Entry, b: Entry, row: PairRow, subjects: int, family: int = 1) -> str:
     """Say in plain words what a comparison found.
 
     Args:
@@ -103,17 +145,19 @@ def sentence(a: Entry, b: Entry, row: PairRow, subjects: int) -> str:
         b: Second encoder.
         row: Their difference.
         subjects: Number of subjects.
+        family: Number of comparisons read together; with several, Holm's p decides.
     """
     column, found = row.column, row.difference
     if found is None:
         return f"{a.title} and {b.title} cannot be compared in {column.title}: it does not exist for one of them."
     unit = {"%": " points", "": ""}.get(column.unit, f" {column.unit}")
     size = column.value(abs(found.value)) + unit
+    p, corrected = (found.p_adjusted, f", Holm over {family} comparisons") if family > 1 else (found.p, "")
     evidence = (
         f"difference {column.difference(found.value)}, 95 % interval {column.difference(found.low)} to "
-        f"{column.difference(found.high)}, p {_p(found.p)}, {found.test}, {formats.plural(subjects, 'subject')}"
+        f"{column.difference(found.high)}, p {_p(p)}, {found.test}{corrected}, {formats.plural(subjects, 'subject')}"
     )
-    if found.p >= ALPHA:
+    if p >= ALPHA:
         return f"No difference in {column.title} is shown between {a.title} and {b.title} ({evidence})."
     winner, loser = (a, b) if column.better(found.value, 0.0) else (b, a)
     return f"{winner.title} is better than {loser.title} by {size} in {column.title} ({evidence})."
