@@ -134,7 +134,6 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
     Raises:
         UsbenchError: The encoder is not ready, or the dataset is absent or does not fit the task.
     """
-    from usbench.media import MEDIA_VERSION, decoder_versions
     from usbench.units import build_cohort
 
     readiness = encoder.readiness()
@@ -147,9 +146,16 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
     paths = sorted({path for unit in cohort.units for path in unit.paths})
     with ThreadPoolExecutor(4) as pool:
         digests = dict(zip(paths, pool.map(dataset.digest, paths), strict=True))
-    decoding = json.dumps({"media": MEDIA_VERSION, **decoder_versions()}, sort_keys=True)
+    decoding = decoding_versions()
     inputs = _inputs_digest(encoder, task, located, digests, decoding)
     return Prepared(encoder, task, located, cohort, digests, decoding, inputs)
+
+
+def decoding_versions() -> str:
+    """Return the versions of everything between file and pixels, for the keys of frames."""
+    from usbench.media import MEDIA_VERSION, decoder_versions
+
+    return json.dumps({"media": MEDIA_VERSION, **decoder_versions()}, sort_keys=True)
 
 
 def run_one(encoder: Encoder, task: Task, options: Options, settings: Settings) -> results.Result:

@@ -22,6 +22,7 @@ CATALOG: dict[str, str] = {
     "texture": "usbench_encoders.baselines:Texture",
     # Families: anybody else's models, and vectors made elsewhere
     "open_clip:": "usbench_encoders.open_clip:OpenClip",
+    "precomputed:": "usbench_encoders.precomputed:Precomputed",
     "timm:": "usbench_encoders.timm:Timm",
     "torch:": "usbench_encoders.torch_module:TorchModule",
     "transformers:": "usbench_encoders.transformers:Transformers",

@@ -17,6 +17,7 @@ from usbench.errors import UsbenchError
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("usbench.cli.run", "Run encoders on tasks and print the table."),
     "list": ("usbench.cli.listing", "List encoders, tasks or datasets, and whether each is ready."),
+    "embed": ("usbench.cli.embed", "Write the vectors of any data, and an index of them."),
     "info": ("usbench.cli.info", "Describe an encoder, a task or a dataset."),
     "compare": ("usbench.cli.compare", "Compare two encoders on a task: difference, interval, p."),
     "audit": ("usbench.cli.audit", "Measure how far a score can be trusted."),

@@ -1,0 +1,84 @@
+"""``usbench embed``: just give me the vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def embed(
+    encoder: Annotated[str, typer.Option("--encoder", "-e", help="Encoder; see `usbench list encoders`.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for vectors.safetensors and the index.")],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            "-d",
+            help="Dataset, manifest (.csv, .parquet), or folder of images and videos. With --task: as for run.",
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", "-t", help="Take exactly the frames of this task, for precomputed: in `run`."),
+    ] = None,
+    frames: Annotated[
+        str | None,
+        typer.Option(help="Frames of each file: all (default), linspace:5, random:20:seed0, between:5."),
+    ] = None,
+    table: Annotated[str, typer.Option("--format", help="Format of the index: parquet or csv.")] = "parquet",
+    data_root: Annotated[
+        list[Path] | None, typer.Option(help="Folder in which datasets are found by name; may be repeated.")
+    ] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder of the embedding store.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Weight file, when it is not registered.")] = None,
+    device: Annotated[str, typer.Option(help="torch device, such as cpu or cuda.")] = "cpu",
+    precision: Annotated[str, typer.Option(help="fp32, or bf16 for autocast.")] = "fp32",
+    pooling: Annotated[str | None, typer.Option(help="How one vector is made; see `usbench info ENCODER`.")] = None,
+    preprocessing: Annotated[
+        str | None, typer.Option(help="Preprocessing variant; see `usbench info ENCODER`.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Frames a forward pass.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Decoding threads.")] = None,
+) -> None:
+    """Write the vectors of any data, and an index of them.
+
+    OUT/vectors.safetensors holds one tensor, vectors, float32 [n, D]; OUT/index.parquet (or .csv) has n rows in the
+    same order: path, frame, frame_sha256, file_sha256, and every column of the dataset. The same command continues
+    where it was. `usbench run -e precomputed:OUT` scores such vectors.
+    """
+    from rich.console import Console
+
+    from usbench.cli.progress import EncodingProgress
+    from usbench.embedding.export import embed as write
+    from usbench.media import parse_policy
+    from usbench.plugins import load_encoder, load_task
+    from usbench.settings import load_settings
+
+    loaded = load_encoder(
+        encoder, weights=weights, device=device, precision=precision, pooling=pooling, preprocessing=preprocessing
+    )
+    policy = parse_policy(frames) if frames else None
+    one_task = load_task(task) if task else None
+    with EncodingProgress(Console(stderr=True)) as progress:
+        written = write(
+            loaded,
+            out.expanduser(),
+            load_settings(data_root or (), cache),
+            data=data,
+            task=one_task,
+            policy=policy,
+            table=table,
+            batch_size=batch_size,
+            workers=workers,
+            progress=progress.update,
+        )
+    rate = f", {written.encoded / written.seconds:.1f} a second" if written.encoded and written.seconds else ""
+    typer.echo(f"{out}: {written.frames} vectors of {written.dimension} values by {loaded.name}")
+    typer.echo(f"{written.encoded} encoded now{rate}; {written.frames - written.encoded} were stored already")
+    for note in written.notes:
+        typer.echo(f"note: {note}")
