@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from usbench.leaderboard import formats
+from usbench.leaderboard import formats, wording
 from usbench.leaderboard.boards import Board, Entry
 from usbench.leaderboard.figures import Figure
 from usbench.leaderboard.grid import Align, table
@@ -39,6 +39,7 @@ def _trust(board: Board) -> str:
     if cells:
         lines += [table(heading, [_align(a) for a in align], rows)]
     lines += [f"- {note}" for note in _notes(audited)]
+    lines += ["", f"Measured by `{wording.command(board).replace('usbench run', 'usbench audit', 1)}`."]
     return "\n".join(lines) + "\n"
 
 
@@ -160,6 +161,7 @@ def _robustness(board: Board, figures: Sequence[Figure]) -> str:
     lines += [table(heading, align, moved)]
     if trained:
         lines += ["In brackets: shifts that the encoder was trained to ignore.", ""]
+    lines += [f"Measured by `{wording.command(board)} --shift all`, or some of its shifts.", ""]
     for figure in figures:
         lines += [f"![{figure.caption}](figures/{figure.name}.svg)", ""]
         lines += [f"{figure.caption} All severities: [CSV](figures/{figure.name}.csv).", ""]
