@@ -50,6 +50,9 @@ def test_page_figure_and_numbers_say_the_same(folder: Any) -> None:
     assert cells[3].removesuffix("†") == formats.column("fold_auc").difference(float(rows[1]["difference"]))
     assert "[" in table.split("Drift")[0].split("Brightness")[1]  # text, which it was trained to ignore
     assert "on 1 frame |" in page
+    strata = " ".join(page.split("## By stratum")[1].split("## How far")[0].split())
+    assert "| Sex → | f (20 subjects) | m (20 subjects) |" in strata
+    assert "| Brightness | 0." in strata or "| Brightness | 1." in strata
     assert "Near-duplicates: No two of 80 files" in page
     assert "(n = 19)" in page
 

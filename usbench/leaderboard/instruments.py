@@ -21,7 +21,44 @@ def sections(board: Board, figures: Sequence[Figure] = ()) -> list[str]:
         board: The board.
         figures: Figures of shifts.
     """
-    return [text for text in (_trust(board), _robustness(board, figures)) if text]
+    return [text for text in (_strata(board), _trust(board), _robustness(board, figures)) if text]
+
+
+def _strata(board: Board) -> str:
+    metric = board.primary()
+    held = [(e, s) for e in board.entries if (s := e.result.instruments.get("strata")) and s["metric"] == metric]
+    columns = list(dict.fromkeys(name for _, section in held for name in section["columns"]))
+    if not columns:
+        return ""
+    shown = board.column(metric or "")
+    lines = ["## By stratum", "", f"{shown.heading}, with 95 % intervals over the subjects of the stratum.", ""]
+    for name in columns:
+        measured = [(e, s["columns"][name]) for e, s in held if name in s["columns"]]
+        levels = list(dict.fromkeys(level["value"] for _, column in measured for level in column["levels"]))
+        subjects = {x["value"]: x["subjects"] for _, column in measured for x in column["levels"]}
+        title = name.replace("_", " ").capitalize()
+        heading = [f"{title} →", *(f"{value} ({formats.plural(subjects[value], 'subject')})" for value in levels)]
+        rows = []
+        for entry, column in measured:
+            found = {x["value"]: x for x in column["levels"]}
+            rows.append([_name(entry), *(_in_stratum(shown, found.get(value)) for value in levels)])
+        align: list[Align] = ["left", *(["right"] * len(levels))]  # type: ignore[list-item]
+        lines.append(table(heading, align, rows))
+        if any(column["scope"] == "frames" for _, column in measured):
+            lines.append(
+                f"A {board.task.unit} has files of several values of {name}: probes are trained on all of them and "
+                "answer from those of one value.\n"
+            )
+    return "\n".join(lines)
+
+
+def _in_stratum(column: formats.Column, level: dict[str, Any] | None) -> str:
+    if level is None:
+        return formats.DASH
+    e = level["estimate"]
+    if e["value"] is None:
+        return str(level["note"]).partition(":")[0] or formats.DASH
+    return f"{column.value(e['value'])} ({column.interval(e['low'], e['high'])})"
 
 
 def _trust(board: Board) -> str:
