@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from usbench.media.phantom.eye_cohort import build_eye_phantom
 
-PHANTOM_VERSION: int = 1
+PHANTOM_VERSION: int = 2
 """Raise it whenever a phantom of the same seed changes."""
 
 _HOME = {

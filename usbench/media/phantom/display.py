@@ -33,8 +33,7 @@ class Display:
         """Return grey levels 0..255 (not rounded) of complex echoes, of the same shape."""
         level = 20.0 * np.log10(np.maximum(np.abs(echo), np.float32(1e-9)))
         unit = (level + np.float32(self.gain - self.white)) / np.float32(self.dynamic_range) + np.float32(1.0)
-        grey: Floats = np.clip(unit, 0.0, 1.0) * np.float32(255.0)
-        return grey
+        return (np.clip(unit, 0.0, 1.0) * np.float32(255.0)).astype(np.float32, copy=False)
 
     def show(self, echo: Complexes, sector: Sector) -> npt.NDArray[np.uint8]:
         """Return the picture of a fan, ``[height, width]``, black outside the fan.
@@ -53,7 +52,7 @@ class Display:
 
 
 def pixel_positions(sector: Sector, height: int, width: int) -> tuple[Floats, Floats]:
-    """Return *x* and *z* in mm of every pixel's centre, each ``[height, width]``, as :meth:`Display.show` lays it out."""  # noqa: E501
+    """Return *x* and *z* of pixel centres in mm, each ``[height, width]``, as :meth:`Display.show` lays them out."""
     top = sector.radius * (np.cos(sector.half_angle) - 1.0)  # corners of a curved face lie above its middle
     scale = (sector.depth - top) / height
     z = top + (np.arange(height, dtype=np.float32) + 0.5) * scale

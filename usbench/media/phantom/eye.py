@@ -145,7 +145,7 @@ def simulate_eye(eye: Eye, scan: Scan, rng: np.random.Generator) -> npt.NDArray[
 
 
 def vitreous_mask(eye: Eye, scan: Scan) -> npt.NDArray[np.bool_]:
-    """Return which pixels of :func:`simulate_eye` show the vitreous, ``[352, 352]``: the truth, for tests and floors."""  # noqa: E501
+    """Return which pixels of :func:`simulate_eye` show the vitreous, ``[352, 352]``."""
     from usbench.media.phantom.display import pixel_positions
 
     _, sector = _instrument(scan.frequency, scan.depth)
@@ -166,7 +166,8 @@ def _instrument(frequency: float, depth: float) -> tuple[Probe, Sector]:
 def _inside(eye: Eye, u: Floats, w: Floats) -> Floats:
     """Return the depth below the inner face of the wall, about in mm; negative outside the globe."""
     radial = np.hypot(u / np.float32(eye.width / 2), w / np.float32(eye.axial / 2))
-    return (1.0 - radial) * np.float32(eye.axial / 2)
+    inside: Floats = (1.0 - radial) * np.float32(eye.axial / 2)
+    return inside
 
 
 def _lens_back(eye: Eye) -> float:
@@ -212,7 +213,8 @@ def _front(eye: Eye, scan: Scan, level: Floats, u: Floats, w: Floats, inside: Fl
     ciliary = (np.hypot(np.abs(u) - 6.4, (ahead - 3.9) * 1.2) < 1.1) & (inside > -0.3)
     level = np.where(iris, -2.0, np.where(ciliary, -3.0, level))
     lens = (u / 4.6) ** 2 + ((ahead - 5.2) / 2.1) ** 2 < 1.0
-    return np.where(lens, eye.cataract, level)
+    levels: Floats = np.where(lens, eye.cataract, level)
+    return levels
 
 
 def _contents(eye: Eye, scan: Scan, u: Floats, w: Floats, inside: Floats) -> Floats:
@@ -305,4 +307,5 @@ def _attenuation(eye: Eye, scan: Scan, x: Floats, z: Floats, u: Floats, w: Float
 
 def _main_bang(sector: Sector, probe: Probe, rng: np.random.Generator) -> Floats:
     """Return the ringing of the transducer as a factor: near the face everything is brighter."""
-    return (1.0 + 6.0 * np.exp(-sector.ranges / (6.0 * probe.wavelength))).astype(np.float32)
+    factor: Floats = (1.0 + 6.0 * np.exp(-sector.ranges / (6.0 * probe.wavelength))).astype(np.float32)
+    return factor

@@ -58,10 +58,9 @@ def build_eye_phantom(
 ) -> Path:
     """Write a cohort of ocular B-scans as PNG with a manifest.
 
-    Columns: ``path``, ``subject``, ``case``, ``label`` (1 for a hemorrhage), ``severity`` (0 to 4),
-        ``visit``, ``eye``
-    (OD, OS), ``probe``, ``gain``, and the confounders ``detachment``, ``asteroid``, ``floaters``,
-    ``cataract`` (0 or 1).
+    Columns: ``path``, ``subject``, ``case``, ``label`` (1 for a hemorrhage), ``severity`` (0 to 4), ``visit``,
+    ``eye`` (OD, OS), ``probe``, ``gain``, and the confounders ``detachment``, ``asteroid``, ``floaters``, ``cataract``
+    (0 or 1).
 
     Args:
         folder: Where to put it; see :func:`usbench.media.phantom.builder.build`.

@@ -45,4 +45,5 @@ def soft_step(distance: npt.NDArray[np.floating], width: float) -> Floats:
 
 def decibels(level: npt.NDArray[np.floating] | float) -> Floats:
     """Return the amplitude factor of a level in dB."""
-    return np.power(np.float32(10.0), np.asarray(level, np.float32) * np.float32(0.05))
+    factor: Floats = np.power(np.float32(10.0), np.asarray(level, np.float32) * np.float32(0.05))
+    return factor

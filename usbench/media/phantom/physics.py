@@ -15,19 +15,18 @@ at a right angle. The gain *g* is the attenuation on the way there and back, les
 (TGC) gives back; it makes shadows and enhancement. Electronic noise is constant before TGC and so grows with
 depth after it.
 
-Sources: Wagner et al. 1983, IEEE Trans. Sonics Ultrason. 30(3), for the statistics; Bamber and Dickinson
-    1980,
+Sources: Wagner et al. 1983, IEEE Trans. Sonics Ultrason. 30(3), for the statistics; Bamber and Dickinson 1980,
 Phys. Med. Biol. 25(3), for the convolution model; Szabo, Diagnostic Ultrasound Imaging, 2nd ed., ch. 4, 6 and
 8, for attenuation, beams and compensation. Left out: refraction, differing sound speeds, multiple scattering
 (phantoms that need reverberation add it themselves), harmonics, side lobes, aberration, elevation (the plane
 is thin).
 
-Units: millimetres, megahertz, radians, decibels of amplitude (20 log10). Depth *z* points away from the
-    probe.
+Units: millimetres, megahertz, radians, decibels of amplitude (20 log10). Depth *z* points away from the probe.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -42,7 +41,7 @@ Complexes = npt.NDArray[np.complex64]
 SPEED_OF_SOUND = 1.54
 """Millimetres a microsecond."""
 
-_SIGMA_PER_FWHM = 1.0 / (2.0 * np.sqrt(2.0 * np.log(2.0)))
+_SIGMA_PER_FWHM = 1.0 / (2.0 * math.sqrt(2.0 * math.log(2.0)))
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Probe:
         range is half the way travelled.
         """
         spectrum = self.bandwidth * self.frequency * _SIGMA_PER_FWHM
-        return SPEED_OF_SOUND / (2.0 * 2.0 * np.pi * spectrum)
+        return SPEED_OF_SOUND / (2.0 * 2.0 * math.pi * spectrum)
 
     def lateral_sigma(self, depth: Floats) -> Floats:
         """Return the standard deviation of the two-way beam profile at each depth, mm.
@@ -83,8 +82,9 @@ class Probe:
         (transmit times receive), widening away from it as diffraction dictates.
         """
         waist = 0.7 * self.wavelength * self.focus / self.aperture * _SIGMA_PER_FWHM
-        spread = self.wavelength / (4.0 * np.pi * waist)
-        return np.sqrt(waist**2 + (spread * (depth - self.focus)) ** 2).astype(np.float32)
+        spread = self.wavelength / (4.0 * math.pi * waist)
+        sigma: Floats = np.sqrt(waist**2 + (spread * (depth - self.focus)) ** 2).astype(np.float32)
+        return sigma
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def scatter_uniformly(sector: Sector, probe: Probe, rng: np.random.Generator, pe
         sector: The fan, filled a little beyond its edges.
         probe: Sets the size of a resolution cell (full widths at half maximum, at the focus).
         rng: Source of randomness.
-        per_cell: Scatterers a resolution cell; 8 and more give fully developed speckle.
+        per_cell: Scatterers a resolution cell; 4 and more give fully developed speckle.
 
     Returns:
         The scatterers; multiply their amplitude by ``10 ** (dB / 20)`` to make tissue.
@@ -190,7 +190,9 @@ def scatter_uniformly(sector: Sector, probe: Probe, rng: np.random.Generator, pe
     inner, outer = np.float32(wide.radius**2), np.float32((wide.radius + wide.depth) ** 2)
     reach = np.sqrt(inner + (outer - inner) * rng.random(count, dtype=np.float32))
     angle = np.float32(wide.half_angle) * (2 * rng.random(count, dtype=np.float32) - 1)
-    amplitude = rng.standard_normal(count, dtype=np.float32) / np.float32(np.sqrt(count / area))
+    # Uniform amplitudes: N of them a cell leave the second moment of the power at 2 - 0.2 / N, next to the 2 of
+    # Rayleigh statistics, where normal ones would leave it at 2 + 1 / N.
+    amplitude = (2 * rng.random(count, dtype=np.float32) - 1) * np.float32(np.sqrt(3.0 * area / count))
     return Scatterers(reach * np.sin(angle), reach * np.cos(angle) - np.float32(wide.radius), amplitude)
 
 
