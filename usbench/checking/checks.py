@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from usbench.checking.contract import Status
 from usbench.checking.frames import extreme_frames, odd_frames
 from usbench.encoder import Encoder, Frame, Vectors
+from usbench.errors import UsbenchError
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +21,8 @@ Answer = tuple[Status, str]
 TOLERANCE = 1e-3
 # Cosine between float32 and bfloat16 vectors below which the latter should not be used.
 BF16_COSINE = 0.99
+# The same, for the error of bfloat16 as a share of the distance between frames.
+BF16_SHARE = 0.25
 
 
 @dataclass
@@ -55,7 +58,8 @@ def ready(subject: Subject) -> Answer:
 def card_complete(subject: Subject) -> Answer:
     """Nothing that a reader of a table needs is missing from the card."""
     card = subject.encoder.card
-    absent = [name for name in ("title", "description", "citation", "url") if not getattr(card, name)]
+    wanted = ("title", "description") if card.floor else ("title", "description", "citation", "url")
+    absent = [name for name in wanted if not getattr(card, name)]
     absent += ["licence"] if card.licence == "not stated" else []
     absent += ["parameters"] if card.parameters is None else []
     absent += ["pretraining"] if card.pretraining is None and not card.pretraining_note else []
@@ -231,7 +235,7 @@ def extremes(subject: Subject) -> Answer:
 
 
 def bf16_drift(subject: Subject) -> Answer:
-    """Vectors in bfloat16 point the same way."""
+    """Vectors in bfloat16 stay close to those in float32, by direction and by the distance between frames."""
     import numpy as np
 
     encoder = subject.encoder
@@ -245,9 +249,41 @@ def bf16_drift(subject: Subject) -> Answer:
     full = subject.together()
     sizes = np.linalg.norm(full, axis=1) * np.linalg.norm(half, axis=1)
     cosine = float(((full * half).sum(axis=1) / np.maximum(sizes, 1e-12)).min())
-    if cosine < BF16_COSINE:
-        return "warn", f"cosine between fp32 and bf16 is {cosine:.4f}; do not use --precision bf16"
-    return "pass", f"cosine between fp32 and bf16 is {cosine:.5f}"
+    # Vectors of all frames may be nearly parallel; what a probe sees is how they differ.
+    apart = np.sqrt(((full[:, None] - full[None]) ** 2).sum(axis=2)[np.triu_indices(len(full), 1)].mean())
+    moved = float(np.sqrt(((full - half) ** 2).sum(axis=1).mean()) / max(float(apart), 1e-12))
+    told = f"bf16 moves vectors by {moved:.2%} of the distance between frames, cosine {cosine:.5f}"
+    if cosine < BF16_COSINE or moved > BF16_SHARE:
+        return "warn", f"{told}; do not use --precision bf16"
+    return "pass", told
+
+
+def variants(subject: Subject) -> Answer:
+    """The other poolings and preprocessings on the card work too, and are not the default under another name."""
+    import numpy as np
+
+    encoder, chosen = subject.encoder, (subject.encoder.pooling, subject.encoder.preprocessing)
+    first, done = subject.together()[0], 0
+    others = [("pooling", name) for name in encoder.card.poolings if name != chosen[0]]
+    others += [("preprocessing", name) for name in encoder.card.preprocessings if name != chosen[1]]
+    try:
+        for kind, name in others:
+            encoder.pooling, encoder.preprocessing = chosen
+            setattr(encoder, kind, name)
+            same = kind == "pooling"
+            tensor = subject.tensors[0] if same else encoder.preprocess(subject.frames[0].copy())
+            try:
+                vector = encoder.encode_batch(tensor[None])[0]
+            except UsbenchError as error:
+                return "warn", f"{kind} {name!r}: {error}"
+            if vector.shape == first.shape and np.array_equal(vector, first):
+                return "warn", f"{kind} {name!r} gives the vectors of {chosen[0] if same else chosen[1]!r}"
+            done += 1
+    finally:
+        encoder.pooling, encoder.preprocessing = chosen
+    if not done:
+        return "skip", "no other pooling or preprocessing"
+    return "pass", f"{', '.join(name for _, name in others)} work too"
 
 
 def identity_stable(subject: Subject) -> Answer:
@@ -286,6 +322,7 @@ CHECKS: tuple[tuple[str, Callable[[Subject], Answer], tuple[str, ...]], ...] = (
     ("batch unchanged", batch_untouched, _ENCODED),
     ("extreme frames", extremes, _ENCODED),
     ("bf16", bf16_drift, _ENCODED),
+    ("variants", variants, _ENCODED),
     ("frozen", frozen, ("ready",)),
     ("identity", identity_stable, ("ready",)),
 )

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data": ("usbench.cli.data", "Say where datasets lie, and check them."),
     "weights": ("usbench.cli.weights", "Add, list and find the weights of encoders."),
     "check": ("usbench.cli.check", "Check an encoder against the contract."),
+    "new": ("usbench.cli.new", "Write the files of a plugin, to begin with."),
     "leaderboard": ("usbench.cli.leaderboard", "Render the leaderboards from results."),
     "results": ("usbench.cli.results", "Validate, show and compare result files."),
     "submit": ("usbench.cli.submit", "Prepare a result file for a pull request."),
