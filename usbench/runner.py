@@ -69,6 +69,8 @@ def run(
     results_dir: str | Path | None = None,
     device: str = "cpu",
     precision: str = "fp32",
+    by: Sequence[str] = (),
+    shift: Sequence[str] = (),
     settings: Settings | None = None,
 ) -> results.Results:
     """Run every encoder on every task.
@@ -81,6 +83,8 @@ def run(
         results_dir: Where results are kept; by default nothing is written but embeddings.
         device: torch device for encoders given by name.
         precision: ``fp32`` or ``bf16`` for encoders given by name.
+        by: Columns to score by as well, such as ``["device"]``; in ``instruments["strata"]`` of each result.
+        shift: Acquisition shifts to test under as well, such as ``["gain:1..5"]``; in ``instruments["shifts"]``.
         settings: Places to use instead of the configured ones.
 
     Returns:
@@ -89,6 +93,9 @@ def run(
     Raises:
         UsbenchError: What went wrong, in one message; results finished before it are on disk.
     """
+    from usbench.audit.extras import add_extras
+    from usbench.shifts import parse_shifts
+
     roots = [data_root] if isinstance(data_root, str | Path) else list(data_root)
     encoders = [
         load_encoder(e, device=device, precision=precision) if isinstance(e, str) else e for e in _several(encoder)
@@ -96,7 +103,14 @@ def run(
     tasks = [load_task(t) if isinstance(t, str) else t for t in _several(task)]
     options = Options(data=data, results=Path(results_dir) if results_dir is not None else None)
     places = settings or load_settings(roots)
-    return results.Results([run_one(e, t, options, places) for t in tasks for e in encoders])
+    levels, columns = parse_shifts(shift), list(dict.fromkeys(by))
+    finished = []
+    for one_task in tasks:
+        for one_encoder in encoders:
+            ready = prepare(one_encoder, one_task, options, places)
+            result = run_prepared(ready, options, places)
+            finished.append(add_extras(ready, result, columns, levels, options, places))
+    return results.Results(finished)
 
 
 @dataclass(frozen=True)

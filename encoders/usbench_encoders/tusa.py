@@ -119,6 +119,8 @@ class TusaEncoder(TusaRandom):
             page="https://github.com/talg2324/tusa",
             signature=("swinViT.patch_embed.proj.weight", "swinViT.layers1c.0.layer.conv1.conv.weight"),
         ),
+        # Brightness, contrast and Gaussian blur are augmentations in the paper and in the open weights.
+        trained_shifts=("gain", "dynamic_range", "blur"),
         **_CARD,
     )
 

@@ -132,3 +132,15 @@ def test_a_regression_is_measured_by_its_own_metric(clips: pd.DataFrame, run: An
     measured = measure_shifts(ready, result, [Level("tgc", 3)], options, settings)
     assert measured.instruments["shifts"]["metric"] == "mae"
     assert measured.instruments["shifts"]["measured"]["tgc:3"]["estimate"]["value"] > 0
+
+
+def test_from_python_in_one_call(images: pd.DataFrame, tmp_path: Path, run: Any) -> None:
+    import usbench
+
+    ready, _, _, settings = run(images, keep=False)
+    (result,) = usbench.run(
+        "pixels", ready.task, data=str(tmp_path / "manifest.csv"), by=["side"], shift=["gain:1"], settings=settings
+    )
+    assert list(result.instruments) == ["strata", "shifts"]
+    with pytest.raises(UsbenchError, match="unknown shift"):
+        usbench.run("pixels", ready.task, data=str(tmp_path / "manifest.csv"), shift=["gian"], settings=settings)

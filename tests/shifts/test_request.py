@@ -53,3 +53,12 @@ def test_names_and_catalogue_agree() -> None:
         assert len(set(shift.amounts)) == len(LEVELS)
         assert shift.physics
         assert shift.limits
+
+
+def test_cards_speak_of_shifts_that_exist() -> None:
+    from usbench.plugins import ENCODERS
+
+    trained = {name: ENCODERS.get(name).value.card.trained_shifts for name in ENCODERS.names() if ":" not in name}
+    assert trained["tusa"]
+    assert not trained["tusa.random"]
+    assert all(set(shifts) <= set(NAMES) for shifts in trained.values())

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from usbench.results import Result
-    from usbench.runner import Options, Prepared
-    from usbench.settings import Settings
-    from usbench.shifts import Level
 
 app = typer.Typer()
 
@@ -62,6 +55,7 @@ def run(
     """
     from rich.console import Console
 
+    from usbench.audit.extras import add_extras
     from usbench.cli.instruments import print_shifts, print_strata
     from usbench.cli.progress import EncodingProgress
     from usbench.cli.tables import print_board
@@ -105,7 +99,7 @@ def run(
                 try:
                     ready = prepare(one_encoder, one_task, options, settings)
                     result = run_prepared(ready, options, settings)
-                    finished.append(_with_instruments(ready, result, columns, levels, options, settings))
+                    finished.append(add_extras(ready, result, columns, levels, options, settings))
                 except UsbenchError as error:
                     if len(encoders) * len(tasks) == 1:
                         raise
@@ -125,30 +119,3 @@ def run(
         errors.print(f"[red]failed[/red] {failure}", soft_wrap=True)
     if failures:
         raise typer.Exit(2)
-
-
-def _with_instruments(
-    ready: Prepared,
-    result: Result,
-    columns: Sequence[str],
-    levels: Sequence[Level],
-    options: Options,
-    settings: Settings,
-) -> Result:
-    """Add strata and shifts to a result, and keep it on disk after each, as shifts can take long."""
-    from usbench import results
-
-    measured = result
-    if columns:
-        from usbench.audit.strata import measure_strata
-
-        measured = measure_strata(ready, measured, columns, options, settings)
-        if options.results is not None:
-            results.save(options.results, measured)
-    if levels:
-        from usbench.shifts.measure import measure_shifts
-
-        measured = measure_shifts(ready, measured, levels, options, settings)
-        if options.results is not None:
-            results.save(options.results, measured)
-    return measured
