@@ -15,7 +15,7 @@ from usbench_encoders.initialisation import initialisation, seeded
 if TYPE_CHECKING:
     import torch
 
-PAPER = "Texture ultrasound semantic analysis (TUSA), code at github.com/talg2324/tusa"
+PAPER = "Grutman, Shinar and Ilovitsh, A texture-based framework for foundational ultrasound models (TUSA)"
 STAGES = 5
 
 # Table I of the paper, in the spelling of dataset cards.
@@ -44,6 +44,23 @@ PAPER_PRETRAINING = (
     "mouse-breast-cancer",
     "k-wave-phantoms",
 )
+
+# Exports of our trainer name their corpus by the digest of its images. Those of the packaged open weights.
+OPEN_CORPORA = {
+    "4a07f0785afbe4c531865d1b9463703eb0c6f88dcf68d5c292450a64118124ed": (
+        "abdominal-us",
+        "aul",
+        "busi",
+        "covid19-ultrasound",
+        "ddti",
+        "hc18",
+        "mmotu",
+        "nhbs-hip",
+        "stu-hospital",
+        "timtrack",
+        "usgra",
+    ),
+}
 
 _CARD: dict[str, Any] = {
     "embedding_dim": 576,
@@ -150,12 +167,14 @@ class TusaEncoder(TusaRandom):
         return "sha256:" + weights.file_sha256(self.weights_path())
 
     def pretraining(self) -> tuple[str, ...] | None:
-        """Return the sets of Table I for the authors' weights, those recorded in the file for our own."""
+        """Return the sets of Table I for the authors' weights; for our own, those recorded, or of a known corpus."""
         path = self.weights_path()
         if not is_export(path):
             return PAPER_PRETRAINING
-        recorded = read_metadata(path).get("training", {}).get("datasets")
-        return None if recorded is None else tuple(str(name).lower() for name in recorded)
+        training = read_metadata(path).get("training", {})
+        if "datasets" in training:
+            return tuple(str(name).lower() for name in training["datasets"])
+        return OPEN_CORPORA.get(training.get("corpus_sha256", ""))
 
     def load(self) -> torch.nn.Module:
         """Build the encoder from an export of our trainer, or from the authors' file.

@@ -68,10 +68,11 @@ def _encoder_lines(encoder: Encoder) -> list[tuple[str, str]]:
         ("pre-training", "unknown" if seen is None else ", ".join(seen) or "none"),
         ("", card.pretraining_note),
         ("floor", "yes: a reference to beat" if card.floor else ""),
-        ("ready", "yes" if ready.ready else ready.reason),
+        ("ready", ("yes: " if ready.ready else "no: ") + ready.reason if ready.reason else "yes"),
     ]
-    lines += [("preprocessing", f"{key}: {text}") for key, text in card.preprocessings.items()]
-    lines += [("pooling", f"{key}: {text}") for key, text in card.poolings.items()]
+    for what, variants in (("preprocessing", card.preprocessings), ("pooling", card.poolings)):
+        default = next(iter(variants))
+        lines += [(what, f"{key}{' (default)' if key == default else ''}: {text}") for key, text in variants.items()]
     if card.weights is not None:
         lines += [
             (

@@ -1,0 +1,137 @@
+"""What cards say is measured, and the table for readers says the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from usbench_encoders import CATALOG
+
+from usbench.encoder import EncoderCard
+from usbench.plugins import ENCODERS, load_encoder
+
+README = Path(__file__).parents[2] / "encoders" / "README.md"
+NETWORKS = ("tusa.random", "medsam.random", "ultrasam.random", "usfm.random")
+NAMES = [name for name in CATALOG if not name.endswith(":")]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_operations_on_the_card_are_those_counted(name: str) -> None:
+    """Counted by torch while a frame without numbers passes through; elementwise operations are left out."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    encoder = load_encoder(name)
+    batch = encoder.preprocess(np.zeros((60, 80), np.uint8))[None].to("meta")
+    encoder._network = encoder.network.to("meta")
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        encoder.encode(batch)
+    assert counter.get_total_flops() / 1e9 == pytest.approx(encoder.card.gflops, rel=0.02)
+    assert sum(p.numel() for p in encoder.network.parameters()) == encoder.card.parameters
+
+
+@pytest.mark.parametrize("name", ["medsam", "tusa", "ultrasam", "usfm"])
+def test_a_twin_is_the_same_network(name: str) -> None:
+    trained, untrained = (ENCODERS.get(each).value.card for each in (name, f"{name}.random"))
+    for fact in ("embedding_dim", "input_size", "parameters", "gflops", "preprocessings", "poolings"):
+        assert getattr(trained, fact) == getattr(untrained, fact)
+    assert untrained.pretraining == ()
+    assert untrained.floor
+    assert not trained.floor
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_card_states_what_a_reader_needs(name: str) -> None:
+    card = ENCODERS.get(name).value.card
+    assert card.name == name
+    assert card.title
+    assert card.description
+    assert card.embedding_dim
+    assert card.parameters is not None
+    assert card.gflops is not None
+    assert card.licence != "not stated"
+    assert card.pretraining is not None or card.pretraining_note
+    if not card.floor:
+        assert card.citation
+        assert card.url
+        assert card.weights is not None
+
+
+def row(card: EncoderCard) -> str:
+    """One row of the table in encoders/README.md."""
+    parameters = f"{card.parameters / 1e6:.1f} M" if card.parameters else "none"
+    size = "x".join(map(str, card.input_size)) if card.input_size else "own"
+    seen = "unknown" if card.pretraining is None else f"{len(card.pretraining)} sets" if card.pretraining else "none"
+    cells = [f"`{card.name}`", size, str(card.embedding_dim), parameters, f"{card.gflops:g}", card.licence, seen]
+    return f"| {' | '.join(cells)} |"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "tusa"])
+def test_the_table_for_readers_follows_the_cards(name: str) -> None:
+    assert row(ENCODERS.get(name).value.card) in README.read_text("utf-8").splitlines()
+
+
+def test_families_and_names_are_all_in_the_readme() -> None:
+    text = README.read_text("utf-8")
+    assert all(f"`{name}" in text for name in CATALOG)
+
+
+def info(name: str) -> str:
+    done = subprocess.run([sys.executable, "-m", "usbench", "info", name], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return " ".join(done.stdout.split())
+
+
+def test_info_tells_all_of_it() -> None:
+    text = info("medsam")
+    for fact in (
+        "parameters 89,670,912",
+        "embedding size 768",
+        "input size 1024 x 1024 px",
+        "GFLOPs an image 965.6",
+        "licence Apache-2.0 (code)",
+        "Ma et al., Segment anything in medical images",
+        "pre-training unknown 1.5 million image-mask pairs",
+        "preprocessing official (default): cubic spline",
+        "fast: the same steps",
+        "pooling mean (default): tokens after the last block",
+        "ready no: medsam: no weights found",
+        "usbench weights add medsam FILE",
+    ):
+        assert fact in text, fact
+
+
+def test_info_on_a_family_member_says_that_weights_are_downloaded() -> None:
+    assert "ready yes: weights of the library, downloaded on first use" in info("timm:resnet18")
+    assert "ready yes" in info("timm:resnet18.random")
+    assert "floor yes" in info("timm:resnet18.random")
+
+
+def test_listing_imports_nothing_heavy() -> None:
+    """Nor does describing an encoder that has weights, or does without."""
+    heavy = ("numpy", "torch", "scipy", "sklearn", "pandas", "PIL", "skimage", "timm", "transformers", "open_clip")
+    heavy += ("monai", "segment_anything", "safetensors", "pooch", "requests", "av", "pyarrow", "rich.progress")
+    for arguments in (["list", "encoders"], ["info", "pixels"], ["info", "medsam"], ["weights", "where", "medsam"]):
+        code = (
+            "import sys\n"
+            "from usbench.cli import main\n"
+            "try:\n"
+            f"    main({arguments!r})\n"
+            "except SystemExit as stop:\n"
+            "    assert not stop.code, stop.code\n"
+            f"print('HEAVY', [m for m in {heavy!r} if m in sys.modules])\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == "HEAVY []", arguments
+
+
+def test_the_packaged_weights_of_tusa_name_their_corpus() -> None:
+    """So that the leakage column says clean or overlap, not unknown."""
+    seen = load_encoder("tusa").pretraining()
+    assert seen is not None
+    assert "busi" in seen
+    assert not {"bus-bra", "covid-blues"} & set(seen)
