@@ -8,6 +8,7 @@ from typing import Any
 from usbench.leaderboard import formats, wording
 from usbench.leaderboard.boards import Board, Entry
 from usbench.leaderboard.figures import Figure
+from usbench.leaderboard.figures.shifts import shift_order
 from usbench.leaderboard.grid import Align, table
 
 Cells = Callable[[Entry], list[str]]
@@ -177,6 +178,7 @@ def _robustness(board: Board, figures: Sequence[Figure]) -> str:
     for _, section in held:
         for level in section["measured"].values():
             worst[level["shift"]] = max(worst.get(level["shift"], 0), level["severity"])
+    worst = {name: worst[name] for name in sorted(worst, key=shift_order)}
     column = board.column(metric or "")
     heading = ["Encoder", "Clean", *(f"{name.replace('_', ' ')} {s}" for name, s in worst.items())]
     align: list[Align] = ["left", *(["right"] * (len(heading) - 1))]  # type: ignore[list-item]

@@ -9,6 +9,7 @@ from usbench.leaderboard import formats
 from usbench.leaderboard.boards import Board, Entry
 from usbench.leaderboard.figures.svg import Drawing, nice_ticks, text_width
 from usbench.leaderboard.figures.text import csv_line, number, tick_label
+from usbench.shifts.request import NAMES
 
 WIDTH, HEIGHT, GUTTER, PAD, COLUMNS = 168, 120, 26, 46, 4
 LEVELS = 5
@@ -37,6 +38,11 @@ def curves_of(board: Board) -> list[Curve]:
     return found
 
 
+def shift_order(name: str) -> tuple[int, str]:
+    """Sort key of a shift: the order in which the shifts are listed, unknown ones last."""
+    return (NAMES.index(name) if name in NAMES else len(NAMES), name)
+
+
 def shifts(board: Board) -> Drawing | None:
     """Draw the curves.
 
@@ -51,7 +57,7 @@ def shifts(board: Board) -> Drawing | None:
         return None
     column = board.column(board.primary() or "")
     entries = [entry for entry in board.entries if any(c.entry is entry for c in curves)]
-    names = list(dict.fromkeys(c.shift for c in curves))
+    names = sorted({c.shift for c in curves}, key=shift_order)
     values = [
         v * column.factor
         for c in curves
