@@ -307,7 +307,7 @@ def _inputs_digest(encoder: Encoder, task: Task, located: Located, digests: Mapp
 
     parts = [
         encoder.identity().digest(),
-        repr(replace(task, description="", title="")),
+        repr(replace(task, description="", title="", twin=None)),  # the data themselves are named below
         located.dataset.name,
         located.dataset.fingerprint(),
         json.dumps(dict(digests), sort_keys=True),

@@ -9,6 +9,7 @@ DATASETS = {
     "eye-hemorrhage": "usbench_tasks.datasets.eye:EyeHemorrhage",
     "organs": "usbench_tasks.datasets.organs:Organs",
     "phantom-eye": "usbench_tasks.datasets.phantoms:PhantomEye",
+    "phantom-heart": "usbench_tasks.datasets.phantoms:PhantomHeart",
     "pretrain160": "usbench_tasks.datasets.organs:Pretrain160",
     "spinal-cord-injury": "usbench_tasks.datasets.spinal_cord_injury:SpinalCordInjury",
 }

@@ -15,6 +15,7 @@ task = Task(
     protocols=("ridge-nested@1", "attention-paper@1", "knn@1"),
     threshold=40.0,
     unit_of_target="%",
+    twin="phantom-heart",
     reported="ejection_fraction",
     description=(
         "The fraction of blood that the left ventricle ejects, from five evenly spaced frames between the two traced "

@@ -57,3 +57,18 @@ class PhantomEye(PhantomDataset):
         synthetic=True,
         note="Simulated images: the figures say that the pipeline works, not how an encoder does on patients.",
     )
+
+
+class PhantomHeart(PhantomDataset):
+    """Beating left ventricles of known volume in an apical four-chamber view; twin of EchoNet-Dynamic."""
+
+    builder = "build_heart_phantom"
+    card = DatasetCard(
+        name="phantom-heart",
+        title="Simulated beating ventricles",
+        licence="Apache-2.0",
+        organ="cardiac",
+        redistributable=True,
+        synthetic=True,
+        note="Simulated videos: the figures say that the pipeline works, not how an encoder does on patients.",
+    )

@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from usbench.media.phantom.eye_cohort import build_eye_phantom
+    from usbench.media.phantom.heart_cohort import build_heart_phantom
 
 PHANTOM_VERSION: int = 2
 """Raise it whenever a phantom of the same seed changes."""
 
 _HOME = {
     "build_eye_phantom": "eye_cohort",
+    "build_heart_phantom": "heart_cohort",
 }
 
 __all__ = [
     "PHANTOM_VERSION",
     "build_eye_phantom",
+    "build_heart_phantom",
 ]
 
 

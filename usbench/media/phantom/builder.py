@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from usbench.media.phantom import PHANTOM_VERSION
 
 Progress = Callable[[int, int], None]
 """Called with the number of files done and the number of all."""
+
+Cell = str | int | float
 
 NOTICE = (
     "Simulated, not from patients. For testing software and showing how a task runs; "
@@ -35,12 +37,14 @@ class Item:
 
     Attributes:
         columns: Its row in the manifest; ``path`` is relative to the folder, its suffix tells the format:
-            ``.png`` for a picture, ``.npy`` for frames.
+            ``.png`` for a picture, ``.avi`` (lossless) or ``.npy`` for frames.
         simulate: Returns the pixels, uint8 ``[H, W]`` or ``[N, H, W]``, from a generator of the item's own.
+        rows: Rows of further tables, keyed by the table's file name.
     """
 
-    columns: Mapping[str, str | int | float]
+    columns: Mapping[str, Cell]
     simulate: Callable[[np.random.Generator], npt.NDArray[np.uint8]]
+    rows: Mapping[str, Sequence[Mapping[str, Cell]]] = field(default_factory=dict)
 
 
 def build(
@@ -92,7 +96,8 @@ def build(
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         _write_items(temporary, items, seed, progress, workers or usable_cores())
-        (temporary / "manifest.csv").write_text(manifest_text(items), encoding="utf-8")
+        for name, rows in _tables(items).items():
+            (temporary / name).write_text(csv_text(rows), encoding="utf-8")
         libraries = {"libraries": {"numpy": np.__version__}, "files": len(items)}
         (temporary / "phantom.json").write_text(json.dumps(about | libraries, indent=2) + "\n", encoding="utf-8")
         temporary.chmod(0o755)
@@ -113,13 +118,22 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def manifest_text(items: Sequence[Item]) -> str:
-    """Return the manifest as CSV."""
+def csv_text(rows: Sequence[Mapping[str, Cell]]) -> str:
+    """Return rows that share their columns as CSV."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(items[0].columns), lineterminator="\n")
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(item.columns for item in items)
+    writer.writerows(rows)
     return text.getvalue()
+
+
+def _tables(items: Sequence[Item]) -> dict[str, list[Mapping[str, Cell]]]:
+    """Return the manifest and the further tables by file name."""
+    tables: dict[str, list[Mapping[str, Cell]]] = {"manifest.csv": [item.columns for item in items]}
+    for item in items:
+        for name, rows in item.rows.items():
+            tables.setdefault(name, []).extend(rows)
+    return tables
 
 
 def _is_there(folder: Path, about: Mapping[str, Any]) -> bool:
@@ -170,7 +184,26 @@ def _write_item(root: Path, item: Item, seed: int, index: int) -> None:
     path = root / str(item.columns["path"])
     if path.suffix == ".npy":
         np.save(path, pixels)
+    elif path.suffix == ".avi":
+        _write_video(path, pixels, float(item.columns["fps"]))
     else:
         from PIL import Image
 
         Image.fromarray(pixels).save(path, compress_level=3)
+
+
+def _write_video(path: Path, frames: npt.NDArray[np.uint8], rate: float) -> None:
+    """Write grey frames as AVI without loss, and without anything that differs from run to run."""
+    from fractions import Fraction
+
+    import av
+
+    with av.open(str(path), "w", format="avi", options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream("ffv1", rate=Fraction(rate).limit_denominator(1000))
+        stream.height, stream.width = frames.shape[1:]
+        stream.pix_fmt = "gray"
+        stream.codec_context.thread_count = 1
+        stream.codec_context.flags |= av.codec.context.Flags.bitexact
+        for pixels in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="gray")))
+        container.mux(stream.encode())
