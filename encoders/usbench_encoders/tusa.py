@@ -191,7 +191,7 @@ class TusaEncoder(TusaRandom):
             return network
         state = weights.read_state(path)
         network = tusa.Tusa().unet.swinViT  # type: ignore[assignment]
-        weights.load_strictly(network, weights.keep(state, "swinViT."), path, self.card)
+        weights.load_strictly(network, weights.keep(state, "swinViT."), path, self.card, published=state)
         return network
 
 

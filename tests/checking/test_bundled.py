@@ -38,7 +38,7 @@ def test_contract_of_the_large_ones_in_six_gibibytes(name: str) -> None:
         "from usbench.checking import check_encoder\n"
         "from usbench.plugins import load_encoder\n"
         f"report = check_encoder(load_encoder({name!r}))\n"
-        "print([f for f in report.findings if f.status in ('warn', 'fail')])\n"
+        "print([f for f in report.findings if f.status == 'fail' or (f.status == 'warn' and f.check != 'bf16')])\n"
         "print(report.passed, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=3000)

@@ -57,14 +57,15 @@ def list_weights() -> None:
     registered = load_settings().weights
     names = [name for name in ENCODERS.names() if not name.endswith(":")]
     for name in [*names, *(other for other in registered if other not in names)]:
+        source = None
         try:
             encoder = load_encoder(name)
+            source = encoder.card.weights
             if not encoder.takes_weights:
                 continue
             path = encoder.weights_path()
-        except UsbenchError:
+        except UsbenchError:  # absent, or of a plugin in a file, which is known under its path alone
             path = registered.get(name)
-        source = ENCODERS.get(name).value.card.weights
         licence = source.licence if source else "not stated"
         if path is None or not path.is_file():
             table.add_row(name, f"[dim]absent; `usbench weights where {name}`[/dim]", "", "", licence)

@@ -104,7 +104,7 @@ def absent(name: str, card: EncoderCard) -> str:
         if source.direct_url:
             message += f", or fetch it with `usbench weights fetch {name}`"
         message += "."
-    message += f" Then run `usbench weights add {name} FILE`."
+    message += f" Then run `usbench weights add {name} FILE`, or give --weights FILE."
     if card.citation:
         message += f" Please cite {card.citation.rstrip('.')}."
     return message
