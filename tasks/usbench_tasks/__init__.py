@@ -10,6 +10,8 @@ DATASETS = {
     "organs": "usbench_tasks.datasets.organs:Organs",
     "phantom-eye": "usbench_tasks.datasets.phantoms:PhantomEye",
     "phantom-heart": "usbench_tasks.datasets.phantoms:PhantomHeart",
+    "phantom-liver": "usbench_tasks.datasets.phantoms:PhantomLiver",
+    "phantom-lung": "usbench_tasks.datasets.phantoms:PhantomLung",
     "pretrain160": "usbench_tasks.datasets.organs:Pretrain160",
     "spinal-cord-injury": "usbench_tasks.datasets.spinal_cord_injury:SpinalCordInjury",
 }

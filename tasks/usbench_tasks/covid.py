@@ -14,6 +14,7 @@ task = Task(
     split=SplitPlan("grouped", folds=5, repeats=5),
     protocols=("svc-nested@1", "svc-paper@1"),
     strata=("sex", "age_group", "bluepoint", "severity"),
+    twin="phantom-lung",
     reported="covid",
     description=(
         "Whether a patient's PCR test was positive, from lung videos at up to six BLUE points. Twenty frames are drawn "

@@ -15,6 +15,7 @@ task = Task(
     protocols=("ridge-nested@1", "attention-paper@1", "knn@1"),
     threshold=5.0,
     unit_of_target="% of hepatocytes",
+    twin="phantom-liver",
     reported="liver_steatosis",
     description=(
         "The share of hepatocytes with fat, as biopsy showed, from ten frames a patient of liver beside kidney; one "

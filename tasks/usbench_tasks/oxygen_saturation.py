@@ -16,6 +16,7 @@ task = Task(
     strata=("sex", "age_group", "bluepoint"),
     threshold=95.0,
     unit_of_target="%",
+    twin="phantom-lung",
     reported="oxygen_saturation",
     description=(
         "Saturation without oxygen therapy, known for 56 of the 63 patients of COVID-BLUES, from twenty frames drawn "

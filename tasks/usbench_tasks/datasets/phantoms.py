@@ -72,3 +72,34 @@ class PhantomHeart(PhantomDataset):
         synthetic=True,
         note="Simulated videos: the figures say that the pipeline works, not how an encoder does on patients.",
     )
+
+
+class PhantomLiver(PhantomDataset):
+    """Livers of graded echo and attenuation beside a kidney; twin of the liver steatosis set of Byra et al."""
+
+    builder = "build_liver_phantom"
+    card = DatasetCard(
+        name="phantom-liver",
+        title="Simulated livers beside kidneys",
+        licence="Apache-2.0",
+        organ="abdominal",
+        redistributable=True,
+        synthetic=True,
+        note="Simulated images: the figures say that the pipeline works, not how an encoder does on patients.",
+    )
+
+
+class PhantomLung(PhantomDataset):
+    """Lungs with A-lines, and with B-lines that grow in number with severity; twin of COVID-BLUES."""
+
+    builder = "build_lung_phantom"
+    labels_may_be_missing = True  # saturation without oxygen is unknown for some, as in COVID-BLUES
+    card = DatasetCard(
+        name="phantom-lung",
+        title="Simulated lungs",
+        licence="Apache-2.0",
+        organ="lung",
+        redistributable=True,
+        synthetic=True,
+        note="Simulated videos: the figures say that the pipeline works, not how an encoder does on patients.",
+    )

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from usbench.media.phantom.eye_cohort import build_eye_phantom
     from usbench.media.phantom.heart_cohort import build_heart_phantom
+    from usbench.media.phantom.liver_cohort import build_liver_phantom
+    from usbench.media.phantom.lung_cohort import build_lung_phantom
 
 PHANTOM_VERSION: int = 2
 """Raise it whenever a phantom of the same seed changes."""
@@ -21,12 +23,16 @@ PHANTOM_VERSION: int = 2
 _HOME = {
     "build_eye_phantom": "eye_cohort",
     "build_heart_phantom": "heart_cohort",
+    "build_liver_phantom": "liver_cohort",
+    "build_lung_phantom": "lung_cohort",
 }
 
 __all__ = [
     "PHANTOM_VERSION",
     "build_eye_phantom",
     "build_heart_phantom",
+    "build_liver_phantom",
+    "build_lung_phantom",
 ]
 
 

@@ -194,7 +194,7 @@ class _Anatomy:
         kind = np.full(x.shape, _LIVER, np.int8)
         kind[wall] = _RIM
         kind[lumen] = _VESSEL
-        floor = self.diaphragm + 0.0022 * (x + 20.0) ** 2 * -1.0
+        floor = self.diaphragm - 0.0022 * (x + 20.0) ** 2
         kind[z > floor] = _BEYOND
         kind[radius < 1.10] = _RIM
         kind[radius < 1.0] = _KIDNEY
