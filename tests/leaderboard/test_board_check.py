@@ -1,4 +1,6 @@
+import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -6,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from usbench.errors import ResultError
 from usbench.leaderboard import find_drift, render, write_pages
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -115,5 +118,55 @@ def test_a_damaged_result_is_one_line(written: Path) -> None:
 
 def test_the_committed_pages_agree_with_the_committed_results() -> None:
     folder = REPOSITORY / "leaderboards"
-    drift = find_drift(render(folder / "results", folder / "reported"), folder)
+    drift = find_drift(render(folder / "results", folder / "reported", REPOSITORY / "README.md"), folder)
     assert not drift, "\n".join(map(str, drift))
+
+
+def test_the_table_of_the_front_page_is_held_to_the_results(written: Path) -> None:
+    front = written.parent / "README.md"
+    front.write_text("# Mine\n\n<!-- table: covid -->\nold\n<!-- end of table -->\n\nMy words.\n", "utf-8")
+    done = light("leaderboard", "--results", str(written / "results"), "--check")
+    assert done.returncode == 0, done.stderr  # no reported values beside: a folder of results, not a clone
+
+    shutil.copytree(REPORTED, written / "reported")
+    done = light("leaderboard", "--results", str(written / "results"), "--check")
+    assert done.returncode == 1
+    assert "README.md:4: has 'old'" in done.stderr
+    done = light("leaderboard", "--results", str(written / "results"))
+    assert done.returncode == 0, done.stderr
+    lines = front.read_text("utf-8").splitlines()
+    assert lines[:3] == ["# Mine", "", "<!-- table: covid -->"]
+    assert lines[-1] == "My words."
+    assert any("USFM" in line for line in lines)
+    assert light("leaderboard", "--results", str(written / "results"), "--check").returncode == 0
+
+
+def test_a_mark_without_a_board_is_named(written: Path) -> None:
+    (written.parent / "README.md").write_text("<!-- table: nowhere -->\n<!-- end of table -->\n", "utf-8")
+    with pytest.raises(ResultError, match="nowhere"):
+        render(written / "results", REPORTED, written.parent / "README.md")
+
+
+def test_validation_needs_neither_torch_nor_data_and_finds_one_changed_prediction(written: Path) -> None:
+    path = written / "results" / "covid" / "tusa.json"
+    assert light("results", "validate", str(path)).returncode == 0
+    data = json.loads(path.read_text("utf-8"))
+    scores = data["protocols"]["svc-nested@1"]["repeats"][0]["score"]
+    scores[7] = scores[7] + 0.5
+    path.write_text(json.dumps(data), "utf-8")
+    done = light("results", "validate", str(path))
+    assert done.returncode == 1
+    assert "tusa.json" in done.stderr
+
+
+def test_the_line_that_a_result_adds_stands_beside_the_best_floor(written: Path) -> None:
+    done = light("results", "row", str(written / "results" / "covid" / "usfm.json"))
+    assert done.returncode == 0, done.stderr
+    assert "USFM" in done.stdout
+    assert "best floor" in done.stdout
+    assert "MedSAM" not in done.stdout
+    stray = written / "stray.json"
+    shutil.copy(written / "results" / "covid" / "usfm.json", stray)
+    done = light("results", "row", str(stray))
+    assert done.returncode == 2
+    assert "belongs at <results>/covid/usfm.json" in done.stderr

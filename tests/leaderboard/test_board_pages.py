@@ -98,6 +98,22 @@ def test_tied_encoders_share_the_bold_and_worse_ones_do_not(tmp_path: Path, make
     assert "| Weak " in page
 
 
+def test_who_is_shown_to_be_worse_than_the_best_floor_is_never_bold(tmp_path: Path, make_result: MakeResult) -> None:
+    save(tmp_path, make_result("a", signal=2.0, seed=1, n=120))
+    save(tmp_path, make_result("b", signal=2.0, seed=2, n=120))
+    save(tmp_path, make_result("weak", signal=0.0, seed=3, n=120))
+    comparator = gather(tmp_path, tasks=())[0].standing().comparator
+    assert comparator.leaders() == {"a", "b"}
+    second = next(name for name in ("a", "b") if name != comparator.best())
+    assert comparator.leaders([second]) == {comparator.best()}
+    # The committed boards hold what this is about: tests against the floors and against the best, of unequal strength.
+    for board in gather(Path(__file__).resolve().parents[2] / "leaderboards" / "results", tasks=()):
+        standing = board.standing()
+        for name, found in standing.differences.items():
+            better = board.column(standing.metric or "").better
+            assert found.p_adjusted >= 0.05 or better(found.value, 0.0) or name not in standing.leaders
+
+
 def test_nothing_is_bold_where_the_test_tells_nobody_apart(tmp_path: Path, make_result: MakeResult) -> None:
     results = tmp_path / "results"
     for i, name in enumerate(("a", "b", "c")):

@@ -68,6 +68,24 @@ def show(path: Annotated[Path, typer.Argument(help="A result file.")]) -> None:
 
 
 @app.command()
+def row(
+    paths: Annotated[list[Path], typer.Argument(help="Result files that lie in a folder of results.")],
+) -> None:
+    """Print the lines that results add to their boards, as Markdown, beside the best floor."""
+    from usbench.errors import ResultError
+    from usbench.leaderboard.boards import gather
+    from usbench.leaderboard.excerpt import excerpt
+    from usbench.results import load, result_path
+
+    for path in paths:
+        result, folder = load(path), path.resolve().parent.parent
+        if result_path(folder, result) != path.resolve():
+            raise ResultError(f"{path}: belongs at <results>/{result_path(Path(), result).as_posix()}.")
+        board = next(b for b in gather(folder, tasks=()) if b.name == result.board)
+        typer.echo(f"**{board.name}**\n\n{excerpt(board, [result.encoder['name']])}")
+
+
+@app.command()
 def diff(
     first: Annotated[Path, typer.Argument(help="A result file.")],
     second: Annotated[Path, typer.Argument(help="Another one.")],

@@ -15,12 +15,13 @@ from usbench.leaderboard.reported import default_reported_dir
 __all__ = ["Board", "Drift", "default_reported_dir", "find_drift", "gather", "render", "write_pages"]
 
 
-def render(results: Path, reported: Path | None = None) -> dict[str, str]:
+def render(results: Path, reported: Path | None = None, front: Path | None = None) -> dict[str, str]:
     """Render every page and figure.
 
     Args:
         results: Folder of result files.
         reported: Folder of reported values; the ones that came with the program by default.
+        front: A page written by hand, one folder above the pages, whose marked tables follow the results.
 
     Returns:
         Path relative to the leaderboard folder to text.
@@ -28,6 +29,7 @@ def render(results: Path, reported: Path | None = None) -> dict[str, str]:
     Raises:
         ResultError: A result or a file of reported values is damaged.
     """
+    from usbench.leaderboard.excerpt import fill_tables
     from usbench.leaderboard.figures import figures_of
     from usbench.leaderboard.overview import bundled_encoders, overview_page
     from usbench.leaderboard.pages import page_name, task_page
@@ -40,4 +42,7 @@ def render(results: Path, reported: Path | None = None) -> dict[str, str]:
         for figure in figures:
             pages[f"figures/{figure.name}.svg"] = figure.drawing.render()
             pages[f"figures/{figure.name}.csv"] = figure.csv
+    if front is not None and front.is_file():
+        # Bytes: a line ending that was changed elsewhere on that page is not for us to mend.
+        pages[f"../{front.name}"] = fill_tables(front.read_bytes().decode("utf-8"), boards)
     return pages

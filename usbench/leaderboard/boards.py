@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from usbench.leaderboard import formats
-from usbench.leaderboard.comparison import Comparator, Difference
+from usbench.leaderboard.comparison import ALPHA, Comparator, Difference
 from usbench.leaderboard.constant import NAME as CONSTANT
 from usbench.leaderboard.constant import constant_floor
 from usbench.leaderboard.outcomes import Scored, scored
@@ -251,7 +251,13 @@ class Board:
         comparator = Comparator(metric, found)
         floor = comparator.best([e.name for e in self.floors])
         differences = comparator.against(floor, [e.name for e in self.encoders])
-        return Standing(metric, comparator, floor, differences, comparator.leaders())
+        return Standing(metric, comparator, floor, differences, comparator.leaders(_worse(comparator, differences)))
+
+
+def _worse(comparator: Comparator, differences: Mapping[str, Difference]) -> list[str]:
+    """Return who is shown to be worse than the best floor, and so than the best."""
+    sign = 1.0 if comparator.higher_is_better else -1.0
+    return [name for name, d in differences.items() if d.p_adjusted < ALPHA and sign * d.value < 0]
 
 
 def gather(results: Path, reported: Path | None = None, tasks: Iterable[Task] | None = None) -> list[Board]:

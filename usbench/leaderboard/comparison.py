@@ -140,14 +140,18 @@ class Comparator:
             for (name, d), p in zip(found.items(), adjusted, strict=True)
         }
 
-    def leaders(self) -> frozenset[str]:
+    def leaders(self, worse: Sequence[str] = ()) -> frozenset[str]:
         """Return the best encoder and all that a paired test cannot tell from it.
 
         Empty when the test tells nobody apart: then there is nothing to set off.
+
+        Args:
+            worse: Encoders that another comparison of the same page shows to be worse than somebody: they lead in no
+                case, so that a page never calls one row both.
         """
         best = self.best()
         differences = self.against(best, self.names)
-        tied = {name for name, d in differences.items() if d.p_adjusted >= ALPHA}
+        tied = {name for name, d in differences.items() if d.p_adjusted >= ALPHA and name not in worse}
         if best is None or len(tied) == len(differences):
             return frozenset()
         return frozenset(tied | {best})
