@@ -97,7 +97,7 @@ class TextureKernels(nn.Module):
 
     def __init__(self, channels: int, kernel_size: int, scales: tuple[int, ...]) -> None:
         super().__init__()
-        self.kernels = nn.ModuleList(
+        self.kernels: nn.ModuleList = nn.ModuleList(
             nn.Conv2d(
                 channels,
                 channels,
@@ -122,8 +122,8 @@ class TextureKernels(nn.Module):
     @torch.no_grad()
     def brightness(self) -> Tensor:
         """Grey level, in [-1, 1], that an area filled by each single texture is painted with: ``[K]``."""
-        sums = torch.stack([kernel.weight.sum(dim=(1, 2, 3)) for kernel in self.kernels]).sum(dim=0)
-        return torch.tanh(self.combine.weight.flatten() * sums + self.combine.bias)
+        sums = sum(kernel.get_parameter("weight").sum(dim=(1, 2, 3)) for kernel in self.kernels)
+        return torch.tanh(self.combine.get_parameter("weight").flatten() * sums + self.combine.get_parameter("bias"))
 
 
 class Tusa(nn.Module):
@@ -144,7 +144,7 @@ class Tusa(nn.Module):
         from monai.networks.nets import SwinUNETR
 
         self.config = config = config or TusaConfig()
-        self.unet: nn.Module = SwinUNETR(
+        self.unet: Any = SwinUNETR(
             spatial_dims=2,
             in_channels=1,
             out_channels=config.channels,
@@ -239,7 +239,8 @@ class Tusa(nn.Module):
         """
         order = self.painter.brightness().argsort().tolist()
         head: nn.Conv2d = self.unet.out.conv.conv
-        for parameter in (head.weight, head.bias, *(kernel.weight for kernel in self.painter.kernels)):
+        kernels = [kernel.get_parameter("weight") for kernel in self.painter.kernels]
+        for parameter in (head.weight, head.bias, *kernels):
             if parameter is not None:
                 parameter.copy_(parameter[order].clone())
         self.painter.combine.weight.copy_(self.painter.combine.weight[:, order].clone())

@@ -98,7 +98,7 @@ class TusaRandom(Encoder):
     def load(self) -> torch.nn.Module:
         """Build the encoder with seeded random weights."""
         with seeded():
-            network: torch.nn.Module = tusa.Tusa().unet.swinViT  # type: ignore[assignment]
+            network: torch.nn.Module = tusa.Tusa().unet.swinViT
         return network
 
     def weights_id(self) -> str:
@@ -185,12 +185,12 @@ class TusaEncoder(TusaRandom):
         path = self.weights_path()
         if is_export(path):
             try:
-                network: torch.nn.Module = tusa.load_weights(path).unet.swinViT  # type: ignore[assignment]
+                network: torch.nn.Module = tusa.load_weights(path).unet.swinViT
             except tusa.TusaError as error:
                 raise WeightsError(str(error)) from None
             return network
         state = weights.read_state(path)
-        network = tusa.Tusa().unet.swinViT  # type: ignore[assignment]
+        network = tusa.Tusa().unet.swinViT
         weights.load_strictly(network, weights.keep(state, "swinViT."), path, self.card, published=state)
         return network
 

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from tusa.cli import export, textures, train
+from tusa.cli import corpus, export, textures, train
 from tusa.errors import TusaError
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("corpus")(corpus.corpus)
 app.command("train")(train.train)
 app.command("resume")(train.resume)
 app.command("textures")(textures.textures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     found = path if path.is_file() else previous
     if not found.is_file():
         raise TusaError(f"No checkpoint at {path}. Start a run there with `tusa train`.")
+    unreadable = f"{found} is not a readable checkpoint. Resume from {previous.name} if it exists."
+    if not zipfile.is_zipfile(found):  # what torch.save writes; anything else is cut short or another file
+        raise TusaError(unreadable)
     try:
         content = torch.load(found, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise TusaError(f"{found} is not a readable checkpoint. Resume from {previous.name} if it exists.") from error
+        raise TusaError(unreadable) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise TusaError(f"{found} is not a checkpoint of this trainer (no '{FORMAT}' mark).")
     return content

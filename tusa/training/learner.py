@@ -168,17 +168,15 @@ def split_views(views: Views, parts: int) -> list[Views]:
     """Cut a step's views into parts of whole images, for gradient accumulation."""
     if parts == 1:
         return [views]
-    clean, coloured, detailed = (
-        tensor.unflatten(0, (copies, -1)).chunk(parts, dim=1)
-        if len(tensor)
-        else [tensor.unflatten(0, (copies, 0))] * parts
-        for tensor, copies in ((views.clean, 2), (views.coloured, 4), (views.detailed, 2))
-    )
+
+    def cut(tensor: Tensor, copies: int) -> list[Tensor]:
+        # Copies come one after the other, so a part takes the same images of every copy.
+        rows = tensor.reshape(copies, -1, *tensor.shape[1:]) if len(tensor) else tensor.expand(copies, 0, -1, -1, -1)
+        return [part.flatten(0, 1) for part in torch.tensor_split(rows, parts, dim=1)]
+
+    clean, coloured, detailed = cut(views.clean, 2), cut(views.coloured, 4), cut(views.detailed, 2)
     subjects = views.subjects.chunk(parts)
-    return [
-        Views(clean[i].flatten(0, 1), coloured[i].flatten(0, 1), detailed[i].flatten(0, 1), subjects[i])
-        for i in range(parts)
-    ]
+    return [Views(*part) for part in zip(clean, coloured, detailed, subjects, strict=True)]
 
 
 def parts_of(phase: Phase) -> tuple[int, int]:

@@ -62,7 +62,7 @@ def embed(model: Tusa, images: Tensor, batch: int = 64, size: int | None = None)
     device = next(model.parameters()).device
     size = size or model.config.image_size
     parts = []
-    for chunk in images.split(batch):
+    for chunk in torch.split(images, batch):
         pixels = chunk[:, None].to(device).float() / 127.5 - 1
         if pixels.shape[-2:] != (size, size):
             pixels = torch.nn.functional.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
@@ -87,9 +87,10 @@ def ridge_accuracy(
     x, z = ((train - mean) / std).double(), ((test - mean) / std).double()
     y = torch.tensor([[float(label == name) for name in classes] for label in train_labels], dtype=torch.float64)
     gram = x.T @ x / len(x) + penalty * torch.eye(x.shape[1], dtype=torch.float64)
-    weights = torch.linalg.solve(gram, x.T @ (y - y.mean(dim=0)) / len(x))
-    guesses = (z @ weights + y.mean(dim=0)).argmax(dim=1).tolist()
-    return sum(classes[g] == label for g, label in zip(guesses, test_labels, strict=True)) / len(test_labels)
+    weights: Tensor = torch.linalg.solve(gram, x.T @ (y - y.mean(dim=0)) / len(x))
+    guesses: list[int] = (z @ weights + y.mean(dim=0)).argmax(dim=1).tolist()
+    right = [classes[guess] == label for guess, label in zip(guesses, test_labels, strict=True)]
+    return sum(right) / len(right)
 
 
 def effective_rank(embeddings: Tensor) -> float:
@@ -100,7 +101,8 @@ def effective_rank(embeddings: Tensor) -> float:
     """
     values = torch.linalg.svdvals((embeddings - embeddings.mean(dim=0)).double())
     shares = values / values.sum().clamp(min=1e-12)
-    return float(torch.special.entr(shares).sum().exp())
+    rank: float = torch.special.entr(shares).sum().exp().item()
+    return rank
 
 
 def online_probe(

@@ -63,7 +63,7 @@ class Trainer:
         if run.start_from:
             start(self.learner, Path(run.start_from))
         memory = torch.channels_last if run.channels_last else torch.contiguous_format
-        self.learner.to(memory_format=memory)  # type: ignore[call-overload]
+        self.learner.to(memory_format=memory)
         if self.learner.backbone is not None:
             self.learner.backbone.to(self.fabric.device, memory_format=memory)  # type: ignore[call-overload]
         optimizer = _optimizer(self.learner, config)
@@ -142,13 +142,18 @@ class Trainer:
                     f"Out of memory at {phase.images} images of {phase.size} px a step. Raise accumulate in "
                     f"[[phases]] (now {phase.accumulate}), or lower images."
                 ) from error
+            if "is non-finite" in str(error):
+                raise TusaError(self._diverged("gradient")) from error
             raise
         if not torch.isfinite(metrics["loss"]):
-            raise TusaError(
-                f"The loss is not finite at step {self.step}. Resume from the last checkpoint with a lower "
-                "run.learning_rate, or use 32-true precision."
-            )
+            raise TusaError(self._diverged("loss"))
         return metrics
+
+    def _diverged(self, what: str) -> str:
+        return (
+            f"The {what} is not finite at step {self.step}. Train into a new folder with run.start_from the last "
+            "checkpoint and a lower run.learning_rate, or with 32-true precision."
+        )
 
     def _train_step(self, phase: Phase) -> dict[str, Tensor]:
         config, device = self.config, self.fabric.device
@@ -173,7 +178,9 @@ class Trainer:
             for name, value in terms.items():
                 sums[name] = sums.get(name, torch.zeros((), device=device)) + value.detach() / parts
         if config.run.clip:
-            self.fabric.clip_gradients(self.module, self.optimizer, max_norm=config.run.clip)
+            # Under fp16 a gradient that overflows is routine: the scaler skips that step.
+            strict = config.run.precision != "16-mixed"
+            self.fabric.clip_gradients(self.module, self.optimizer, max_norm=config.run.clip, error_if_nonfinite=strict)
         self.optimizer.step()
         if self.average is not None:
             self.average.update_parameters(self.learner.tusa)
