@@ -126,11 +126,17 @@ def dataset_for(task: Task, settings: Settings, data: str | None = None) -> Loca
         return Located(load_dataset(task.dataset, settings=settings), provision)
     if task.fallback is not None:
         return Located(load_dataset(task.fallback, settings=settings), "subset")
-    if task.twin is not None:
+    if task.twin is not None and _declared_manifest(task.dataset):
+        # Nobody can download these data, so the twin is all there is; a published set is asked for by name instead.
         return Located(load_dataset(task.twin, settings=settings), "phantom")
     if task.dataset.lower().endswith((".csv", ".parquet")):
         return Located(_manifest(Path(task.dataset)), "own")
-    return Located(load_dataset(task.dataset, settings=settings), "full")  # raises, saying where to get it
+    try:
+        return Located(load_dataset(task.dataset, settings=settings), "full")
+    except DataError as error:  # it says where to get the data
+        if task.twin is None:
+            raise
+        raise DataError(f"{error} To try the task on simulated data instead: --data phantom.") from None
 
 
 def where_is(name: str, settings: Settings) -> str | None:
@@ -162,7 +168,9 @@ def provision_of(task: Task, settings: Settings) -> str:
         return "found"
     if task.fallback is not None:
         return "embedded subset"
-    return "phantom only" if task.twin is not None else "no data"
+    if task.twin is None:
+        return "no data"
+    return "phantom only" if _declared_manifest(task.dataset) else "no data; phantom on request"
 
 
 def _declared_manifest(name: str) -> type[Dataset] | None:

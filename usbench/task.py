@@ -71,7 +71,7 @@ class Task:
         threshold: Clinical threshold of a regression target, for its AUC.
         unit_of_target: Physical unit of a regression target, for printing.
         fallback: Dataset used when ``dataset`` is not found: a redistributable subset of real data.
-        twin: Synthetic dataset used by ``--data phantom``, or when nothing else is found.
+        twin: Synthetic dataset used by ``--data phantom``, and unasked only where the real data are not published.
         reported: Key of the paper's rows in ``leaderboards/reported``.
         description: Two or three sentences for the page.
     """
