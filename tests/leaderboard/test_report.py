@@ -30,6 +30,20 @@ def test_the_report_covers_every_board_in_one_file(session_board: Path) -> None:
     assert "Made-up detail of tusa." in text
 
 
+def test_pictures_are_part_of_the_file_and_said_to_be_given(session_board: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "my_textures.png"
+    picture.write_bytes(b"\x89PNG")
+    text = render_report(session_board / "results", "tusa", pictures=[picture])
+    assert 'src="data:image/png;base64,iVBORw=="' in text
+    assert "My textures" in text
+    assert "not computed from the results" in text
+    assert "Pictures" not in render_report(session_board / "results", "tusa")
+    with pytest.raises(UsbenchError, match="cannot be read"):
+        render_report(session_board / "results", "tusa", pictures=[tmp_path / "none.png"])
+    with pytest.raises(UsbenchError, match="takes pictures as"):
+        render_report(session_board / "results", "tusa", pictures=[tmp_path / "none.tiff"])
+
+
 def test_an_unknown_encoder_is_told_what_there_is(session_board: Path) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'tusa'"):
         render_report(session_board / "results", "tuza")

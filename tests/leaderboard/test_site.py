@@ -9,7 +9,9 @@ from urllib.parse import unquote
 
 import pytest
 
+from usbench.leaderboard import render
 from usbench.leaderboard.site import render_site, write_site
+from usbench.leaderboard.site.prose import inline
 from usbench.results import Result, save
 
 MakeResult = Callable[..., Result]
@@ -88,6 +90,25 @@ def test_names_from_results_are_escaped(tmp_path: Path, make_result: MakeResult)
     for name, text in render_site(tmp_path, REPORTED).items():
         if name.endswith(".html"):
             assert "<img" not in text
+
+
+def test_what_instruments_found_is_told_as_on_the_markdown_page() -> None:
+    committed = REPORTED.parent / "results"
+    for name, heading in (("covid", "By stratum"), ("covid", "How far to trust these scores")):
+        markdown = render(committed, REPORTED)[f"{name}.md"]
+        page = render_site(committed, REPORTED)[f"boards/{name}.html"]
+        assert f"## {heading}\n" in markdown
+        assert f">{heading}</h2>" in page
+        section = markdown.split(f"## {heading}\n")[1].split("\n## ")[0]
+        figures = re.findall(r"\d\.\d{3}", section)
+        assert len(figures) > 10
+        assert all(figure in page for figure in figures)
+
+
+def test_prose_escapes_and_understands_what_the_sections_use() -> None:
+    assert str(inline("a <b> & `x*y` *em* **bold**")) == (
+        "a &lt;b&gt; &amp; <code>x*y</code> <em>em</em> <strong>bold</strong>"
+    )
 
 
 # In a browser ------------------------------------------------------------------------------------------------

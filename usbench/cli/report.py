@@ -19,6 +19,10 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="HTML file, or PDF where Chromium is installed; report-ENCODER.html by default.")
     ] = None,
+    picture: Annotated[
+        list[Path] | None,
+        typer.Option(help="PNG, JPEG or SVG to put into it: textures, maps of attention. Repeatable."),
+    ] = None,
 ) -> None:
     """Write a report on one encoder: every task it was run on, against floors and others, with its strata."""
     from usbench.files import atomic_write
@@ -26,7 +30,7 @@ def report(
     from usbench.leaderboard.site.report import render_report
     from usbench.results import slug
 
-    text = render_report(results, encoder)
+    text = render_report(results, encoder, pictures=picture or ())
     target = out if out is not None else Path(f"report-{slug(encoder)}.html")
     if target.suffix.lower() == ".pdf":
         print_pdf(text, target)

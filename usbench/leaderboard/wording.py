@@ -32,6 +32,10 @@ class Protocol:
 
 
 _PROTOCOLS = {
+    "knn": Protocol(
+        "Nearest neighbours",
+        "The training units with the nearest embeddings answer, nearer ones counting more. Nothing is tuned.",
+    ),
     "svc-nested": Protocol(
         "Nested",
         "Linear SVC on standardised embeddings. Its regularisation is chosen inside the training folds by splits of "

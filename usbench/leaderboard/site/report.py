@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from usbench.errors import UnknownNameError, did_you_mean
+from usbench.errors import UnknownNameError, UsbenchError, did_you_mean
 from usbench.leaderboard import wording
 from usbench.leaderboard.boards import Board, Entry, gather
 from usbench.leaderboard.figures import figures_of
@@ -15,17 +17,21 @@ from usbench.leaderboard.site import HERE, _environment, views
 from usbench.leaderboard.site.tables import Cell, Heading, Row, Table, metric_cell, plain
 from usbench.leaderboard.strata import strata_of
 
+PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".svg": "image/svg+xml"}
 
-def render_report(results: Path, encoder: str, reported: Path | None = None) -> str:
+
+def render_report(results: Path, encoder: str, reported: Path | None = None, pictures: Sequence[Path] = ()) -> str:
     """Render the report of an encoder as one HTML file without any other.
 
     Args:
         results: Folder of result files.
         encoder: Its registry name.
         reported: Folder of reported values; the ones that came with the program by default.
+        pictures: PNG, JPEG or SVG files that are put into the report, such as textures or maps of attention.
 
     Raises:
         UnknownNameError: It has no result here.
+        UsbenchError: A picture cannot be read or is of another kind.
         ResultError: A result is damaged.
     """
     boards = gather(results, reported if reported is not None else default_reported_dir())
@@ -42,10 +48,24 @@ def render_report(results: Path, encoder: str, reported: Path | None = None) -> 
             style=style,
             root="",
             view=views.encoder_view(encoder, measured[encoder], boards),
+            pictures=[_embedded(path) for path in pictures],
             sections=[_section(board, entry) for board, entry in there_boards],
         )
     )
     return text
+
+
+def _embedded(path: Path) -> dict[str, str]:
+    """Return a picture as a data URI: a report is a single file."""
+    kind = PICTURES.get(path.suffix.lower())
+    if kind is None:
+        raise UsbenchError(f"{path}: a report takes pictures as {', '.join(PICTURES)}.")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsbenchError(f"{path}: cannot be read ({error.strerror}). Give the path of a picture.") from None
+    caption = path.stem.replace("_", " ").replace("-", " ").capitalize()
+    return {"uri": f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}", "caption": caption}
 
 
 def _section(board: Board, entry: Entry) -> dict[str, Any]:
@@ -97,11 +117,11 @@ def _strata(board: Board, entry: Entry) -> Table | None:
     metric = board.primary()
     if not groups or metric is None:
         return None
-    column = board.column(metric)
+    column, several = board.column(metric), board.task.unit != "subject"
     headings = [
         Heading("group", "Group"),
         Heading("subjects", "Subjects", numeric=True),
-        Heading("units", f"{board.task.unit.capitalize()}s", numeric=True),
+        *([Heading("units", f"{board.task.unit.capitalize()}s", numeric=True)] if several else []),
         Heading(metric, column.heading, column.spoken, True),
     ]
     rows = [
@@ -109,7 +129,7 @@ def _strata(board: Board, entry: Entry) -> Table | None:
             [
                 Cell(f"{g.column}: {g.value}"),
                 plain(str(g.subjects), g.subjects),
-                plain(str(g.units), g.units),
+                *([plain(str(g.units), g.units)] if several else []),
                 metric_cell(column, g.estimate),
             ]
         )

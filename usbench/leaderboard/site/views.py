@@ -11,6 +11,7 @@ from usbench.leaderboard.boards import Board, Entry
 from usbench.leaderboard.overview import Known, rows_of
 from usbench.leaderboard.pages import as_printed, optimism_heading
 from usbench.leaderboard.ranking import Ranking
+from usbench.leaderboard.site.prose import instrument_sections
 from usbench.leaderboard.site.tables import (
     Cell,
     Heading,
@@ -104,6 +105,7 @@ def board_view(board: Board) -> dict[str, Any]:
         "protocols": [_protocol(board, name, i == 0) for i, name in enumerate(board.protocols)]
         if board.entries
         else [],
+        "instruments": instrument_sections(board) if board.entries else [],
         "reported": reported_table(board),
         "encoders": encoder_table(board) if board.entries else None,
         "command": wording.command(board),

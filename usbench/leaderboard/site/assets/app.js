@@ -85,7 +85,8 @@
     });
 
     const filter = make("input", { type: "search", placeholder: "name" });
-    const controls = make("div", { className: "controls" }, [make("label", {}, ["Filter ", filter])]);
+    const controls = make("div", { className: "controls" });
+    if (rows().length > 4) controls.append(make("label", {}, ["Filter ", filter]));
     const floors = bodies.find((body) => body.classList.contains("floors"));
     const visible = { floors: true };
     const refresh = () => {
@@ -127,7 +128,7 @@
       });
       controls.append(make("details", { className: "chooser" }, [make("summary", { textContent: "Columns" }), set]));
     }
-    controls.append(status);
+    if (rows().length > 4) controls.append(status);
     sheet.prepend(controls);
     refresh();
   }
