@@ -22,7 +22,7 @@ class TusaConfig:
         kernel_size: side of each texture's kernel in pixels, odd (the paper does not state it).
         kernel_scales: dilations of the kernels. ``(1,)`` is the paper's single scale; ``(1, 2, 4)`` gives
             every channel three kernels, whose answers are summed (the paper's own outlook, section IV).
-        image_size: side of the square input in pixels, a multiple of 32.
+        image_size: side of the square input in pixels, a multiple of 32 from 64.
         feature_size: width of the first stage; the embedding is 16 times as long.
         depths: transformer blocks a stage.
         num_heads: attention heads a stage.
@@ -48,8 +48,8 @@ class TusaConfig:
             raise TusaError(f"kernel_size = {self.kernel_size}: use an odd number of pixels, such as 7.")
         if not self.kernel_scales or min(self.kernel_scales) < 1:
             raise TusaError(f"kernel_scales = {self.kernel_scales}: give one dilation or more, each at least 1.")
-        if self.image_size < 32 or self.image_size % 32:
-            raise TusaError(f"image_size = {self.image_size}: use a multiple of 32 pixels, such as 128.")
+        if self.image_size < 64 or self.image_size % 32:
+            raise TusaError(f"image_size = {self.image_size}: use a multiple of 32 pixels from 64, such as 128.")
         if self.feature_size % 12:
             raise TusaError(f"feature_size = {self.feature_size}: use a multiple of 12, such as 36.")
 

@@ -101,9 +101,9 @@ def toy(seed: int, count: int = 64, size: int = 64) -> tuple[torch.Tensor, torch
         band = np.digitize(np.arange(size), edges)
         truth = rng.permutation(3)[band][None, :].repeat(size, axis=0)
         x = np.arange(size)[None, :].repeat(size, axis=0)
-        stripes = 40 * np.sin(2 * np.pi * (x + rng.uniform(0, 8)) / 8)
-        speckle = 45 * rng.standard_normal((size, size))
-        grain = np.stack([np.full((size, size), 20.0), 120 + stripes, 190 + speckle])
+        stripes = 18 * np.sin(2 * np.pi * (x + rng.uniform(0, 8)) / 8)
+        speckle = 22 * rng.standard_normal((size, size))
+        grain = np.stack([np.full((size, size), 20.0), 105 + stripes, 205 + speckle])
         images.append(np.take_along_axis(grain, truth[None], axis=0)[0].clip(0, 255).astype(np.uint8))
         truths.append(truth)
     return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(truths))
@@ -263,6 +263,8 @@ def test_a_diverging_run_stops_and_says_so(short_run: TrainConfig, tmp_path: Pat
         ({"steps": 1, "images": 4, "decoded": 8}, "not exceed images"),
         ({"steps": 1, "images": 2, "decoded": 2, "accumulate": 2}, "at least 2 images"),
         ({"steps": 1, "size": 50}, "multiple of 32"),
+        ({"steps": 1, "size": 32}, "from 64"),
+        ({"steps": 1, "size": 51, "decoded": 0}, "must be even"),
     ],
 )
 def test_impossible_phases(phase: dict[str, int], word: str) -> None:

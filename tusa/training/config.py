@@ -102,7 +102,7 @@ class Phase:
 
     Attributes:
         steps: optimiser steps.
-        size: side of the views in pixels: a multiple of 32, or of 2 where nothing is decoded.
+        size: side of the views in pixels: a multiple of 32 from 64; even, from 32, where nothing is decoded.
         images: images a step, each in four views; on each device.
         decoded: of these, how many are decoded and painted (both colour views of one spatial view).
         accumulate: parts that a step is split into, one after the other, to fit memory.
@@ -121,8 +121,11 @@ class Phase:
             raise TusaError("A phase's images and decoded must divide by accumulate, and decoded not exceed images.")
         if self.images // self.accumulate < 2:
             raise TusaError("A phase needs at least 2 images in each part: the contrast is between images.")
-        if self.size < 32 or self.size % (32 if self.decoded else 2):
-            raise TusaError(f"A phase's size of {self.size} must be a multiple of 32 (of 2 where decoded = 0).")
+        if self.decoded and (self.size < 64 or self.size % 32):
+            # At 32 px the deepest map is a single position, which the decoder cannot normalise.
+            raise TusaError(f"A phase's size of {self.size} must be a multiple of 32, from 64, where images are decoded.")
+        if self.size < 32 or self.size % 2:
+            raise TusaError(f"A phase's size of {self.size} must be even, and at least 32.")
 
 
 @dataclass(frozen=True)
