@@ -131,7 +131,7 @@ def test_the_table_of_the_front_page_is_held_to_the_results(written: Path) -> No
     shutil.copytree(REPORTED, written / "reported")
     done = light("leaderboard", "--results", str(written / "results"), "--check")
     assert done.returncode == 1
-    assert "README.md:4: has 'old'" in done.stderr
+    assert f"{front}:4: has 'old'" in done.stderr
     done = light("leaderboard", "--results", str(written / "results"))
     assert done.returncode == 0, done.stderr
     lines = front.read_text("utf-8").splitlines()

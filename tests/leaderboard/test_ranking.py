@@ -4,8 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from usbench.leaderboard import gather
+from usbench.leaderboard import gather, render
+from usbench.leaderboard.overview import NO_RANKING
 from usbench.leaderboard.ranking import _ranks, rank
+from usbench.leaderboard.site import render_site
 from usbench.results import Result, save
 
 MakeResult = Callable[..., Result]
@@ -43,6 +45,8 @@ def test_one_task_is_no_ranking(tmp_path: Path, make_result: MakeResult) -> None
     for i, name in enumerate(("a", "b")):
         save(tmp_path, make_result(name, seed=i))
     assert rank(gather(tmp_path, tasks=())) is None
+    assert NO_RANKING in render(tmp_path)["README.md"]
+    assert NO_RANKING in render_site(tmp_path)["index.html"]
 
 
 def test_equal_encoders_have_intervals_that_overlap(tmp_path: Path, make_result: MakeResult) -> None:

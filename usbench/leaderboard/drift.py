@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from os.path import normpath
 from pathlib import Path
 
 from usbench.files import atomic_write
@@ -43,7 +44,7 @@ def find_drift(pages: Mapping[str, str], folder: Path) -> list[Drift]:
     """
     found = []
     for name, text in sorted(pages.items()):
-        path = folder / name
+        path = Path(normpath(folder / name))  # the front page lies one folder above: README.md, not pages/../README.md
         try:
             # Bytes, so that a changed line ending is seen as well.
             present = path.read_bytes().decode("utf-8")

@@ -16,6 +16,10 @@ RANKING_NOTE = (
     "Ranks, because a mean over metrics of unlike units and spreads would weigh the tasks by accident; the interval "
     "resamples the subjects of every task and the tasks themselves."
 )
+NO_RANKING = (
+    "There is no ranking over tasks yet: it takes two encoders that are not floors, measured on two tasks in common. A "
+    "mean rank over whatever each happened to be run on would say who chose easier tasks."
+)
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ def _matrix(boards: Sequence[Board], known: Sequence[Known]) -> str:
 def _ranking(boards: Sequence[Board]) -> str:
     ranking = rank(boards)
     if ranking is None:
-        return ""
+        return f"## Ranking\n\n{NO_RANKING}\n" if any(board.entries for board in boards) else ""
     names = [board.name for board in ranking.boards]
     rows = []
     for row in ranking.rows:

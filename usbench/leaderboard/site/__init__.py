@@ -16,7 +16,7 @@ from usbench.leaderboard.boards import Board, gather
 from usbench.leaderboard.drift import write_pages
 from usbench.leaderboard.figures import figures_of
 from usbench.leaderboard.figures.svg import page_style
-from usbench.leaderboard.overview import RANKING_NOTE, Known, bundled_encoders
+from usbench.leaderboard.overview import NO_RANKING, RANKING_NOTE, Known, bundled_encoders
 from usbench.leaderboard.ranking import rank
 from usbench.leaderboard.reported import default_reported_dir
 from usbench.leaderboard.site import views
@@ -80,6 +80,7 @@ def pages_of(boards: Sequence[Board], known: Sequence[Known]) -> dict[str, str]:
         matrix=views.matrix([b for b in real if b.entries]),
         ranking=views.ranking(rank(real)),
         ranking_note=RANKING_NOTE,
+        no_ranking=NO_RANKING,
         tasks=views.tasks(real),
         reported=views.reported_overview(real),
         unmeasured=views.unmeasured(real, known),
