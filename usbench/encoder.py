@@ -52,7 +52,7 @@ __all__ = [
     "grey_to_tensor",
 ]
 
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "bf16", "auto")
 
 
 class Encoder(abc.ABC):
@@ -66,7 +66,8 @@ class Encoder(abc.ABC):
         device: torch device on which the network runs.
         pooling: One of ``card.poolings``; the first by default.
         preprocessing: One of ``card.preprocessings``; the first by default.
-        precision: ``fp32``, or ``bf16`` for autocast. Vectors are float32 in either case.
+        precision: ``fp32``, ``bf16`` for autocast, or ``auto``, which a run replaces by one of them after a check
+            on its first frames (:mod:`usbench.embedding.precision`). Vectors are float32 in each case.
 
     Raises:
         UsbenchError: An option is not one the card offers, or weights are given to an encoder that takes
@@ -191,7 +192,12 @@ class Encoder(abc.ABC):
         return Readiness(True)
 
     def identity(self) -> EncoderIdentity:
-        """Return the identity under which vectors are stored."""
+        """Return the identity under which vectors are stored.
+
+        Raises:
+            UsbenchError: The precision is ``auto`` and not settled yet.
+        """
+        self._require_settled()
         return EncoderIdentity(
             name=self.name,
             version=self.version,
@@ -216,6 +222,7 @@ class Encoder(abc.ABC):
         """
         import torch
 
+        self._require_settled()
         self._ensure_loaded()
         device_type = self.device.split(":")[0]
         with (
@@ -260,6 +267,13 @@ class Encoder(abc.ABC):
         self._ensure_loaded()
 
     # Private ----------------------------------------------------------------------------------------------
+
+    def _require_settled(self) -> None:
+        if self.precision == "auto":
+            raise UsbenchError(
+                f"{self.name}: precision 'auto' is settled by a run on its first frames. To encode frames directly, "
+                "choose 'fp32' or 'bf16'."
+            )
 
     def _ensure_loaded(self) -> None:
         if self._loaded:

@@ -82,7 +82,7 @@ def run(
         data_root: Folders in which datasets are found by name.
         results_dir: Where results are kept; by default nothing is written but embeddings.
         device: torch device for encoders given by name.
-        precision: ``fp32`` or ``bf16`` for encoders given by name.
+        precision: ``fp32``, ``bf16`` or ``auto`` for encoders given by name.
         by: Columns to score by as well, such as ``["device"]``; in ``instruments["strata"]`` of each result.
         shift: Acquisition shifts to test under as well, such as ``["gain:1..5"]``; in ``instruments["shifts"]``.
         settings: Places to use instead of the configured ones.
@@ -148,7 +148,8 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
     Raises:
         UsbenchError: The encoder is not ready, or the dataset is absent or does not fit the task.
     """
-    from usbench.units import build_cohort
+    from usbench.embedding.precision import settle
+    from usbench.units import build_cohort, select_frames
 
     readiness = encoder.readiness()
     if not readiness.ready:
@@ -161,6 +162,11 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
     with ThreadPoolExecutor(4) as pool:
         digests = dict(zip(paths, pool.map(dataset.digest, paths), strict=True))
     decoding = decoding_versions()
+    if encoder.precision == "auto":
+        refs, _, _ = select_frames(cohort, dataset, task.frames, digests, decoding)
+        decision = settle(encoder, dataset, refs)
+        if decision is not None:
+            options.say(f"{encoder.name}: {decision.describe()}")
     inputs = _inputs_digest(encoder, task, located, digests, decoding)
     return Prepared(encoder, task, located, cohort, digests, decoding, inputs)
 

@@ -25,6 +25,8 @@ POOLINGS = {
 }
 # Scores of global attention whose bias is in memory at a time: one head of 4096 x 4096, 67 MB in float32.
 _SCORES_AT_ONCE = 2**24
+# Queries of one head whose scores stay in the cache of a processor: 512 x 4096 take 4 MB in bfloat16.
+_QUERIES_AT_ONCE = 512
 
 
 def build() -> torch.nn.Module:
@@ -133,6 +135,9 @@ def _attention(layer: Any, packed: torch.Tensor) -> torch.Tensor:
     rows = torch.einsum("bnhwc,hkc->bnhwk", grid, _relative(layer.rel_pos_h, height).to(grid.dtype))
     columns = torch.einsum("bnhwc,wkc->bnhwk", grid, _relative(layer.rel_pos_w, width).to(grid.dtype))
 
+    if query.dtype == torch.bfloat16 and not packed.is_cuda:
+        return _folded(query, key, value, rows, columns).reshape(batch, height, width, -1)
+
     attended = packed.new_empty(batch, positions, heads, channels // 3 // heads)
     # On a GPU the launch of a kernel costs more than memory; windows are small enough as they are.
     whole = packed.is_cuda or positions <= 1024
@@ -150,6 +155,46 @@ def _attention(layer: Any, packed: torch.Tensor) -> torch.Tensor:
                 attn_mask=bias.reshape(batch, -1, flat.stop - flat.start, positions),
             ).transpose(1, 2)
     return attended.reshape(batch, height, width, -1)
+
+
+def _folded(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor
+) -> torch.Tensor:
+    """Attention whose bias is a part of the product of queries and keys.
+
+    The bias of a pair is one entry of the query's ``rows`` plus one of its ``columns``: an inner product with a key
+    that is one at its own row and column and zero elsewhere. A processor that multiplies bfloat16 matrices does this
+    faster than it adds a bias, and torch's fused attention on it is slower than two products.
+
+    Args:
+        query: ``(B, heads, positions, C)``.
+        key: Like ``query``.
+        value: Like ``query``.
+        rows: ``(B, heads, H, W, H)``.
+        columns: ``(B, heads, H, W, W)``.
+
+    Returns:
+        ``(B, positions, heads, C)``.
+    """
+    import torch
+
+    batch, heads, positions, channels = query.shape
+    height, width = rows.shape[-1], columns.shape[-1]
+    own_row = torch.eye(height, dtype=key.dtype).repeat_interleave(width, 0)
+    own_column = torch.eye(width, dtype=key.dtype).repeat(height, 1)
+    places = torch.cat([own_row, own_column], dim=1).expand(batch, heads, -1, -1)
+    wide_query = torch.cat([query * channels**-0.5, rows.flatten(2, 3), columns.flatten(2, 3)], dim=-1).flatten(0, 1)
+    wide_key = torch.cat([key, places], dim=-1).flatten(0, 1).transpose(1, 2)
+    values = value.flatten(0, 1)
+    attended = torch.empty_like(values)
+    if positions <= 1024:
+        torch.bmm(torch.bmm(wide_query, wide_key).softmax(-1), values, out=attended)
+    else:
+        for head in range(batch * heads):
+            for first in range(0, positions, _QUERIES_AT_ONCE):
+                some = slice(first, first + _QUERIES_AT_ONCE)
+                attended[head, some] = (wide_query[head, some] @ wide_key[head]).softmax(-1) @ values[head]
+    return attended.view(batch, heads, positions, channels).transpose(1, 2)
 
 
 def _relative(table: torch.Tensor, size: int) -> torch.Tensor:

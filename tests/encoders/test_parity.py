@@ -216,3 +216,24 @@ def test_attention_equals_that_of_segment_anything() -> None:
         official = network(images).mean((2, 3))
         ours = sam_network.pooled(network, images, "neck")
     assert distance(ours.numpy(), official) < 1e-5
+
+
+def test_folded_attention_equals_the_plain_one_but_for_rounding() -> None:
+    """The formulation for bfloat16, given float32, has the numbers of ``segment_anything``."""
+    from segment_anything.modeling.image_encoder import Attention
+    from usbench_encoders import sam_network
+
+    torch.manual_seed(0)
+    for side in (5, 33):  # at once, and query by query
+        layer = Attention(24, num_heads=2, use_rel_pos=True, input_size=(side, side)).eval()
+        published.randomise(layer)
+        states = torch.randn(1, side, side, 24)
+        with torch.inference_mode():
+            packed = layer.qkv(states)
+            query, key, value = packed.reshape(1, side * side, 3, 2, 12).permute(2, 0, 3, 1, 4).unbind(0)
+            grid = query.reshape(1, 2, side, side, 12)
+            rows = torch.einsum("bnhwc,hkc->bnhwk", grid, sam_network._relative(layer.rel_pos_h, side))
+            columns = torch.einsum("bnhwc,wkc->bnhwk", grid, sam_network._relative(layer.rel_pos_w, side))
+            folded = sam_network._folded(query, key, value, rows, columns).reshape(1, side, side, 24)
+            ours, official = layer.proj(folded), layer(states)
+        assert distance(ours.numpy(), official) < 1e-5

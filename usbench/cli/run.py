@@ -33,7 +33,7 @@ def run(
         typer.Option(help="Weight file, when one encoder is run with weights that are not registered."),
     ] = None,
     device: Annotated[str, typer.Option(help="torch device, such as cpu or cuda.")] = "cpu",
-    precision: Annotated[str, typer.Option(help="fp32, or bf16 for autocast.")] = "fp32",
+    precision: Annotated[str, typer.Option(help="fp32; bf16 for autocast; auto: bf16 if a check allows.")] = "fp32",
     pooling: Annotated[str | None, typer.Option(help="How one vector is made; see `usbench info ENCODER`.")] = None,
     preprocessing: Annotated[
         str | None, typer.Option(help="Preprocessing variant; see `usbench info ENCODER`.")

@@ -106,6 +106,7 @@ def embed(
         UsbenchError: What went wrong, in one message.
     """
     from usbench.embedding.engine import extract
+    from usbench.embedding.precision import settle
     from usbench.embedding.store import Store
     from usbench.embedding.vectors import frame_sha256, write_vectors
     from usbench.runner import decoding_versions
@@ -132,6 +133,10 @@ def embed(
         digests = dict(zip(paths, pool.map(dataset.digest, paths), strict=True))
     refs, _, notes = select_frames(cohort, dataset, policy, digests, decoding_versions())
     refs = sorted(dict.fromkeys(refs), key=lambda ref: (ref.path, ref.frame))
+
+    decision = settle(encoder, dataset, refs)
+    if decision is not None:
+        notes = (*notes, decision.describe())
 
     frames: dict[bytes, str] = {}
 

@@ -1,0 +1,104 @@
+"""Precision ``auto``: bfloat16 where a check on the first batch shows that it changes next to nothing.
+
+The decision is made before anything is stored and becomes the encoder's precision, so that it is a part of the store's
+key and of every result: vectors of different precision never mix. Runs use float32 unless asked, because a cosine of
+0.9999 can still move the last printed digit of a figure.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from usbench.dataset import Dataset
+from usbench.encoder import Encoder, Vectors
+
+if TYPE_CHECKING:
+    from usbench.embedding.engine import FrameRef
+
+# The smallest cosine similarity to float32, over the vectors of the batch, at which bfloat16 is used.
+COSINE = 0.9999
+# Frames that decide.
+FRAMES = 4
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the check found.
+
+    Attributes:
+        precision: ``bf16`` or ``fp32``; the encoder has it now.
+        cosine: Smallest cosine similarity between the two vectors of a frame.
+        speedup: Time of the batch in float32 over that in bfloat16.
+    """
+
+    precision: str
+    cosine: float
+    speedup: float
+
+    def describe(self) -> str:
+        """Return one sentence for the user."""
+        why = f"cosine to fp32 {self.cosine:.6f}, {self.speedup:.1f} times as fast on the first batch"
+        return f"precision auto: {self.precision} ({why}; bf16 needs a cosine of at least {COSINE})."
+
+
+def lowest_cosine(one: Vectors, other: Vectors) -> float:
+    """Return the smallest cosine similarity between rows of equal position.
+
+    Args:
+        one: ``(n, D)``.
+        other: ``(n, D)``.
+
+    Returns:
+        -1 to 1. Two zero vectors agree; a zero vector and another do not.
+    """
+    first, second = one.astype(np.float64), other.astype(np.float64)
+    sizes = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    both_zero = ~first.any(axis=1) & ~second.any(axis=1)
+    cosines = np.where(both_zero, 1.0, (first * second).sum(axis=1) / np.maximum(sizes, np.finfo(float).tiny))
+    return float(cosines.min())
+
+
+def settle(encoder: Encoder, dataset: Dataset, refs: Sequence[FrameRef]) -> Decision | None:
+    """Replace precision ``auto`` by the one that the first frames justify.
+
+    Args:
+        encoder: Its ``precision`` becomes ``bf16`` or ``fp32``; untouched when it is not ``auto``.
+        dataset: Opens the files.
+        refs: Frames that will be encoded; the first ones decide, so that equal requests are decided alike.
+
+    Returns:
+        What was found, or ``None`` when there was nothing to decide.
+
+    Raises:
+        MediaError: A file cannot be decoded.
+        EncodingError: The encoder broke its contract.
+    """
+    import torch
+
+    if encoder.precision != "auto":
+        return None
+    encoder.prepare()
+    if encoder.network is None or not refs:
+        encoder.precision = "fp32"
+        return None
+    tensors = []
+    for ref in refs[: min(FRAMES, encoder.batch_size)]:
+        with dataset.open(ref.path) as media:
+            tensors.append(encoder.preprocess(media.frames([ref.frame])[0]))
+    batch = torch.stack(tensors)
+    vectors, seconds = {}, {}
+    for precision in ("fp32", "bf16"):
+        encoder.precision = precision
+        encoder.encode_batch(batch[:1])  # the first pass of each kind sets things up
+        started = time.perf_counter()
+        vectors[precision] = encoder.encode_batch(batch)
+        seconds[precision] = time.perf_counter() - started
+    cosine = lowest_cosine(vectors["fp32"], vectors["bf16"])
+    # Closeness alone decides: a decision by the clock would give one request different keys on different days.
+    encoder.precision = "bf16" if cosine >= COSINE else "fp32"
+    return Decision(encoder.precision, cosine, seconds["fp32"] / max(seconds["bf16"], 1e-9))
