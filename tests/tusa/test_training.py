@@ -16,7 +16,7 @@ import torch
 
 from tusa.errors import TusaError
 from tusa.training.checkpoint import load_checkpoint, save_checkpoint
-from tusa.training.config import Phase, TrainConfig
+from tusa.training.config import AugmentConfig, Phase, TrainConfig
 from tusa.training.corpus import Corpus
 from tusa.training.export import export_run
 from tusa.training.monitor import effective_rank, read_log, ridge_accuracy
@@ -115,9 +115,13 @@ def test_textures_of_a_toy_image_are_separated(short_run: TrainConfig, tmp_path:
     corpus = Corpus(images, ["toy"] * 64, [f"toy{i}" for i in range(64)], ["toy"] * 64, [])
     config = replace(
         short_run,
-        network=replace(short_run.network, channels=3),
-        run=replace(short_run.run, learning_rate=2e-3),
-        phases=(Phase(steps=150, size=64, images=8, decoded=8),),
+        network=replace(short_run.network, channels=3, kernel_size=5),
+        data=replace(short_run.data, size=64),
+        augment=AugmentConfig(crop_scale=(0.6, 1.0), brightness=0.05, contrast=0.1, gamma=0.1, blur_p=0.1, erase_p=0.0),
+        # Without contrast: which image a texture comes from says nothing here.
+        objective=replace(short_run.objective, contrastive=0.0, structural=0.3),
+        run=replace(short_run.run, learning_rate=4e-3),
+        phases=(Phase(steps=80, size=64, images=6, decoded=6),),
     )
     trainer = Trainer(config, tmp_path, corpus)
     trainer.fit()
@@ -128,7 +132,7 @@ def test_textures_of_a_toy_image_are_separated(short_run: TrainConfig, tmp_path:
     # Rows: the true texture; columns: the channel that took its pixels.
     table = torch.stack([torch.stack([((truth == t) & (chosen == c)).sum() for c in range(3)]) for t in range(3)])
     assert sorted(table.argmax(dim=1).tolist()) == [0, 1, 2], table
-    assert float(table.max(dim=1).values.sum() / table.sum()) > 0.85, table
+    assert float(table.max(dim=1).values.sum() / table.sum()) > 0.8, table
 
 
 def test_the_sampler_gives_organs_alike_whatever_their_number(short_run: TrainConfig) -> None:
