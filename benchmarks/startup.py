@@ -1,0 +1,105 @@
+"""How long small commands take to answer, each in a process of its own, and what importing the package costs.
+
+python benchmarks/startup.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+USBENCH = [sys.executable, "-m", "usbench"]
+# A machine that imports these to print a help text keeps its user waiting.
+HEAVY = ("torch", "sklearn", "pandas", "av", "monai", "scipy", "umap")
+
+
+def commands(folder: Path) -> dict[str, list[str]]:
+    """Return the command lines to time; the last is answered from a result that :func:`warm` made."""
+    return {
+        "python, nothing imported": [sys.executable, "-c", "pass"],
+        "usbench --help": [*USBENCH, "--help"],
+        "usbench list encoders": [*USBENCH, "list", "encoders"],
+        "usbench leaderboard --check": [*USBENCH, "leaderboard", "--check"],
+        "usbench run, result kept": cached_run(folder),
+    }
+
+
+def cached_run(folder: Path) -> list[str]:
+    """Return a run of a small encoder on the bundled real images, with its result in ``folder``."""
+    return [*USBENCH, "run", "-e", "pixels", "-t", "breast_lesion", "--data", "subset", "--results", str(folder)]
+
+
+def seconds(command: list[str], environment: dict[str, str]) -> float:
+    """Run a command and return its wall time.
+
+    Raises:
+        SystemExit: It failed, so that its time would mean nothing.
+    """
+    started = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=HERE.parent)
+    taken = time.perf_counter() - started
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command[2:])}: failed with {done.returncode}: {done.stderr.strip()[-400:]}")
+    return taken
+
+
+def imports() -> dict[str, Any]:
+    """Return the slowest imports of the command line, in milliseconds without what they import, and the heavy ones."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "import usbench.cli"], capture_output=True, text=True, check=True
+    )
+    rows = []
+    for line in done.stderr.splitlines():
+        own, _, rest = line.removeprefix("import time:").partition("|")
+        if own.strip().isdigit():
+            rows.append((int(own) / 1000, rest.split("|")[1].strip()))
+    names = {name.partition(".")[0] for _, name in rows}
+    slowest = [{"module": name, "ms": round(ms, 1)} for ms, name in sorted(rows, reverse=True)[:8]]
+    return {"modules": len(rows), "heavy": sorted(names & set(HEAVY)), "slowest": slowest}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=3)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        environment = {**os.environ, "USBENCH_CACHE": str(folder / "cache"), "USBENCH_CONFIG": str(folder / "c.toml")}
+        first = seconds(cached_run(folder / "results"), environment)
+        todo = commands(folder / "results")
+        times: dict[str, list[float]] = {name: [] for name in todo}
+        for _ in range(args.repeats):
+            for name, command in todo.items():
+                times[name].append(seconds(command, environment))
+    report = {
+        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        "load": round(os.getloadavg()[0], 2),
+        "repeats": args.repeats,
+        "seconds": {name: round(statistics.median(values), 3) for name, values in times.items()},
+        "first_run_seconds": round(first, 2),
+        "imports": imports(),
+    }
+    (HERE / "startup.json").write_text(json.dumps(report, indent=1) + "\n")
+    circumstances = f"{report['machine']}, medians of {args.repeats}, load of the machine {report['load']}."
+    lines = ["# Start-up", "", f"Written by `benchmarks/startup.py`. {circumstances}", ""]
+    lines += ["| command | seconds |", "|---|---:|"]
+    lines += [f"| {name} | {value:.2f} |" for name, value in report["seconds"].items()]
+    lines += ["", f"The kept run took {first:.1f} s the first time. `import usbench.cli` reads"]
+    found = report["imports"]
+    lines[-1] += f" {found['modules']} modules; of the heavy libraries: {', '.join(found['heavy']) or 'none'}."
+    (HERE / "startup.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
