@@ -123,7 +123,9 @@ class Phase:
             raise TusaError("A phase needs at least 2 images in each part: the contrast is between images.")
         if self.decoded and (self.size < 64 or self.size % 32):
             # At 32 px the deepest map is a single position, which the decoder cannot normalise.
-            raise TusaError(f"A phase's size of {self.size} must be a multiple of 32, from 64, where images are decoded.")
+            raise TusaError(
+                f"A phase's size of {self.size} must be a multiple of 32, from 64, where images are decoded."
+            )
         if self.size < 32 or self.size % 2:
             raise TusaError(f"A phase's size of {self.size} must be even, and at least 32.")
 
