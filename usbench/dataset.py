@@ -99,6 +99,10 @@ class Dataset(abc.ABC):
         """Registry name."""
         return self.card.name
 
+    def constituents(self) -> tuple[str, ...]:
+        """Names of the sets that this one is composed of, spelt as on encoders' cards; empty for a set of its own."""
+        return ()
+
     @abc.abstractmethod
     def read(self) -> Index:
         """Read the labels and list the files.

@@ -204,6 +204,10 @@ def run_prepared(ready: Prepared, options: Options, settings: Settings) -> resul
     Raises:
         UsbenchError: What went wrong, in one message.
     """
+    if ready.task.kind == "map":
+        raise UsbenchError(
+            f"{ready.task.name} is a map, not a score: usbench map -t {ready.task.name} -e ... --out DIR."
+        )
     if not options.fresh and (kept := _kept(options.results, ready)):
         options.say(f"{ready.encoder.name} on {kept.board}: nothing has changed, answered from {options.results}.")
         return kept
@@ -269,7 +273,7 @@ def leakage(encoder: Encoder, located: Located) -> dict[str, str]:
             "state": "unknown",
             "detail": encoder.card.pretraining_note or "Its pre-training sets are not published.",
         }
-    names = {card.name, *card.aliases}
+    names = {card.name, *card.aliases, *located.dataset.constituents()}
     common = sorted(names & set(seen))
     if common:
         return {"state": "overlap", "detail": f"It was pre-trained on {', '.join(common)}."}

@@ -13,7 +13,7 @@ task = Task(
     frames=RandomFrames(1, seed=0),
     units_per_class=200,
     split=SplitPlan("none"),
-    protocols=("knn-map@1", "knn-map-sources@1"),
+    protocols=("umap@1",),
     strata=("source",),
     description=(
         "Where images of different organs fall in the embedding: 200 images an organ group, one frame of each video, "

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "embed": ("usbench.cli.embed", "Write the vectors of any data, and an index of them."),
     "info": ("usbench.cli.info", "Describe an encoder, a task or a dataset."),
     "compare": ("usbench.cli.compare", "Compare two encoders on a task: difference, interval, p."),
+    "map": ("usbench.cli.map", "Draw UMAP maps of encoders, and measure them."),
     "audit": ("usbench.cli.audit", "Measure how far a score can be trusted."),
     "data": ("usbench.cli.data", "Say where datasets lie, and check them."),
     "weights": ("usbench.cli.weights", "Add, list and find the weights of encoders."),

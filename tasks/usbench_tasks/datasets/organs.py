@@ -25,6 +25,10 @@ PARTS = (
 """Datasets that join the map when they are found; each has an organ on its card or in its table."""
 
 
+SPELLINGS = {"pocovid": "covid19-ultrasound", "hc18-test": "hc18", "stu": "stu-hospital", "abdominalus": "abdominal-us"}
+"""Sources whose name on encoders' cards is another than the lower-case name in the table."""
+
+
 class Pretrain160(Dataset):
     """Small public sets in one folder; ``manifest.csv`` has the columns file, dataset, organ, subject and licence."""
 
@@ -110,6 +114,12 @@ class Organs(Dataset):
                 f"Add others with `usbench data add NAME FOLDER`: {', '.join(PARTS)}."
             )
         return Index(pd.concat(tables, ignore_index=True), tuple(notes))
+
+    def constituents(self) -> tuple[str, ...]:
+        """Names of all parts and of their sources, so that an encoder which saw one of them is not called clean."""
+        sources = {str(name).lower() for name in self.index.table["source"]}
+        aliases = {alias for part in self._open_parts().values() for alias in (part.name, *part.card.aliases)}
+        return tuple(sorted(aliases | {SPELLINGS.get(name, name) for name in sources}))
 
     def open(self, path: str) -> Media:
         """Open one file of the part it comes from."""

@@ -1,0 +1,76 @@
+"""``usbench map``: what the eye sees in an embedding, and how far to believe it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command("map")
+def draw_map(
+    encoder: Annotated[
+        list[str], typer.Option("--encoder", "-e", help="Encoder; may be repeated. See `usbench list encoders`.")
+    ],
+    task: Annotated[str, typer.Option("--task", "-t", help="organ_map, or any task: its classes are the colours.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the figures and numbers.")],
+    data: Annotated[
+        str | None,
+        typer.Option(help="'phantom' for the task's synthetic twin, 'subset' for its embedded subset, or a path."),
+    ] = None,
+    data_root: Annotated[
+        list[Path] | None, typer.Option(help="Folder in which datasets are found by name; may be repeated.")
+    ] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder of the embedding store.")] = None,
+    device: Annotated[str, typer.Option(help="torch device, such as cpu or cuda.")] = "cpu",
+    seeds: Annotated[int, typer.Option(min=1, help="UMAP is run with seeds 0 to N-1; the first is shown.")] = 3,
+) -> None:
+    """Draw UMAP maps of all encoders in one figure, and measure them.
+
+    OUT gets map.png, map.svg, map.html (interactive), map.csv and quality.json: silhouette and balanced accuracy of
+    the 15 nearest neighbours of other subjects, in the embedding and in the map, and trustworthiness, over all seeds.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from usbench.cli.progress import EncodingProgress
+    from usbench.mapping.draw import write_maps
+    from usbench.mapping.take import take_maps
+    from usbench.plugins import load_encoder, load_task
+    from usbench.runner import Options
+    from usbench.settings import load_settings
+
+    settings = load_settings(data_root or (), cache)
+    encoders = [load_encoder(name, device=device) for name in encoder]
+    with EncodingProgress(Console(stderr=True)) as progress:
+        options = Options(data=data, say=progress.say, progress=progress.update)
+        taken = take_maps(encoders, load_task(task), options, settings, range(seeds))
+    files = write_maps(out, taken.title, taken.maps, taken.units, taken.labels, taken.classes)
+    table = Table(title=taken.title)
+    for heading in (
+        "encoder",
+        "neighbours right ↑",
+        "... in the map ↑",
+        "silhouette ↑",
+        "trustworthiness ↑",
+        "leakage",
+    ):
+        table.add_column(heading, justify="left" if heading in ("encoder", "leakage") else "right")
+    for item in taken.maps:
+        before, after = item.figures["quality"]["embedding"], item.figures["quality"]["map"]
+        spread = after["knn_accuracy"]["sd"]
+        table.add_row(
+            item.name,
+            f"{before['knn_accuracy']:.3f}",
+            f"{after['knn_accuracy']['mean']:.3f}" + (f" ± {spread:.3f}" if spread is not None else ""),
+            f"{before['silhouette']:.3f}",
+            f"{after['trustworthiness']['mean']:.3f}",
+            item.leakage,
+        )
+    Console().print(table)
+    typer.echo(f"{len(taken.units)} units of {taken.subjects} subjects, {len(taken.classes)} classes.")
+    for path in files:
+        typer.echo(path)
