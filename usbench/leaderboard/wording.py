@@ -136,6 +136,8 @@ def command(board: Board) -> str:
     data = {"subset": " --data subset", "phantom": " --data phantom", "own": " --data MANIFEST.csv"}.get(
         str(provision), ""
     )
+    if board.task.kind == "map":
+        return f"usbench map --task {board.task.name}{data} " + " ".join(f"--encoder {n}" for n in names) + " --out map"
     return f"usbench run --task {board.task.name}{data} " + " ".join(f"--encoder {name}" for name in sorted(names))
 
 
