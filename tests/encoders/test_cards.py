@@ -91,7 +91,7 @@ def test_info_tells_all_of_it() -> None:
         "parameters 89,670,912",
         "embedding size 768",
         "input size 1024 x 1024 px",
-        "GFLOPs an image 965.6",
+        "GFLOPs an image 935.3",
         "licence Apache-2.0 (code)",
         "Ma et al., Segment anything in medical images",
         "pre-training unknown 1.5 million image-mask pairs",
