@@ -59,13 +59,27 @@ def evaluate(
     question: Literal["classification", "regression"] = "regression" if task.kind == "regression" else "classification"
     probe = run_protocol(protocol, data, splits, seed=0, question=question, n_jobs=-1)
     repeats = repeats_of(probe, len(cohort.units), cohort.classes)
+    return scored_protocol(task, cohort, repeats, _hyperparameters(probe))
+
+
+def scored_protocol(
+    task: Task, cohort: Cohort, repeats: list[Repeat], hyperparameters: dict[str, Any]
+) -> ProtocolResult:
+    """Compute the metrics of predictions and their intervals.
+
+    Args:
+        task: The task.
+        cohort: Units, labels and subjects.
+        repeats: Predictions as they are stored.
+        hyperparameters: What was chosen.
+    """
     units = cohort.describe([0] * len(cohort.units))
     outcome = build_outcome(task.kind, cohort.classes, units, repeats, task.threshold)
     estimates = bootstrap(outcome, metric_names(outcome), n_resamples=RESAMPLES, seed=0)
     return ProtocolResult(
         metrics={name: Estimate(_round(e.value), _round(e.low), _round(e.high)) for name, e in estimates.items()},
         repeats=repeats,
-        hyperparameters=_hyperparameters(probe),
+        hyperparameters=hyperparameters,
     )
 
 
@@ -97,8 +111,9 @@ def build_outcome(
     """Arrange stored predictions for metrics, intervals and tests, over the units that were tested.
 
     Args:
-        kind: ``binary``, ``multiclass`` or ``regression``.
-        classes: Class names by number, the positive one last for ``binary``.
+        kind: ``binary``, ``multiclass``, ``regression`` or ``map``.
+        classes: Class names by number, the positive one last for ``binary``. A ``map`` asks about those of them only
+            that some tested unit has, and its scores hold one value for each of these.
         units: The units.
         repeats: Predictions aligned with the units.
         threshold: Clinical threshold of a regression target.
@@ -109,6 +124,9 @@ def build_outcome(
     score = np.array([[repeat.score[i] for i in tested] for repeat in repeats], dtype=np.float64)
     if kind == "regression":
         return regression_outcome([units.target[i] for i in tested], score, fold, groups, threshold)
+    if kind == "map":
+        asked = {units.target[i] for i in tested}
+        classes = [name for name in classes if name in asked]
     number = {name: i for i, name in enumerate(classes)}
     truth = [number[units.target[i]] for i in tested]
     predicted = np.array(
@@ -144,7 +162,7 @@ def repeats_of(probe: ProbeResult, n_units: int, classes: Sequence[str]) -> list
         for row in np.flatnonzero(table.repeat == repeat):
             unit = int(table.unit[row])
             fold[unit] = int(table.fold[row])
-            score[unit] = _significant(table.score[row])
+            score[unit] = significant(table.score[row])
             if probe.kind != "regression":
                 predicted[unit] = classes[int(table.predicted[row])]
         repeats.append(
@@ -160,9 +178,10 @@ def _hyperparameters(probe: ProbeResult) -> dict[str, Any]:
     return {name: [choice.parameters.get(name) for choice in probe.choices] for name in names}
 
 
-def _significant(value: Any) -> Any:
+def significant(value: Any) -> Any:
+    """Round scores to the digits that are stored; nested lists keep their shape."""
     if np.ndim(value):
-        return [_significant(v) for v in value]
+        return [significant(v) for v in value]
     return float(f"{float(value):.{DIGITS}g}")
 
 

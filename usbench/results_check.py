@@ -22,6 +22,8 @@ from usbench.statistics.bootstrap import bootstrap
 
 # Results hold metrics with six digits after the point.
 TOLERANCE = 2e-6
+# Coordinates of maps are rounded, and a neighbour at equal distance then votes or not.
+MAP_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ def validate(path: Path, results: Path | None = None) -> list[Finding]:
     findings += _units(path, result)
     if not findings or all(f.where in ("digest", "file") for f in findings):
         findings += [finding for protocol in result.protocols for finding in _protocol(path, result, protocol)]
+    if "map" in result.figures:
+        findings += [Finding(path, "figures/map", what) for what in _map(result)]
     if result.instruments and all(f.where in ("digest", "file") for f in findings):
         from usbench.audit.recheck import recheck
 
@@ -168,7 +172,8 @@ def _protocol(path: Path, result: Result, protocol: str) -> list[Finding]:
         lengths = {len(repeat.fold), len(repeat.score), len(repeat.predicted or repeat.fold)}
         if lengths != {len(result.units.id)}:
             return [Finding(path, f"{protocol}, repeat {number}", "predictions and units differ in number")]
-        straddling = _straddling(result, repeat.fold)
+        # Nothing is trained for a map, so that there is no other side of a split.
+        straddling = None if result.task["kind"] == "map" else _straddling(result, repeat.fold)
         if straddling:
             return [Finding(path, f"{protocol}, repeat {number}", f"subject {straddling!r} is in two folds")]
     try:
@@ -189,6 +194,23 @@ def _protocol(path: Path, result: Result, protocol: str) -> list[Finding]:
                     Finding(path, f"{protocol}, {name}, {part}", f"is {a}, the predictions give {_plain(b)}")
                 )
     return findings
+
+
+def _map(result: Result) -> list[str]:
+    """Measure the map that is shown anew from its coordinates, which are rounded, and so with some tolerance."""
+    from usbench.mapping.quality import shown_quality
+
+    figures = result.figures["map"]
+    try:
+        found = shown_quality(figures["x"], figures["y"], result.units.target, result.units.subject)
+        stated = {name: figures["quality"]["map"][name]["values"][0] for name in found}
+    except (KeyError, IndexError, TypeError, ValueError, DataError) as error:
+        return [f"cannot be measured ({error!r})"]
+    return [
+        f"{name} is {stated[name]}, the coordinates give {value:.4f}"
+        for name, value in found.items()
+        if not abs(stated[name] - value) < MAP_TOLERANCE
+    ]
 
 
 def _straddling(result: Result, folds: list[int | None]) -> str | None:

@@ -27,6 +27,7 @@ from usbench.task import Task
 
 if TYPE_CHECKING:
     from usbench.embedding.engine import Extraction
+    from usbench.encoder import Vectors
     from usbench.units import Cohort
 
 # Raised when the orchestration, the pairing of frames and units, or the meaning of a field changes.
@@ -204,10 +205,6 @@ def run_prepared(ready: Prepared, options: Options, settings: Settings) -> resul
     Raises:
         UsbenchError: What went wrong, in one message.
     """
-    if ready.task.kind == "map":
-        raise UsbenchError(
-            f"{ready.task.name} is a map, not a score: usbench map -t {ready.task.name} -e ... --out DIR."
-        )
     if not options.fresh and (kept := _kept(options.results, ready)):
         options.say(f"{ready.encoder.name} on {kept.board}: nothing has changed, answered from {options.results}.")
         return kept
@@ -220,11 +217,9 @@ def run_prepared(ready: Prepared, options: Options, settings: Settings) -> resul
 def _compute(ready: Prepared, options: Options, settings: Settings) -> results.Result:
     from usbench.embedding.engine import extract
     from usbench.embedding.store import Store
-    from usbench.evaluation import evaluate
-    from usbench.units import draw_splits, select_frames
+    from usbench.units import select_frames
 
     encoder, task, located, cohort = ready.encoder, ready.task, ready.located, ready.cohort
-    splits = draw_splits(task.split, cohort)
     refs, owner, frame_notes = select_frames(cohort, located.dataset, task.frames, dict(ready.digests), ready.decoding)
     text = f"{encoder.name} on {located.dataset.name}"
     extraction = extract(
@@ -237,10 +232,7 @@ def _compute(ready: Prepared, options: Options, settings: Settings) -> results.R
         progress=lambda done, total: options.progress(text, done, total),
     )
     started = time.perf_counter()
-    protocols = {}
-    for protocol in task.protocols:
-        options.say(f"[dim]{encoder.name} on {task.name}: {protocol}[/dim]")
-        protocols[protocol] = evaluate(protocol, task, cohort, extraction.vectors, owner, splits)
+    protocols, figures = _answers(ready, extraction.vectors, owner, options)
     frames = [0] * len(cohort.units)
     for position in owner:
         frames[position] += 1
@@ -251,9 +243,31 @@ def _compute(ready: Prepared, options: Options, settings: Settings) -> results.R
         leakage=leakage(encoder, located),
         units=cohort.describe(frames),
         protocols=protocols,
+        figures=figures,
         inputs=ready.inputs,
         provenance=_provenance(encoder, extraction, len(refs), time.perf_counter() - started),
     )
+
+
+def _answers(
+    ready: Prepared, vectors: Vectors, owner: Sequence[int], options: Options
+) -> tuple[dict[str, results.ProtocolResult], dict[str, Any]]:
+    """Return the outcome of every protocol, and further figures where the task is a map."""
+    from usbench.evaluation import evaluate
+    from usbench.units import draw_splits
+
+    encoder, task, cohort = ready.encoder, ready.task, ready.cohort
+    if task.kind == "map":
+        from usbench.mapping.scoring import score_map
+
+        options.say(f"[dim]{encoder.name} on {task.name}: neighbours, and maps of {len(cohort.units)} units[/dim]")
+        return score_map(task, cohort, vectors, owner)
+    splits = draw_splits(task.split, cohort)
+    protocols = {}
+    for protocol in task.protocols:
+        options.say(f"[dim]{encoder.name} on {task.name}: {protocol}[/dim]")
+        protocols[protocol] = evaluate(protocol, task, cohort, vectors, owner, splits)
+    return protocols, {}
 
 
 def leakage(encoder: Encoder, located: Located) -> dict[str, str]:

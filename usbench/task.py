@@ -60,7 +60,7 @@ class Task:
         title: Name as printed.
         dataset: Name of the dataset asked.
         target: Column of the index that holds the label or value.
-        kind: What is predicted; ``map`` only projects.
+        kind: What is predicted; a ``map`` is projected, and its classes are named by neighbours without training.
         positive: Label of the positive class, for ``binary``.
         unit: What one decision is about: a subject, a case, or a single image or video.
         frames: Which frames of a unit are encoded.

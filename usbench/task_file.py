@@ -35,7 +35,7 @@ PROTOCOLS: Mapping[str, tuple[str, ...]] = {
     "binary": ("svc-nested@1", "svc-paper@1"),
     "multiclass": ("svc-nested@1", "svc-paper@1"),
     "regression": ("ridge-nested@1", "knn@1"),
-    "map": ("umap@1",),
+    "map": ("neighbours@1",),
 }
 """Protocols of a task that names none, by its kind."""
 

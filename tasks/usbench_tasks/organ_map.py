@@ -13,10 +13,11 @@ task = Task(
     frames=RandomFrames(1, seed=0),
     units_per_class=200,
     split=SplitPlan("none"),
-    protocols=("umap@1",),
+    protocols=("neighbours@1", "neighbours-other-source@1"),
     strata=("source",),
     description=(
-        "Where images of different organs fall in the embedding: 200 images an organ group, one frame of each video, "
-        "projected by UMAP, and figures for how well the groups hold together before and after the projection."
+        "Where images of different organs fall in the embedding: 200 images an organ group, one frame of each video. "
+        "Scored by whether the nearest images of other subjects, and then of other published sets, show the same "
+        "organ; drawn by UMAP, with figures for how much of that survives the projection."
     ),
 )

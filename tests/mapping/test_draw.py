@@ -80,16 +80,6 @@ def test_one_class_is_refused() -> None:
         coloured(load_task("breast_lesion"), cohort(["benign", "benign"], ("benign", "malignant")))
 
 
-def test_a_map_is_not_run_as_a_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from usbench_tasks.organ_map import task
-
-    from usbench.runner import Prepared, run_prepared
-
-    ready = Prepared(load_encoder("pixels"), task, None, None, {}, "", "")  # type: ignore[arg-type]
-    with pytest.raises(UsbenchError, match="usbench map -t organ_map"):
-        run_prepared(ready, Options(), load_settings())
-
-
 @pytest.mark.slow
 def test_an_encoder_that_saw_one_of_the_sources_is_not_called_clean(data_root: Path) -> None:
     from usbench.locate import dataset_for

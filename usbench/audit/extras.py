@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from usbench import results
+from usbench.errors import UsbenchError
 
 if TYPE_CHECKING:
     from usbench.results import Result
@@ -35,6 +36,8 @@ def add_extras(
     Raises:
         UsbenchError: A column makes no strata, or a shifted frame cannot be encoded.
     """
+    if ready.task.kind == "map" and (columns or levels):
+        raise UsbenchError(f"{ready.task.name} is a map: nothing is trained that strata or shifts could be asked of.")
     if columns:
         from usbench.audit.strata import measure_strata
 

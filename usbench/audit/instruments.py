@@ -78,6 +78,8 @@ def audit(
     Raises:
         UsbenchError: An instrument is unknown, or cannot be applied for a reason that the user can mend.
     """
+    if ready.task.kind == "map":
+        raise UsbenchError(f"{ready.task.name} is a map: no probe is trained that an audit could question.")
     clean: variants.Variant | None = None
     for name in chosen_instruments(names):
         if not options.fresh and _current(result, name, n_permutations, shortcut_column):

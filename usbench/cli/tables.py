@@ -16,12 +16,14 @@ HEADLINE: dict[str, tuple[str, ...]] = {
     "binary": ("fold_auc", "accuracy"),
     "multiclass": ("balanced_accuracy", "accuracy"),
     "regression": ("pearson_r", "mae"),
+    "map": ("balanced_accuracy",),
 }
 SHORT = {"fold_auc": "Fold AUC", "accuracy": "Acc.", "balanced_accuracy": "Bal. acc."}
 BESIDE: dict[str, tuple[str, ...]] = {
     "binary": ("auc", "accuracy"),
     "multiclass": ("accuracy",),
     "regression": ("pearson_r", "mae"),
+    "map": ("balanced_accuracy",),
 }
 
 

@@ -28,22 +28,21 @@ def constant_floor(like: Result) -> Result | None:
         like: Any result of the board.
 
     Returns:
-        A result that is marked as a floor, or ``None`` for tasks without targets (maps).
+        A result that is marked as a floor, or ``None`` for kinds of task that it does not know.
 
     Raises:
         ResultError: The predictions of ``like`` do not fit its units.
     """
     kind = like.task["kind"]
-    if kind not in ("binary", "multiclass", "regression"):
+    if kind not in ("binary", "multiclass", "regression", "map"):
         return None
-    answer = _answer(like)
     bare = replace(
         like,
         encoder=_card(kind),
         leakage={"state": "clean", "detail": "It has not been trained on any image."},
         protocols={
             # One repeat is enough: the answers are the same in each.
-            name: ProtocolResult({}, [_answers(like, repeat, answer) for repeat in entry.repeats[:1]])
+            name: ProtocolResult({}, [_answers(like, repeat) for repeat in entry.repeats[:1]])
             for name, entry in like.protocols.items()
         },
         provenance={},
@@ -64,19 +63,22 @@ def _card(kind: str) -> dict[str, Any]:
     return {"name": NAME, "title": f"Constant ({answer})", "floor": True, "parameters": 0, "gflops": 0.0}
 
 
-def _answer(like: Result) -> Any:
+def _answer(like: Result, repeat: Repeat) -> Any:
     if like.task["kind"] == "regression":
         return float(statistics.median(like.units.target))
-    counts = Counter(str(t) for t in like.units.target)
+    # A map may ask about some of its classes only.
+    asked = [like.task["kind"] != "map" or fold is not None for fold in repeat.fold]
+    counts = Counter(str(t) for t, there in zip(like.units.target, asked, strict=True) if there)
     return min(counts, key=lambda name: (-counts[name], name))
 
 
-def _answers(like: Result, repeat: Repeat, answer: Any) -> Repeat:
+def _answers(like: Result, repeat: Repeat) -> Repeat:
     def everywhere(value: Any) -> list[Any]:
         return [None if fold is None else value for fold in repeat.fold]
 
-    kind = like.task["kind"]
+    kind, answer = like.task["kind"], _answer(like, repeat)
     if kind == "regression":
         return Repeat(repeat.fold, everywhere(answer))
-    flat: Any = 0.0 if kind == "binary" else [0.0] * len(like.dataset["counts"]["classes"])
+    scores = next(score for score in repeat.score if score is not None)
+    flat: Any = 0.0 if kind == "binary" else [0.0] * len(scores)
     return Repeat(repeat.fold, everywhere(flat), everywhere(answer))

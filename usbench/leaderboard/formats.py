@@ -96,6 +96,7 @@ PRIMARY = {
     "binary": ("fold_auc", "auc", "accuracy"),
     "multiclass": ("fold_auc", "auc", "accuracy"),
     "regression": ("mae", "pearson_r"),
+    "map": ("balanced_accuracy",),
 }
 """Kind of task to the metric it is ranked by; the next ones where the first does not exist.
 
@@ -108,6 +109,7 @@ SHOWN = {
     "binary": ("fold_auc", "accuracy", "balanced_accuracy", "f1", "specificity", "sensitivity", "auc"),
     "multiclass": ("fold_auc", "accuracy", "balanced_accuracy", "macro_f1", "auc"),
     "regression": ("mae", "rmse", "pearson_r", "auc"),
+    "map": ("balanced_accuracy", "accuracy", "macro_f1"),
 }
 """Kind of task to the metrics a page shows, in this order."""
 

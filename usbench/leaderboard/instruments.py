@@ -22,7 +22,52 @@ def sections(board: Board, figures: Sequence[Figure] = ()) -> list[str]:
         board: The board.
         figures: Figures of shifts.
     """
-    return [text for text in (_strata(board), _trust(board), _robustness(board, figures)) if text]
+    return [text for text in (_map(board), _strata(board), _trust(board), _robustness(board, figures)) if text]
+
+
+def _map(board: Board) -> str:
+    drawn = [entry for entry in board.entries if "map" in entry.result.figures]
+    if not drawn:
+        return ""
+    heading = [
+        "Encoder",
+        "Neighbours in the embedding, %",
+        "Neighbours in the map, %",
+        "Own subject allowed, %",
+        "Silhouette in the embedding",
+        "Silhouette in the map",
+        "Trustworthiness of the map",
+    ]
+    rows = []
+    for entry in drawn:
+        before, after = (entry.result.figures["map"]["quality"][side] for side in ("embedding", "map"))
+        rows.append(
+            [
+                _name(entry),
+                f"{100 * before['knn_accuracy']:.1f}",
+                _over_seeds(after["knn_accuracy"], 1, 100),
+                f"{100 * before['knn_accuracy_same_subject']:.1f}",
+                f"{before['silhouette']:.3f}".replace("-", formats.MINUS),
+                _over_seeds(after["silhouette"], 3),
+                _over_seeds(after["trustworthiness"], 3),
+            ]
+        )
+    settings, seeds = drawn[0].result.figures["map"]["settings"], drawn[0].result.figures["map"]["seeds"]
+    about = (
+        f"UMAP of standardised embeddings, {settings['neighbours']} neighbours, least distance "
+        f"{settings['min_distance']:g}; mean ± SD over {formats.plural(len(seeds), 'seed')}, the first of which is "
+        "drawn. Neighbours: balanced accuracy of the votes of other subjects. Trustworthiness: share of the map's "
+        "neighbourhoods that exist in the embedding."
+    )
+    align: list[Align] = ["left", *(["right"] * (len(heading) - 1))]  # type: ignore[list-item]
+    return "\n".join(["## How far to believe the map", "", about, "", table(heading, align, rows)])
+
+
+def _over_seeds(spread: dict[str, Any], decimals: int, factor: float = 1.0) -> str:
+    text = f"{factor * spread['mean']:.{decimals}f}"
+    if spread["sd"] is not None:
+        text += f" ± {factor * spread['sd']:.{decimals}f}"
+    return text.replace("-", formats.MINUS)
 
 
 def _strata(board: Board) -> str:

@@ -87,9 +87,6 @@ def _head(board: Board) -> str:
 
 
 def _nothing(board: Board) -> str:
-    if board.task.kind == "map":
-        drawn = "A map is looked at and measured, but it ranks nothing; the command below draws it."
-        return f"## A map, not a score\n\n{drawn}\n"
     return (
         "## Not yet reproduced\n\n"
         "No result has been computed here, so there is nothing measured on this page. The data have to be obtained "
@@ -279,8 +276,7 @@ def _provenance(board: Board) -> str:
 
 
 def _reproduce(board: Board) -> str:
-    then = "" if board.task.kind == "map" else " && usbench leaderboard"
-    return f"## Reproduce this page\n\n```sh\n{wording.command(board)}{then}\n```\n"
+    return f"## Reproduce this page\n\n```sh\n{wording.command(board)} && usbench leaderboard\n```\n"
 
 
 def _align(name: str) -> Align:

@@ -99,7 +99,7 @@ def rank(boards: Sequence[Board], n_resamples: int = RESAMPLES) -> Ranking | Non
 def _one_a_task(boards: Sequence[Board]) -> list[Board]:
     best: dict[str, Board] = {}
     for board in boards:
-        if board.synthetic or not board.entries or board.primary() is None:
+        if board.synthetic or board.task.kind == "map" or not board.entries or board.primary() is None:
             continue
         other = best.get(board.task.name)
         if other is None or (board.own_dataset, len(board.entries)) > (other.own_dataset, len(other.entries)):

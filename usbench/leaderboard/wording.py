@@ -32,6 +32,18 @@ class Protocol:
 
 
 _PROTOCOLS = {
+    "neighbours": Protocol(
+        "Nearest neighbours of other subjects",
+        "The 15 nearest images of other subjects, by Euclidean distance between standardised embeddings, vote on what "
+        "an image shows. Nothing is trained or tuned.",
+    ),
+    "neighbours-other-source": Protocol(
+        "Nearest neighbours of other sources",
+        "Only images of other published sets vote, and votes are weighed by how many images of each class may vote. "
+        "Scanner, crop and compression of a set can then no longer give the class away. Classes that one source alone "
+        "shows cannot be asked about and are left out. Few voters, weighed up, win a little more often by chance than "
+        "many: the random vector shows what chance is here.",
+    ),
     "knn": Protocol(
         "Nearest neighbours",
         "The training units with the nearest embeddings answer, nearer ones counting more. Nothing is tuned.",
@@ -92,6 +104,8 @@ def primary_reason(board: Board, metric: str) -> str:
             "Ranked by the mean absolute error, in which a constant answer can compete; "
             "a correlation is undefined for it."
         )
+    if metric == "balanced_accuracy":
+        return "Ranked by the balanced accuracy: the mean over the classes, so that chance is one over their number."
     return f"Ranked by {board.column(metric).title}."
 
 
@@ -136,8 +150,6 @@ def command(board: Board) -> str:
     data = {"subset": " --data subset", "phantom": " --data phantom", "own": " --data MANIFEST.csv"}.get(
         str(provision), ""
     )
-    if board.task.kind == "map":
-        return f"usbench map --task {board.task.name}{data} " + " ".join(f"--encoder {n}" for n in names) + " --out map"
     return f"usbench run --task {board.task.name}{data} " + " ".join(f"--encoder {name}" for name in sorted(names))
 
 

@@ -62,6 +62,32 @@ def map_figures(vectors: ArrayLike, labels: ArrayLike, subjects: ArrayLike, seed
     }
 
 
+def shown_quality(
+    x: Sequence[float], y: Sequence[float], labels: Sequence[str], subjects: Sequence[str]
+) -> dict[str, float]:
+    """Measure a map from its stored coordinates.
+
+    Args:
+        x: First coordinates.
+        y: Second coordinates.
+        labels: Class of each unit.
+        subjects: Subject of each unit.
+
+    Returns:
+        ``silhouette`` and balanced ``knn_accuracy``.
+
+    Raises:
+        ValueError: Lengths disagree.
+    """
+    from sklearn.metrics import silhouette_score
+
+    points = np.stack([np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)], axis=1)
+    return {
+        "silhouette": float(silhouette_score(points, np.asarray(labels))),
+        "knn_accuracy": knn_accuracy(points, labels, subjects, NEIGHBOURS),
+    }
+
+
 def _spread(values: Sequence[float]) -> dict[str, Any]:
     return {
         "mean": _round(float(np.mean(values))),

@@ -77,7 +77,7 @@ def take_maps(
         ).vectors
         labels, classes = coloured(task, cohort)
         options.say(f"[dim]{encoder.name}: {len(seeds)} maps of {len(labels)} units[/dim]")
-        figures = map_figures(_by_unit(vectors, owner, len(labels)), labels, cohort.groups, seeds)
+        figures = map_figures(_by_unit(vectors, owner, labels, cohort), labels, cohort.groups, seeds)
         maps.append(MapOf(encoder.title, encoder.name, leakage(encoder, ready.located)["state"], figures))
     if ready is None:
         raise UsbenchError("no encoder to map: give one with -e.")
@@ -91,11 +91,14 @@ def take_maps(
     )
 
 
-def _by_unit(vectors: npt.NDArray[np.float32], owner: Sequence[int], n_units: int) -> npt.NDArray[np.float64]:
+def _by_unit(
+    vectors: npt.NDArray[np.float32], owner: Sequence[int], labels: Sequence[int], cohort: Cohort
+) -> npt.NDArray[np.float64]:
     """Average the vectors of each unit's frames."""
-    total = np.zeros((n_units, vectors.shape[1]))
-    np.add.at(total, np.asarray(owner), vectors)
-    return total / np.bincount(owner, minlength=n_units)[:, None]
+    from usbench.probes.data import ProbeData, mean_by_unit
+
+    frames = np.asarray(owner, dtype=np.int64)
+    return mean_by_unit(ProbeData(vectors, frames, np.asarray(labels), np.asarray(cohort.groups)))
 
 
 def coloured(task: Task, cohort: Cohort) -> tuple[list[int], list[str]]:

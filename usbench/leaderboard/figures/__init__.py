@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from usbench.leaderboard.boards import Board
-from usbench.leaderboard.figures import forest, pareto, scatter
+from usbench.leaderboard.figures import forest, maps, pareto, scatter
 from usbench.leaderboard.figures import shifts as shift_curves
 from usbench.leaderboard.figures.svg import Drawing
 
@@ -36,6 +36,12 @@ def figures_of(board: Board) -> list[Figure]:
     """
     kinds: tuple[tuple[str, str, Callable[[Board], Drawing | None], Callable[[Board], str]], ...] = (
         ("forest", "Every encoder with its 95 % interval, floors below.", forest.forest, forest.csv_of),
+        (
+            "map",
+            "UMAP of each embedding, with the same colours in every panel; how far to believe it is told below.",
+            maps.maps,
+            maps.csv_of,
+        ),
         ("scatter", "Truth and prediction, one panel an encoder.", scatter.scatter, scatter.csv_of),
         (
             "compute",

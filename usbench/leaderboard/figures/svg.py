@@ -27,7 +27,12 @@ _CLASSES = """
 .o{fill:var(--bg)}.l{stroke-width:2;fill:none}.thin{stroke-width:1.2}
 .ref{stroke:var(--accent);stroke-width:1.5;stroke-dasharray:5 4;fill:none}.reft{fill:var(--accent)}
 .dot{fill-opacity:.6;stroke:none}
+.many{fill:none;stroke-width:4;stroke-linecap:round;stroke-opacity:.7}
+.halo{paint-order:stroke;stroke:var(--bg);stroke-width:3px;stroke-linejoin:round}
+.k0{stroke:#0072b2}.k1{stroke:#e69f00}.k2{stroke:#009e73}.k3{stroke:#d55e00}.k4{stroke:#cc79a7}.k5{stroke:#56b4e9}
+.k6{stroke:var(--fg)}.k7{stroke:#882255}.k8{stroke:#999933}.k9{stroke:#888888}
 """
+CLASS_COLOURS = 10
 
 
 class Drawing:
@@ -62,6 +67,11 @@ class Drawing:
         """Draw a diamond with an optional tooltip."""
         d = f"M{_n(x)} {_n(y - radius)} L{_n(x + radius)} {_n(y)} L{_n(x)} {_n(y + radius)} L{_n(x - radius)} {_n(y)} Z"
         self._shape(f'path class="{style}" d="{d}"', "path", tip)
+
+    def dots(self, points: Sequence[tuple[float, float]], style: str) -> None:
+        """Draw many dots of a style class as one path, each a line of no length with round ends."""
+        marks = "".join(f"M{_n(x)} {_n(y)}h0" for x, y in points)
+        self._parts.append(f'<path class="many {style}" d="{marks}"/>')
 
     def text(self, x: float, y: float, text: str, style: str = "t", anchor: str = "start") -> None:
         """Write text; ``anchor`` is start, middle or end."""
