@@ -99,7 +99,7 @@ def _draw_still(folder: Path, title: str, maps: Sequence[MapOf], labels: Sequenc
     import numpy as np
     from matplotlib.figure import Figure
 
-    columns = min(3, len(maps))
+    columns = 2 if len(maps) in (2, 4) else min(3, len(maps))
     rows = -(-len(maps) // columns)
     label = np.asarray(labels)
     with mpl.rc_context({"svg.hashsalt": "usbench", "svg.fonttype": "none", "font.size": 9}):
@@ -111,7 +111,7 @@ def _draw_still(folder: Path, title: str, maps: Sequence[MapOf], labels: Sequenc
                 colour, mark, _ = _style(number)
                 here = label == number
                 axis.scatter(x[here], y[here], s=9, c=colour, marker=mark, linewidths=0, alpha=0.75, label=name)
-            seen = {"overlap": " (saw these images in pre-training)", "unknown": " (pre-training not published)"}
+            seen = {"overlap": " (saw some of these in pre-training)", "unknown": " (pre-training not published)"}
             axis.set_title(item.title + seen.get(item.leakage, ""), fontsize=10)
             axis.set_xlabel(item.caption(), fontsize=8)
             axis.set_xticks([])
@@ -121,7 +121,7 @@ def _draw_still(folder: Path, title: str, maps: Sequence[MapOf], labels: Sequenc
             axis.set_axis_off()
         handles, texts = axes[0].get_legend_handles_labels()
         figure.legend(
-            handles, texts, loc="outside lower center", ncols=min(6, len(names)), frameon=False, markerscale=2
+            handles, texts, loc="outside lower center", ncols=min(2 * columns, len(names)), frameon=False, markerscale=2
         )
         figure.suptitle(title)
         figure.savefig(folder / "map.svg", metadata={"Date": None})
