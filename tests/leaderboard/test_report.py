@@ -40,7 +40,7 @@ def test_pictures_are_part_of_the_file_and_said_to_be_given(session_board: Path,
     assert "Pictures" not in render_report(session_board / "results", "tusa")
     with pytest.raises(UsbenchError, match="cannot be read"):
         render_report(session_board / "results", "tusa", pictures=[tmp_path / "none.png"])
-    with pytest.raises(UsbenchError, match="takes pictures as"):
+    with pytest.raises(UsbenchError, match="pictures are taken as"):
         render_report(session_board / "results", "tusa", pictures=[tmp_path / "none.tiff"])
 
 

@@ -2,13 +2,17 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from PIL import Image
 
+import usbench
+from usbench.errors import UsbenchError
 from usbench.leaderboard import render
 from usbench.leaderboard.site import render_site, write_site
 from usbench.leaderboard.site.prose import inline
@@ -243,3 +247,67 @@ def test_the_theme_switch_overrules_the_system(site: Path, browser: Any) -> None
     assert before == "rgb(255, 255, 255)"
     assert browser.execute_script(colour) == "rgb(13, 17, 23)"
     browser.execute_script("document.getElementById('theme').click()")
+
+
+@pytest.fixture(scope="module")
+def lesion_map(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of a map of real images, whose units are named as in a composed dataset."""
+    from usbench.media.policies import RandomFrames
+    from usbench.results import save
+    from usbench.task import SplitPlan, Task
+
+    folder = tmp_path_factory.mktemp("lesions")
+    task = Task(
+        name="lesion_map",
+        title="Map of lesions",
+        dataset="bus-bra",
+        fallback="bus-bra-subset",
+        target="device",
+        kind="map",
+        unit="image",
+        frames=RandomFrames(1, seed=0),
+        split=SplitPlan("none"),
+        protocols=("neighbours@1",),
+    )
+    for result in usbench.run(encoder=["texture", "pixels"], task=task, data="subset"):
+        units = replace(result.units, id=[f"bus-bra/{unit}" for unit in result.units.id])
+        save(folder / "results", replace(result, units=units))
+    picture = folder / "some_textures.png"
+    Image.new("L", (8, 8), 90).save(picture)
+    write_site(folder / "results", folder / "site", pictures={"texture": [picture]})
+    return folder / "site"
+
+
+@pytest.mark.slow
+def test_the_dot_under_the_pointer_is_named_shown_and_ringed_everywhere(lesion_map: Path, browser: Any) -> None:
+    page = next((lesion_map / "boards").glob("lesion_map*.html"))
+    browser.get(page.as_uri())
+    unit, tip, shown, rings = browser.execute_script(
+        """
+        const figure = document.querySelector("figure[id$='-map']"), svg = figure.querySelector("svg");
+        const dots = JSON.parse(document.querySelector("script[data-dots]").textContent);
+        const unit = 5, target = dots.targets[unit];
+        const place = dots.targets.slice(0, unit).filter((other) => other === target).length;
+        const path = svg.querySelector(`path[data-of="${target}"]`).getAttribute("d").split("h0")[place];
+        const [x, y] = path.slice(1).split(" ").map(Number);
+        const at = new DOMPoint(x, y).matrixTransform(svg.getScreenCTM());
+        svg.dispatchEvent(new PointerEvent("pointermove", { clientX: at.x, clientY: at.y, bubbles: true }));
+        const tip = figure.querySelector(".tip");
+        const rings = svg.querySelectorAll(".rings circle").length;
+        const answer = [dots.units[unit], tip.innerText, !!tip.querySelector("img"), rings];
+        svg.dispatchEvent(new PointerEvent("pointerleave"));
+        if (!tip.hidden) throw new Error("the name stays");
+        return answer;
+        """
+    )
+    assert unit in tip
+    assert shown
+    assert rings == 2  # one in the panel of each encoder
+    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+
+
+def test_a_picture_stands_on_its_encoders_page_only(lesion_map: Path, tmp_path: Path) -> None:
+    pages = {path.stem: path.read_text("utf-8") for path in (lesion_map / "encoders").glob("*.html")}
+    assert {name for name, text in pages.items() if "Some textures" in text} == {"texture"}
+    with pytest.raises(UsbenchError, match=r"'textur'.*texture"):
+        write_site(REPORTED.parent / "results", tmp_path, pictures={"textur": []})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,10 @@ def leaderboard(
         bool, typer.Option("--check", help="Write nothing; fail when a page differs from what the results say.")
     ] = False,
     html: Annotated[Path | None, typer.Option(help="Write the web site into this folder instead of the pages.")] = None,
+    picture: Annotated[
+        list[str] | None,
+        typer.Option(help="ENCODER=FILE: a picture for the encoder's page of the web site; may be repeated."),
+    ] = None,
 ) -> None:
     """Render the leaderboards from results. Needs neither torch nor data."""
     from usbench.errors import UsbenchError
@@ -36,12 +41,14 @@ def leaderboard(
         reported = beside
     if not results.is_dir() and not check and out is None:
         raise UsbenchError(f"{results}: no such folder of results. Run `usbench run` first, or give --results.")
+    if picture and html is None:
+        raise UsbenchError("--picture is for the web site: give --html FOLDER too.")
     if html is not None:
         if check:
             raise UsbenchError("--html writes a site and --check writes nothing: give one of them.")
         from usbench.leaderboard.site import write_site
 
-        changed = write_site(results, html, reported)
+        changed = write_site(results, html, reported, _by_encoder(picture or ()))
         typer.echo(f"{html / 'index.html'}: {len(changed)} files changed.")
         return
     # The front page of a clone shows a table of the board: it drifts as easily as the pages do.
@@ -60,3 +67,15 @@ def leaderboard(
         return
     changed = write_pages(pages, folder)
     typer.echo(f"{len(pages)} files in {folder}, {len(changed)} changed.")
+
+
+def _by_encoder(pictures: Sequence[str]) -> dict[str, list[Path]]:
+    from usbench.errors import UsbenchError
+
+    found: dict[str, list[Path]] = {}
+    for text in pictures:
+        name, equals, file = text.partition("=")
+        if not (name and equals and file):
+            raise UsbenchError(f"--picture {text}: write ENCODER=FILE, such as tusa=textures.png.")
+        found.setdefault(name, []).append(Path(file))
+    return found

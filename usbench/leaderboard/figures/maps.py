@@ -96,7 +96,7 @@ def _panel(drawing: Drawing, entry: Entry, names: Sequence[str], left: float, to
     for i, name in enumerate(names):
         own = [(x0 + scale * x, y0 - scale * y) for x, y, t in zip(xs, ys, targets, strict=True) if t == name]
         if own:
-            drawing.dots(own, f"k{i % CLASS_COLOURS}")
+            drawing.dots(own, f"k{i % CLASS_COLOURS}", name if entry.comparable else "")
             x, y = _middle(own)
             half = text_width(name, 11) / 2
             labels.append((min(max(x, left + half), left + PANEL - half), y, name))
@@ -113,7 +113,7 @@ def _panel(drawing: Drawing, entry: Entry, names: Sequence[str], left: float, to
     drawing.text(
         left,
         top + PANEL + 30,
-        f"Silhouette: {before['silhouette']:.2f}, in the map {after['silhouette']['mean']:.2f}; "
+        f"Silhouette: {before['silhouette']:.3f}, in the map {after['silhouette']['mean']:.3f}; "
         f"trustworthiness {after['trustworthiness']['mean']:.2f}.".replace("-", formats.MINUS),
         "t s n",
     )

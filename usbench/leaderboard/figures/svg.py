@@ -68,10 +68,17 @@ class Drawing:
         d = f"M{_n(x)} {_n(y - radius)} L{_n(x + radius)} {_n(y)} L{_n(x)} {_n(y + radius)} L{_n(x - radius)} {_n(y)} Z"
         self._shape(f'path class="{style}" d="{d}"', "path", tip)
 
-    def dots(self, points: Sequence[tuple[float, float]], style: str) -> None:
-        """Draw many dots of a style class as one path, each a line of no length with round ends."""
+    def dots(self, points: Sequence[tuple[float, float]], style: str, of: str = "") -> None:
+        """Draw many dots of a style class as one path, each a line of no length with round ends.
+
+        Args:
+            points: Centres.
+            style: Style class.
+            of: What the dots are of, for scripts that name the dot under the pointer.
+        """
         marks = "".join(f"M{_n(x)} {_n(y)}h0" for x, y in points)
-        self._parts.append(f'<path class="many {style}" d="{marks}"/>')
+        name = f' data-of="{escape(of)}"' if of else ""
+        self._parts.append(f'<path class="many {style}"{name} d="{marks}"/>')
 
     def text(self, x: float, y: float, text: str, style: str = "t", anchor: str = "start") -> None:
         """Write text; ``anchor`` is start, middle or end."""

@@ -8,10 +8,12 @@ the same inline SVG as in the Markdown pages and the whole script is a few kilob
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from usbench.errors import UnknownNameError, did_you_mean
 from usbench.leaderboard.boards import Board, gather
 from usbench.leaderboard.drift import write_pages
 from usbench.leaderboard.figures import figures_of
@@ -20,6 +22,8 @@ from usbench.leaderboard.overview import NO_RANKING, RANKING_NOTE, Known, bundle
 from usbench.leaderboard.ranking import rank
 from usbench.leaderboard.reported import default_reported_dir
 from usbench.leaderboard.site import views
+from usbench.leaderboard.site.maps import dots_of
+from usbench.leaderboard.site.pictures import embedded_picture
 from usbench.leaderboard.site.tables import link_to_board, link_to_encoder
 
 if TYPE_CHECKING:
@@ -28,44 +32,64 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 
 
-def render_site(results: Path, reported: Path | None = None) -> dict[str, str]:
+def render_site(
+    results: Path, reported: Path | None = None, pictures: Mapping[str, Sequence[Path]] = MappingProxyType({})
+) -> dict[str, str]:
     """Render every file of the site.
 
     Args:
         results: Folder of result files.
         reported: Folder of reported values; the ones that came with the program by default.
+        pictures: Encoder to picture files for its page, such as a sheet of its textures.
 
     Returns:
         Path relative to the site's folder to text.
 
     Raises:
+        UnknownNameError: A picture is of an encoder without a result.
+        UsbenchError: A picture cannot be read.
         ResultError: A result or a file of reported values is damaged.
     """
     boards = gather(results, reported if reported is not None else default_reported_dir())
-    return pages_of(boards, bundled_encoders())
+    measured = views.measured_encoders(boards)
+    for name in pictures:
+        if name not in measured:
+            raise UnknownNameError(f"a picture of {name!r}, which has no result.{did_you_mean(name, measured)}")
+    return pages_of(boards, bundled_encoders(), pictures)
 
 
-def write_site(results: Path, folder: Path, reported: Path | None = None) -> list[Path]:
+def write_site(
+    results: Path,
+    folder: Path,
+    reported: Path | None = None,
+    pictures: Mapping[str, Sequence[Path]] = MappingProxyType({}),
+) -> list[Path]:
     """Render the site into a folder and return what was written.
 
     Args:
         results: Folder of result files.
         folder: Where the site goes; other files there are left alone.
         reported: Folder of reported values.
+        pictures: Encoder to picture files for its page.
 
     Raises:
+        UnknownNameError: A picture is of an encoder without a result.
+        UsbenchError: A picture cannot be read.
         StoreError: The folder cannot be written.
         ResultError: A result is damaged.
     """
-    return write_pages(render_site(results, reported), folder, owned=())
+    return write_pages(render_site(results, reported, pictures), folder, owned=())
 
 
-def pages_of(boards: Sequence[Board], known: Sequence[Known]) -> dict[str, str]:
+def pages_of(
+    boards: Sequence[Board], known: Sequence[Known], pictures: Mapping[str, Sequence[Path]] = MappingProxyType({})
+) -> dict[str, str]:
     """Render the site of given boards.
 
     Args:
         boards: All boards.
         known: Encoders that are named even if nobody has run them.
+        pictures: Encoder to picture files for its page.
     """
     environment = _environment()
     shared = {"boards": boards, "board_link": link_to_board, "encoder_link": link_to_encoder}
@@ -92,11 +116,14 @@ def pages_of(boards: Sequence[Board], known: Sequence[Known]) -> dict[str, str]:
             pages[f"figures/{figure.name}.svg"] = figure.drawing.render()
             pages[f"figures/{figure.name}.csv"] = figure.csv
         pages[link_to_board(board)] = environment.get_template("board.html").render(
-            **shared, root="../", board=board, view=views.board_view(board), figures=figures
+            **shared, root="../", board=board, view=views.board_view(board), figures=figures, dots=dots_of(board)
         )
     for name, entry in views.measured_encoders(boards).items():
         pages[link_to_encoder(name)] = environment.get_template("encoder.html").render(
-            **shared, root="../", view=views.encoder_view(name, entry, boards)
+            **shared,
+            root="../",
+            view=views.encoder_view(name, entry, boards),
+            pictures=[embedded_picture(path) for path in pictures.get(name, ())],
         )
     return pages
 

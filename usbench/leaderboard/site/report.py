@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from usbench.errors import UnknownNameError, UsbenchError, did_you_mean
+from usbench.errors import UnknownNameError, did_you_mean
 from usbench.leaderboard import wording
 from usbench.leaderboard.boards import Board, Entry, gather
 from usbench.leaderboard.figures import figures_of
 from usbench.leaderboard.figures.svg import page_style
 from usbench.leaderboard.reported import default_reported_dir
 from usbench.leaderboard.site import HERE, _environment, views
+from usbench.leaderboard.site.pictures import embedded_picture
 from usbench.leaderboard.site.tables import Cell, Heading, Row, Table, metric_cell, plain
 from usbench.leaderboard.strata import strata_of
-
-PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".svg": "image/svg+xml"}
 
 
 def render_report(results: Path, encoder: str, reported: Path | None = None, pictures: Sequence[Path] = ()) -> str:
@@ -48,24 +46,11 @@ def render_report(results: Path, encoder: str, reported: Path | None = None, pic
             style=style,
             root="",
             view=views.encoder_view(encoder, measured[encoder], boards),
-            pictures=[_embedded(path) for path in pictures],
+            pictures=[embedded_picture(path) for path in pictures],
             sections=[_section(board, entry) for board, entry in there_boards],
         )
     )
     return text
-
-
-def _embedded(path: Path) -> dict[str, str]:
-    """Return a picture as a data URI: a report is a single file."""
-    kind = PICTURES.get(path.suffix.lower())
-    if kind is None:
-        raise UsbenchError(f"{path}: a report takes pictures as {', '.join(PICTURES)}.")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UsbenchError(f"{path}: cannot be read ({error.strerror}). Give the path of a picture.") from None
-    caption = path.stem.replace("_", " ").replace("-", " ").capitalize()
-    return {"uri": f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}", "caption": caption}
 
 
 def _section(board: Board, entry: Entry) -> dict[str, Any]:
