@@ -168,7 +168,7 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
         decision = settle(encoder, dataset, refs)
         if decision is not None:
             options.say(f"{encoder.name}: {decision.describe()}")
-    inputs = _inputs_digest(encoder, task, located, digests, decoding)
+    inputs = inputs_digest(encoder, task, located, digests, decoding)
     return Prepared(encoder, task, located, cohort, digests, decoding, inputs)
 
 
@@ -325,7 +325,7 @@ def _kept(folder: Path | None, ready: Prepared) -> results.Result | None:
     return result if result.inputs == ready.inputs else None
 
 
-def _inputs_digest(encoder: Encoder, task: Task, located: Located, digests: Mapping[str, str], decoding: str) -> str:
+def inputs_digest(encoder: Encoder, task: Task, located: Located, digests: Mapping[str, str], decoding: str) -> str:
     """Digest everything that decides the figures: equal digests mean equal results."""
     from usbench.evaluation import EVALUATION_VERSION
 

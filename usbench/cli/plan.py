@@ -1,0 +1,101 @@
+"""``usbench plan``: what a grid would cost, before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from usbench.cluster.planning import Planned
+
+app = typer.Typer()
+
+
+@app.command()
+def plan(
+    grid: Annotated[Path, typer.Argument(help="TOML file that names encoders and tasks; see docs/cluster.md.")],
+    jobs: Annotated[int | None, typer.Option(min=1, help="Workers at hand; by default the grid's jobs.")] = None,
+    gpus: Annotated[int, typer.Option(min=1, help="GPUs at hand, for encoders on cuda.")] = 1,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Do not read the files to see what is stored already.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Also write the plan to this JSON file.")] = None,
+) -> None:
+    """Estimate images, hours, GPU hours, disk and the bottleneck of a grid.
+
+    Rates come from results and benchmarks that were measured, from the operations on cards, or are assumed; the
+    lines below the table say which. Nothing is encoded; simulated data that a task asks for are made.
+    """
+    import json
+
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from usbench.cluster.estimate import Estimator
+    from usbench.cluster.grid import DEFAULT_RESULTS, read_grid
+    from usbench.cluster.planning import plan_grid, to_dict, total
+    from usbench.cluster.report import span
+    from usbench.files import atomic_write
+    from usbench.settings import load_settings
+
+    asked = read_grid(grid)
+    settings = load_settings(asked.data_roots, asked.cache)
+    estimator = Estimator([asked.results, DEFAULT_RESULTS], Path("benchmarks"))
+    planned = plan_grid(asked, settings, estimator, look=not quick)
+    workers = jobs or asked.engine.jobs
+    whole = total(planned, workers, gpus)
+    sources = list(dict.fromkeys(p.estimate.source for p in planned if p.estimate is not None))
+    table = Table(title=f"Plan of {grid}", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for heading in ("encoder", "task", "images", "to encode", "encoding", "probes", "disk", "bottleneck", "rate"):
+        text = heading in ("encoder", "task", "bottleneck")
+        table.add_column(heading, justify="left" if text else "right", no_wrap=heading == "encoder")
+    for item in planned:
+        table.add_row(*_row(item, sources))
+    console = Console()
+    console.print(table)
+    for number, source in enumerate(sources, start=1):
+        console.print(f"rate {number}: {source}", soft_wrap=True, highlight=False, style="dim")
+    console.print(
+        f"{whole.cells} of {len(planned)} cells can run. {whole.images} images to encode, "
+        f"{span(whole.worker_seconds)} of workers' time, {whole.gpu_seconds / 3600:.2g} GPU hours, "
+        f"{size(whole.disk_bytes)} of store. On {workers} workers and {gpus} GPUs at least {span(whole.wall_seconds)}. "
+        f"Bottleneck: {whole.bottleneck}.",
+        soft_wrap=True,
+        highlight=False,
+    )
+    for item in planned:
+        if item.note:
+            console.print(f"[yellow]note[/yellow] {item.cell}: {item.note}", soft_wrap=True, highlight=False)
+    if out is not None:
+        atomic_write(out, (json.dumps(to_dict(planned, whole), indent=1) + "\n").encode())
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as a person would say it: ``3.1 MB``."""
+    if count < 1_000_000:
+        return f"{count / 1e3:.0f} kB"
+    return f"{count / 1e6:.1f} MB" if count < 1_000_000_000 else f"{count / 1e9:.1f} GB"
+
+
+def _row(item: Planned, sources: list[str]) -> tuple[str, ...]:
+    from usbench.cluster.report import span
+
+    names, cost = (item.cell.encoder.name, item.cell.task.label), item.estimate
+    if cost is None:
+        return (*names, "–", "–", "–", "–", "–", "cannot run", "–")
+    rate = str(1 + sources.index(cost.source))
+    if item.answered:
+        return (*names, str(item.images), "0", "–", "–", "–", "nothing", rate)
+    return (
+        *names,
+        str(item.images),
+        str(cost.frames),
+        span(cost.encode_seconds),
+        span(cost.probe_seconds),
+        size(cost.disk_bytes),
+        cost.bottleneck,
+        rate,
+    )

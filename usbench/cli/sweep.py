@@ -1,0 +1,79 @@
+"""``usbench sweep``: every encoder of a grid on every task, resumable, ending in a leaderboard and a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def sweep(
+    grid: Annotated[Path, typer.Argument(help="TOML file that names encoders and tasks; see docs/cluster.md.")],
+    engine: Annotated[str | None, typer.Option(help="local or ray; by default what the grid says, or local.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster: auto, or host:port. Without one, Ray is started here.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes of the local engine.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of one job.")] = None,
+    results: Annotated[Path | None, typer.Option(help="Folder of results, in place of the grid's.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder of the embedding store, in place of the grid's.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Probe again although nothing has changed.")] = False,
+    leaderboard: Annotated[bool, typer.Option(help="Render the leaderboard from the results at the end.")] = True,
+) -> None:
+    """Run every encoder of a grid on every task.
+
+    What is encoded and evaluated is kept: the same command continues where it was. A cell that fails stops no other.
+    RESULTS/sweep-GRID.json and .md say what became of each, what it cost and what had been estimated.
+    """
+    import time
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from usbench.cli.leaderboard import leaderboard as render_leaderboard
+    from usbench.cli.live import SweepTable
+    from usbench.cluster.campaign import Campaign, Wish
+    from usbench.cluster.engines import open_engine
+    from usbench.cluster.estimate import Estimator
+    from usbench.cluster.grid import DEFAULT_RESULTS, read_grid, with_engine
+    from usbench.cluster.report import build_report, read_report, write_report
+    from usbench.settings import load_settings
+
+    asked = with_engine(read_grid(grid), name=engine, address=address, jobs=jobs, threads=threads)
+    asked = replace(asked, results=results or asked.results, cache=cache or asked.cache)
+    settings = load_settings(asked.data_roots, asked.cache)
+    # Read before anything runs: an outcome must not be compared with what was learnt from it.
+    estimator = Estimator([asked.results, DEFAULT_RESULTS], Path("benchmarks"))
+    before = None if fresh else read_report(asked.results, asked.name)
+    console = Console(stderr=True)
+    wish = Wish(asked.levels, asked.columns, asked.results, asked.workers, fresh, f"usbench sweep {grid.name}")
+    tables: list[SweepTable] = []  # engine, campaign and table need one another
+    running = open_engine(asked.engine, lambda *message: tables[0].tell(*message))
+    started = time.monotonic()
+    try:
+        campaign = Campaign(asked.cells, wish, asked.engine, running, settings, lambda record: tables[0].update(record))
+        tables.append(SweepTable(console, campaign.records))
+        try:
+            with tables[0]:
+                records = campaign.run()
+        finally:  # also after Ctrl-C: what was done is worth a report
+            seconds = time.monotonic() - started
+            report = build_report(
+                asked.name, campaign.records, campaign.losses, running.describe(), seconds, estimator, before
+            )
+            files = write_report(asked.results, report)
+    finally:
+        running.close()
+    failed = [record for record in records if record.state == "failed"]
+    counts = ", ".join(f"{number} {state}" for state, number in report["counts"].items())
+    typer.echo(f"{counts}. The report: {files[1]}")
+    for record in failed:
+        console.print(f"[red]failed[/red] {record}: {record.error}", soft_wrap=True, highlight=False)
+    if leaderboard and len(failed) < len(records):
+        render_leaderboard(results=asked.results, out=None, reported=None, check=False, html=None)
+    if failed:
+        raise typer.Exit(2)
