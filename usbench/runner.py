@@ -417,7 +417,7 @@ def _provenance(encoder: Encoder, extraction: Extraction, frames: int, probe_sec
     timings["probe_seconds"] = round(probe_seconds, 2)
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "command": _command(),
+        "command": typed_command(),
         "revision": provenance.revision(),
         "packages": provenance.package_versions(),
         "machine": {**provenance.machine(), "device": encoder.device},
@@ -425,7 +425,7 @@ def _provenance(encoder: Encoder, extraction: Extraction, frames: int, probe_sec
     }
 
 
-def _command() -> str:
+def typed_command() -> str:
     """Return the command typed, or ``usbench.run`` when called from Python; paths of this machine are left out."""
     if Path(sys.argv[0]).name != "usbench":
         return "usbench.run(...)"

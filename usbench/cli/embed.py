@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from usbench.cluster.work import Shard
+    from usbench.embedding.engine import FrameRef
+    from usbench.encoder import Encoder
 
 app = typer.Typer()
 
@@ -44,6 +51,14 @@ def embed(
     ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Frames a forward pass.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Decoding threads.")] = None,
+    engine: Annotated[str, typer.Option(help="Where to run: local, or ray with usbench[ray].")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster: auto, or host:port. Without one, Ray is started here.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes of the local engine.")] = 1,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads of one job, with --jobs or --engine ray.")
+    ] = None,
 ) -> None:
     """Write the vectors of any data, and an index of them.
 
@@ -55,20 +70,43 @@ def embed(
 
     from usbench.cli.progress import EncodingProgress
     from usbench.embedding.export import embed as write
+    from usbench.errors import UsbenchError
     from usbench.media import parse_policy
     from usbench.plugins import load_encoder, load_task
     from usbench.settings import load_settings
 
+    elsewhere = engine != "local" or jobs > 1
+    if (address is not None or threads is not None) and not elsewhere:
+        raise UsbenchError("--address and --threads are for --engine ray or --jobs; a run in this process takes none.")
     loaded = load_encoder(
         encoder, weights=weights, device=device, precision=precision, pooling=pooling, preprocessing=preprocessing
     )
     policy = parse_policy(frames) if frames else None
     one_task = load_task(task) if task else None
-    with EncodingProgress(Console(stderr=True)) as progress:
+    settings = load_settings(data_root or (), cache)
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(EncodingProgress(Console(stderr=True)))
+        spread = None
+        if elsewhere:
+            from usbench.cluster.engines import open_engine
+            from usbench.cluster.grid import EngineSpec
+            from usbench.cluster.specs import EncoderSpec, Source, TaskSpec
+            from usbench.cluster.spread import spread as encode_in_parts
+
+            spec = EngineSpec(engine, address, jobs, threads)
+            asked = EncoderSpec(
+                encoder, str(weights) if weights else None, device, precision, pooling, preprocessing, batch_size
+            )
+            source = Source(TaskSpec(task, data)) if task else Source(data=data)
+            running = stack.enter_context(contextlib.closing(open_engine(spec)))
+
+            def spread(ready: Encoder, refs: Sequence[FrameRef]) -> Shard:
+                return encode_in_parts(ready, refs, asked, source, running, spec, settings, workers, progress.update)
+
         written = write(
             loaded,
             out.expanduser(),
-            load_settings(data_root or (), cache),
+            settings,
             data=data,
             task=one_task,
             policy=policy,
@@ -76,6 +114,7 @@ def embed(
             batch_size=batch_size,
             workers=workers,
             progress=progress.update,
+            spread=spread,
         )
     rate = f", {written.encoded / written.seconds:.1f} a second" if written.encoded and written.seconds else ""
     typer.echo(f"{out}: {written.frames} vectors of {written.dimension} values by {loaded.name}")

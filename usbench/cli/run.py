@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from usbench.results import Result
 
 app = typer.Typer()
 
@@ -47,6 +50,14 @@ def run(
         list[str] | None,
         typer.Option("--shift", help="Also test on shifted frames: gain:1..5, shadow:3, all. May be repeated."),
     ] = None,
+    engine: Annotated[str, typer.Option(help="Where to run: local, or ray with usbench[ray].")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster: auto, or host:port. Without one, Ray is started here.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes of the local engine.")] = 1,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads of one job, with --jobs or --engine ray.")
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Probe again although nothing has changed.")] = False,
 ) -> None:
     """Run encoders on tasks and print the table.
@@ -61,7 +72,7 @@ def run(
     from usbench.cli.tables import print_board
     from usbench.errors import UsbenchError
     from usbench.plugins import load_encoder, load_task
-    from usbench.runner import Options, prepare, run_prepared
+    from usbench.runner import Options, prepare, run_prepared, typed_command
     from usbench.settings import load_settings
     from usbench.shifts import parse_shifts
 
@@ -83,28 +94,42 @@ def run(
     tasks = [load_task(name) for name in task]
     errors = Console(stderr=True)
     failures: list[str] = []
-    with EncodingProgress(errors) as progress:
-        options = Options(
-            data=data,
-            results=results,
-            batch_size=batch_size,
-            workers=workers,
-            fresh=fresh,
-            say=progress.say,
-            progress=progress.update,
-        )
-        finished = []
-        for one_task in tasks:
-            for one_encoder in encoders:
-                try:
-                    ready = prepare(one_encoder, one_task, options, settings)
-                    result = run_prepared(ready, options, settings)
-                    finished.append(add_extras(ready, result, columns, levels, options, settings))
-                except UsbenchError as error:
-                    if len(encoders) * len(tasks) == 1:
-                        raise
-                    # One pair that cannot run must not cost the others their figures.
-                    failures.append(f"{one_encoder.name} on {one_task.name}: {error}")
+    finished: list[Result] = []
+    if engine != "local" or jobs > 1:
+        from usbench.cli.elsewhere import run_elsewhere
+        from usbench.cluster.campaign import Wish
+        from usbench.cluster.grid import EngineSpec
+        from usbench.cluster.specs import Cell, EncoderSpec, TaskSpec
+
+        file = str(weights) if weights else None
+        asked = [EncoderSpec(e, file, device, precision, pooling, preprocessing, batch_size) for e in encoder]
+        cells = [Cell(one, TaskSpec(name, data)) for one in dict.fromkeys(asked) for name in dict.fromkeys(task)]
+        wish = Wish(tuple(levels), tuple(columns), results, workers, fresh, typed_command())
+        finished, failures = run_elsewhere(cells, wish, EngineSpec(engine, address, jobs, threads), settings, errors)
+    else:
+        if address is not None or threads is not None:
+            raise UsbenchError("--address and --threads are for --engine ray or --jobs; this process takes neither.")
+        with EncodingProgress(errors) as progress:
+            options = Options(
+                data=data,
+                results=results,
+                batch_size=batch_size,
+                workers=workers,
+                fresh=fresh,
+                say=progress.say,
+                progress=progress.update,
+            )
+            for one_task in tasks:
+                for one_encoder in encoders:
+                    try:
+                        ready = prepare(one_encoder, one_task, options, settings)
+                        result = run_prepared(ready, options, settings)
+                        finished.append(add_extras(ready, result, columns, levels, options, settings))
+                    except UsbenchError as error:
+                        if len(encoders) * len(tasks) == 1:
+                            raise
+                        # One pair that cannot run must not cost the others their figures.
+                        failures.append(f"{one_encoder.name} on {one_task.name}: {error}")
     console = Console()
     for result in finished:
         if columns:

@@ -7,20 +7,19 @@ it had in hand, and both are written down.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from usbench import results
+from usbench.cluster.dispatch import Dispatcher, Ticket
 from usbench.cluster.engines import Engine
 from usbench.cluster.grid import EngineSpec
 from usbench.cluster.nodes import handshake, inspect
 from usbench.cluster.specs import Cell, EncoderSpec, Source
-from usbench.cluster.work import Answer, Encode, Evaluate, Found, Job, Shard, Survey
+from usbench.cluster.work import Answer, Encode, Evaluate, Found, Shard, Survey
 from usbench.errors import UsbenchError
 from usbench.settings import Settings
 from usbench.shifts.request import Level
@@ -101,23 +100,12 @@ class Wish:
     command: str = ""
 
 
-@dataclass
-class _Ticket:
-    """A job on its way.
+@dataclass(eq=False, kw_only=True)
+class _CellTicket(Ticket):
+    """A job of a cell; ``shard`` is its number, for encoding jobs."""
 
-    Attributes:
-        job: The job.
-        record: The cell it belongs to.
-        shard: Number of the shard, for encoding jobs.
-        gpus: GPUs it asks for.
-        attempt: How often it was begun before.
-    """
-
-    job: Job
     record: Record
     shard: int | None = None
-    gpus: float = 0
-    attempt: int = 0
 
 
 class Campaign:
@@ -141,21 +129,24 @@ class Campaign:
         settings: Settings,
         watch: Callable[[Record], None] = lambda record: None,
     ) -> None:
-        ours = [replace(cell, encoder=cell.encoder.for_cluster()) for cell in cells] if engine.shared else cells
-        names = {cell.encoder: _name(cell.encoder) for cell in ours}
+        names = {cell.encoder: _name(cell.encoder) for cell in cells}
         for name in names.values():
             if len(same := [encoder.name for encoder in names if names[encoder] == name]) > 1:
                 told = " and ".join(same)
                 raise UsbenchError(f"{told} are both called {name!r}, and results are kept by name. Rename one.")
-        self.records = [Record(cell, names[cell.encoder]) for cell in ours]
-        self.losses: list[dict[str, Any]] = []
+        self.records = [Record(cell, names[cell.encoder]) for cell in cells]
         self._wish, self._spec, self._engine, self._settings, self._watch = wish, spec, engine, settings, watch
-        self._queues: tuple[deque[_Ticket], ...] = (deque(), deque(), deque())  # evaluate, encode, survey
+        self._queues: tuple[deque[_CellTicket], ...] = (deque(), deque(), deque())  # evaluate, encode, survey
         self._scheduled: dict[str, dict[bytes, int]] = {}
         self._waiting: dict[int, list[Record]] = {}
         self._files: dict[int, tuple[str, ...]] = {}
         self._shards = 0
-        self._started = 0.0
+        self._dispatcher = Dispatcher(engine, spec.attempts, self._next, self._take, self._again, self._fail)
+
+    @property
+    def losses(self) -> list[dict[str, Any]]:
+        """Jobs that were begun again because a worker was lost."""
+        return self._dispatcher.losses
 
     def run(self) -> list[Record]:
         """Run all cells; a cell that fails says so in its record and stops no other.
@@ -163,31 +154,18 @@ class Campaign:
         Raises:
             UsbenchError: The engine, or the places that all cells share, cannot be used.
         """
-        self._started = time.monotonic()
         self._locate()
         with handshake(self._engine, self._settings) as self._handshake:
             if self._engine.shared:
                 self._inspect()
             for record in self.records:
                 self._survey(record)
-            self._loop()
+            self._dispatcher.run(self._handshake)
         return self.records
 
     # What is next -----------------------------------------------------------------------------------------------
 
-    def _loop(self) -> None:
-        running: dict[Future[Answer], _Ticket] = {}
-        while True:
-            while len(running) < self._engine.capacity and (ticket := self._next()) is not None:
-                future = self._engine.submit(ticket.job, self._handshake, ticket.gpus)
-                running[future] = ticket
-            if not running:
-                return
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                self._finish(running.pop(future), future)
-
-    def _next(self) -> _Ticket | None:
+    def _next(self) -> _CellTicket | None:
         for queue in self._queues:
             while queue:
                 ticket = queue.popleft()
@@ -204,47 +182,16 @@ class Campaign:
     def _wanted(self, shard: int) -> bool:
         return any(not record.over for record in self._waiting.get(shard, ()))
 
-    def _finish(self, ticket: _Ticket, future: Future[Answer]) -> None:
-        try:
-            answer = future.result()
-        except Exception as error:  # the engine's, as a job answers with its own
-            reason = self._engine.lost(error)
-            told = reason or f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-            answer = Answer(error=told, unfit=reason is not None)
-        if answer.error is None:
-            self._take(ticket, answer)
-        elif answer.unfit:
-            self._again(ticket, answer)
-        else:
-            self._fail(ticket, answer.error)
-
-    def _again(self, ticket: _Ticket, answer: Answer) -> None:
-        """Begin a job again whose worker was lost."""
-        ticket.attempt += 1
+    def _again(self, ticket: _CellTicket) -> None:
         ticket.record.lost += 1
-        loss = {
-            "cell": str(ticket.record),
-            "job": type(ticket.job).__name__.lower(),
-            "frames": len(ticket.job.items) if isinstance(ticket.job, Encode) else 0,
-            "reason": answer.error,
-            "after_seconds": round(time.monotonic() - self._started, 2),
-        }
-        self.losses.append(loss)
-        if ticket.attempt >= self._spec.attempts:
-            self._fail(ticket, f"given up after {ticket.attempt} attempts, the last: {answer.error}")
-            return
-        if isinstance(ticket.job, Encode):
-            ticket.job = replace(ticket.job, again=True)
-        self._queue(ticket).appendleft(ticket)
-        self._watch(ticket.record)
-
-    def _queue(self, ticket: _Ticket) -> deque[_Ticket]:
         kinds = (Evaluate, Encode, Survey)
-        return next(queue for kind, queue in zip(kinds, self._queues, strict=True) if isinstance(ticket.job, kind))
+        queue = next(queue for kind, queue in zip(kinds, self._queues, strict=True) if isinstance(ticket.job, kind))
+        queue.appendleft(ticket)
+        self._watch(ticket.record)
 
     # What came of it --------------------------------------------------------------------------------------------
 
-    def _take(self, ticket: _Ticket, answer: Answer) -> None:
+    def _take(self, ticket: _CellTicket, answer: Answer) -> None:
         record = ticket.record
         if isinstance(answer.value, Found):
             record.found = answer.value
@@ -255,7 +202,8 @@ class Campaign:
                     other.cell = replace(other.cell, encoder=settled)
             self._plan_in_order(record)
         elif isinstance(answer.value, Shard):
-            self._encoded(ticket, answer.value)
+            assert ticket.shard is not None
+            self._encoded(record, ticket.shard, answer.value)
         elif isinstance(answer.value, results.Result):
             record.evaluate_seconds = answer.seconds
             record.result = self._told(record, answer.value)
@@ -267,21 +215,19 @@ class Campaign:
             else:
                 self._move(record, "done")
 
-    def _encoded(self, ticket: _Ticket, shard: Shard) -> None:
-        record = ticket.record
+    def _encoded(self, record: Record, number: int, shard: Shard) -> None:
         record.shards_done += 1
         record.encoded += shard.encoded
         record.encode_seconds += shard.seconds
         record.network_seconds += shard.network_seconds
-        assert ticket.shard is not None
-        self._files[ticket.shard] = shard.files
+        self._files[number] = shard.files
         self._watch(record)
-        for waiting in self._waiting.pop(ticket.shard, []):
-            waiting.waits.discard(ticket.shard)
+        for waiting in self._waiting.pop(number, []):
+            waiting.waits.discard(number)
             waiting.files += shard.files
             self._evaluate_when_ready(waiting)
 
-    def _fail(self, ticket: _Ticket, message: str) -> None:
+    def _fail(self, ticket: _CellTicket, message: str) -> None:
         records = [ticket.record]
         if ticket.shard is not None:
             records = self._forget(ticket.shard)
@@ -312,7 +258,7 @@ class Campaign:
         plain = encoder if encoder.precision == "auto" else replace(encoder, device="cpu")
         job = Survey(replace(record.cell, encoder=plain), self._wish.levels, self._complete(record))
         gpus = (encoder.gpus or 0) if encoder.precision == "auto" else 0
-        self._queues[2].append(_Ticket(job, record, gpus=gpus))
+        self._queues[2].append(_CellTicket(job=job, label=str(record), gpus=gpus, record=record))
 
     def _settling(self, record: Record) -> bool:
         return any(not other.over for other in self._siblings(record)[: self._siblings(record).index(record)])
@@ -346,8 +292,7 @@ class Campaign:
             return
         scheduled = self._scheduled.setdefault(found.identity, {})
         encoder = record.cell.encoder
-        size = self._spec.shard_frames or (SHARD_FRAMES_GPU if encoder.device != "cpu" else SHARD_FRAMES)
-        size = max(1, size // found.step) * found.step  # whole batches: see `in_order`
+        size = shard_size(self._spec, encoder, found.step)
         self._move(record, "encoding")
         for part in found.parts:
             shared = {scheduled[ref.key] for ref, _ in part if ref.key in scheduled}
@@ -369,7 +314,8 @@ class Campaign:
         record.shards += 1
         source = Source(task=record.cell.task)
         job = Encode(encoder, found.identity, source, items, self._wish.levels, self._wish.workers)
-        self._queues[1].append(_Ticket(job, record, number, encoder.gpus or 0))
+        gpus = encoder.gpus or 0
+        self._queues[1].append(_CellTicket(job=job, label=str(record), gpus=gpus, record=record, shard=number))
 
     def _evaluate_when_ready(self, record: Record) -> None:
         found = record.found
@@ -386,7 +332,7 @@ class Campaign:
             self._wish.workers,
             (found.identity[:32], tuple(record.files)),
         )
-        self._queues[0].append(_Ticket(job, record))
+        self._queues[0].append(_CellTicket(job=job, label=str(record), record=record))
 
     def _move(self, record: Record, state: str) -> None:
         record.state = state
@@ -438,6 +384,11 @@ class Campaign:
                 self._refuse([r for r in self.records if r.cell.task == task], str(error))
 
     def _inspect(self) -> None:
+        for record in self.records:
+            try:
+                record.cell = replace(record.cell, encoder=record.cell.encoder.for_cluster())
+            except UsbenchError as error:
+                self._refuse([record], str(error))
         encoders = list(dict.fromkeys(r.cell.encoder for r in self.records if not r.over))
         sources = list(dict.fromkeys(Source(task=r.cell.task) for r in self.records if not r.over))
         wrong = inspect(self._engine, self._handshake, encoders, sources, self._spec.threads or 1)
@@ -451,6 +402,18 @@ class Campaign:
     def _refuse(self, records: Iterable[Record], message: str) -> None:
         for record in records:
             self._broken(record, message)
+
+
+def shard_size(spec: EngineSpec, encoder: EncoderSpec, step: int) -> int:
+    """Return the number of frames of one encoding job: whole batches, see :func:`usbench.cluster.work.in_order`.
+
+    Args:
+        spec: What was asked for.
+        encoder: The encoder, for its device.
+        step: Frames a forward pass.
+    """
+    size = spec.shard_frames or (SHARD_FRAMES_GPU if encoder.device != "cpu" else SHARD_FRAMES)
+    return max(1, size // step) * step
 
 
 def _name(spec: EncoderSpec) -> str:

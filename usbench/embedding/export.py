@@ -22,10 +22,12 @@ from usbench.settings import Settings
 from usbench.task import Task
 
 if TYPE_CHECKING:
+    from usbench.cluster.work import Shard
     from usbench.embedding.engine import FrameRef
     from usbench.units import Cohort
 
 Progress = Callable[[str, int, int], None]
+Spread = Callable[[Encoder, "Sequence[FrameRef]"], "Shard"]
 
 FORMATS = ("parquet", "csv")
 # Frames decoded at a time for their digests; a long video is read in pieces.
@@ -87,6 +89,7 @@ def embed(
     batch_size: int | None = None,
     workers: int | None = None,
     progress: Progress = lambda text, done, total: None,
+    spread: Spread | None = None,
 ) -> Written:
     """Write the vectors of a dataset, with an index, in the layout of :mod:`usbench.embedding.vectors`.
 
@@ -101,6 +104,7 @@ def embed(
         batch_size: Frames a forward pass; the encoder's own by default.
         workers: Decoding threads.
         progress: Called with a text, what is done and what there is to do.
+        spread: Encodes elsewhere what the store lacks, before anything is encoded here.
 
     Raises:
         UsbenchError: What went wrong, in one message.
@@ -138,7 +142,8 @@ def embed(
     if decision is not None:
         notes = (*notes, decision.describe())
 
-    frames: dict[bytes, str] = {}
+    ahead = spread(encoder, refs) if spread is not None else None
+    frames: dict[bytes, str] = dict(ahead.digests) if ahead is not None else {}
 
     def noted(frame: Frame, key: bytes) -> Frame:
         frames[key] = frame_sha256(frame)
@@ -159,7 +164,10 @@ def embed(
     index = _index(dataset, refs, digests, frames)
     facts = {"encoder": _facts(encoder), "dataset": _origin(dataset), "frames": policy.describe()}
     write_vectors(folder, extraction.vectors, index, facts, f".{table}")
-    return Written(len(refs), extraction.vectors.shape[1], extraction.encoded, extraction.seconds, notes)
+    encoded, seconds = extraction.encoded, extraction.seconds
+    if ahead is not None:
+        encoded, seconds = encoded + ahead.encoded, seconds + ahead.seconds
+    return Written(len(refs), extraction.vectors.shape[1], encoded, seconds, notes)
 
 
 def _every_file(dataset: Dataset) -> Cohort:
