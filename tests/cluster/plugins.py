@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
+import time  # noqa: F401 - for plugins that are written on top of these
 from pathlib import Path
 
 import torch
@@ -59,13 +59,3 @@ class Mortal(Tiny):
             return super().encode(batch)
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError("unreachable")
-
-
-class Slow(Tiny):
-    """Takes its time, so that there is a middle in which to end a machine."""
-
-    card = EncoderCard(name="slow", title="Slow", embedding_dim=12, parameters=1000)
-
-    def encode(self, batch: torch.Tensor) -> torch.Tensor:
-        time.sleep(0.25)
-        return super().encode(batch)

@@ -7,6 +7,8 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -53,48 +55,88 @@ def on_ray(cluster: Any) -> EngineSpec:
     return EngineSpec(name="ray", address=cluster.address, shard_frames=16)
 
 
-def test_a_sweep_on_three_nodes_equals_a_local_one(
-    tmp_path: Path, make_task: Any, make_grid: Any, launch: Any, on_ray: EngineSpec
-) -> None:
-    """Four encoders, one of them the network of TUSA, on four tasks: classes of real lesions, other frames, shifts."""
-    from usbench.media.phantom import build_eye_phantom  # noqa: F401 - made by the driver, once
+@pytest.fixture
+def four_tasks(tmp_path: Path, make_task: Any, patients: Any) -> list[str]:
+    """Real lesions, twice with some frames in common, and small simulated eyes and hearts."""
+    from usbench.media.phantom import build_eye_phantom, build_heart_phantom
 
-    tasks = [make_task("first"), make_task("second")]
+    eyes, hearts = (
+        build(tmp_path / name, n_subjects=number, workers=1)
+        for build, name, number in ((build_eye_phantom, "eyes", 12), (build_heart_phantom, "hearts", 12))
+    )
+    folder = tmp_path / "tasks"
+    tasks = [make_task("lesion"), make_task("younger", patients.iloc[: len(patients) * 3 // 4])]
+    (folder / "eye.toml").write_text(
+        f'dataset = "{eyes}/manifest.csv"\ntarget = "label"\nunit = "case"\n[split]\nkind = "grouped"\nfolds = 3\n'
+    )
+    (folder / "ejection.toml").write_text(
+        f'dataset = "{hearts}/manifest.csv"\ntarget = "ef"\nkind = "regression"\nframes = "between:3"\nthreshold = 40\n'
+        'protocols = ["ridge-nested@1", "attention-paper@1"]\n[split]\nkind = "grouped"\nfolds = 3\nrepeats = 1\n'
+    )
+    return [*tasks, str(folder / "eye.toml"), str(folder / "ejection.toml")]
+
+
+def test_a_sweep_on_three_nodes_equals_a_local_one(
+    tmp_path: Path, four_tasks: list[str], make_grid: Any, launch: Any, on_ray: EngineSpec
+) -> None:
+    """Four encoders, one of them the network of TUSA, on four tasks: classes and values, pictures and videos."""
     encoders = ["pixels", "texture", "random-projection", "tusa.random"]
-    local = launch(make_grid(encoders, tasks, "local", 'shifts = ["gain:4"]\n'), threads=1)
-    away = launch(replace(make_grid(encoders, tasks, "ray", 'shifts = ["gain:4"]\n'), engine=on_ray))
-    assert [r.error or r.state for r in away.records] == ["done"] * 8
+    local = launch(make_grid(encoders, four_tasks, "local"), threads=1)
+    away = launch(replace(make_grid(encoders, four_tasks, "ray"), engine=on_ray))
+    assert [r.error or r.state for r in away.records] == ["done"] * 16
     assert away.losses == []
     assert [r.encoded for r in away.records] == [r.encoded for r in local.records]
     assert figures(tmp_path / "ray" / "results") == figures(tmp_path / "local" / "results")
     result = away.records[0].result
     assert result is not None
     assert result.provenance["engine"] == {"name": "ray", "threads": 1, "machines": 3, "cpus": 3.0, "gpus": 0.0}
-    again = launch(replace(make_grid(encoders, tasks, "ray", 'shifts = ["gain:4"]\n'), engine=on_ray))
+    again = launch(replace(make_grid(encoders, four_tasks, "ray"), engine=on_ray))
     assert {r.state for r in again.records} == {"unchanged"}
 
 
-def test_a_lost_node_costs_the_parts_in_flight(
+def test_a_lost_node_costs_the_part_in_flight(
     tmp_path: Path, make_task: Any, make_grid: Any, launch: Any, cluster: Any, on_ray: EngineSpec
 ) -> None:
+    plugin, seen = tmp_path / "watched.py", tmp_path / "seen"
+    seen.mkdir()
+    plugin.write_text(
+        PLUGINS.read_text()
+        + "\n\nclass Watched(Tiny):\n"
+        + '    card = EncoderCard(name="watched", title="Watched", embedding_dim=12, parameters=1)\n\n'
+        + "    def encode(self, batch: torch.Tensor) -> torch.Tensor:\n"
+        + "        import ray\n\n"
+        + "        if ray.is_initialized():\n"
+        + f"            with open({str(seen)!r} + '/' + ray.get_runtime_context().get_node_id(), 'a') as file:\n"
+        + "                file.write('a batch\\n')\n"
+        + "            time.sleep(1)\n"
+        + "        return super().encode(batch)\n"
+    )
     doomed = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
-    killed: list[int] = []
+    mark = seen / doomed.node_id
 
-    def watch(record: Any) -> None:
-        if record.shards_done >= 3 and not killed:
-            killed.append(record.shards_done)
-            cluster.remove_node(doomed, allow_graceful=False)
+    def end_it() -> None:
+        """End the machine in the middle of the first part that it encodes."""
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            if mark.exists():
+                cluster.remove_node(doomed, allow_graceful=False)
+                return
+            time.sleep(0.05)
 
-    grid = make_grid([f"{PLUGINS}:Slow"], [make_task("first")], "ray")
-    campaign = launch(replace(grid, engine=on_ray), watch=watch, shard_frames=8)
+    grid = make_grid([f"{plugin}:Watched"], [make_task("first")], "ray")
+    reaper = threading.Thread(target=end_it)
+    reaper.start()
+    campaign = launch(replace(grid, engine=on_ray), shard_frames=8)
+    reaper.join()
     record = campaign.records[0]
-    assert killed
     assert (record.error, record.state) == (None, "done")
-    assert 1 <= len(campaign.losses) <= 2  # one part was being encoded there, one more may have been on its way
-    assert all(loss["frames"] <= 8 and "lost" in loss["reason"] for loss in campaign.losses)
-    assert record.shards_done == record.shards
-    launch(make_grid([f"{PLUGINS}:Slow"], [make_task("first")], "local"), threads=1)
+    assert len(mark.read_text().splitlines()) == 1
+    assert [loss["job"] for loss in campaign.losses] == ["encode"]
+    assert campaign.losses[0]["frames"] <= 8
+    assert "lost" in campaign.losses[0]["reason"]
+    assert record.shards_done == record.shards >= 5
+    launch(make_grid([f"{plugin}:Watched"], [make_task("first")], "local"), threads=1)
     assert figures(tmp_path / "ray" / "results") == figures(tmp_path / "local" / "results")
 
 

@@ -195,6 +195,30 @@ def test_an_engine_needs_sensible_numbers() -> None:
         EngineSpec(name="ray", jobs=2)
 
 
+def test_an_engine_that_is_not_installed_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "ray.py").write_text("raise ImportError('no such module')\n")  # in the way of the installed one
+    done = subprocess.run(
+        [sys.executable, "-m", "usbench", "run", "-e", "pixels", "-t", "covid", "--engine", "ray"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines() == [
+        'error: --engine ray: Ray is not installed. Install it on every machine: pip install "usbench[ray]".'
+    ]
+
+
+def test_an_option_of_another_engine_is_refused_not_ignored() -> None:
+    for command in (["run", "-e", "pixels", "-t", "covid"], ["embed", "-e", "pixels", "-d", ".", "-o", "out"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "usbench", *command, "--address", "auto"], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 2
+        assert "--address and --threads are for --engine ray or --jobs" in done.stderr
+
+
 def test_the_command_ends_with_pages_a_report_and_the_failures(tmp_path: Path, make_task: Any) -> None:
     grid = tmp_path / "mine.toml"
     grid.write_text(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as NoAnswer
 from dataclasses import replace
@@ -20,6 +21,8 @@ from usbench.settings import Settings
 
 # How long a machine may take to say what it has: it imports torch and may have to read weights of gigabytes.
 ANSWER_SECONDS = 600.0
+# How long a cluster may take to notice that a machine is gone.
+GONE_SECONDS = 30.0
 
 
 @contextlib.contextmanager
@@ -98,7 +101,9 @@ def inspect(
     }
     answers: dict[Node, dict[str, dict[str, tuple[bool, str]]]] = {}
     for node, future in asked.items():
-        answers[node] = _answer(engine, node, future)
+        if (found := _answer(engine, node, future)) is None:
+            continue
+        answers[node] = found
         if not replies[node].exists():
             raise UsbenchError(
                 f"{node.label}: what it writes beside {greeting.probe.parent} does not arrive here. Put the store on a "
@@ -113,16 +118,28 @@ def inspect(
 
 
 def _answer(engine: Engine, node: Node, future: Any) -> Any:
+    """Return what a machine has, or ``None`` when it has left the cluster meanwhile."""
     try:
         answer = future.result(timeout=ANSWER_SECONDS)
     except NoAnswer:
         raise UsbenchError(f"{node.label}: no answer within {ANSWER_SECONDS:g} s. Is it busy, or cut off?") from None
     except Exception as error:  # the engine's
+        if engine.lost(error) and _gone(engine, node):
+            return None
         reason = engine.lost(error) or f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         raise UsbenchError(f"{node.label}: {reason}. It was asked what it sees; look at its log.") from None
     if answer.error:
         raise UsbenchError(answer.error)
     return answer.value
+
+
+def _gone(engine: Engine, node: Node) -> bool:
+    until = time.monotonic() + GONE_SECONDS
+    while node in engine.nodes():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.5)
+    return True
 
 
 def _disagreement(kind: str, name: str, told: dict[Node, tuple[bool, str]]) -> str | None:

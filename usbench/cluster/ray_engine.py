@@ -69,7 +69,8 @@ class RayEngine:
         known = self._ray.exceptions
         if isinstance(error, known.OutOfMemoryError):
             return "a worker was ended for want of memory"
-        if isinstance(error, known.NodeDiedError | known.LocalRayletDiedError | known.ObjectLostError):
+        gone = (known.NodeDiedError, known.LocalRayletDiedError, known.ObjectLostError, known.TaskUnschedulableError)
+        if isinstance(error, gone):
             return "a machine was lost"
         if isinstance(error, known.WorkerCrashedError):
             return "a worker was killed"

@@ -101,7 +101,7 @@ def work(job: Job, handshake: Handshake, threads: int | None, tell: Callable[...
     try:
         if handshake.apart and (reason := _check_in(handshake)):
             return Answer(error=reason, unfit=True, node=node)
-        with _limited(threads, handshake.apart), _telling(tell):
+        with _limited(threads), _telling(tell):
             value = job.perform(handshake)
     except UsbenchError as error:
         return Answer(error=" ".join(str(error).split()), node=node, seconds=time.perf_counter() - started)
@@ -425,16 +425,28 @@ def _check_in(handshake: Handshake) -> str | None:
 
 
 @contextlib.contextmanager
-def _limited(threads: int | None, apart: bool) -> Iterator[None]:
+def _limited(threads: int | None) -> Iterator[None]:
+    """Let networks and probes use so many threads.
+
+    Their number enters the last bits of a network's sums, and of attention heads trained side by side: jobs that are
+    told of the same number agree wherever they run.
+    """
     if threads is None:
         yield
         return
     from usbench.probes.parallel import torch_threads
 
-    if apart:  # probes take as many threads as there are cores, unless joblib is told of fewer
-        os.environ["LOKY_MAX_CPU_COUNT"] = str(threads)
-    with torch_threads(threads):
-        yield
+    name = "LOKY_MAX_CPU_COUNT"  # probes take as many threads as there are cores, unless joblib is told of fewer
+    before = os.environ.get(name)
+    os.environ[name] = str(threads)
+    try:
+        with torch_threads(threads):
+            yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 _tell: Callable[..., None] | None = None
