@@ -41,7 +41,7 @@ class EncoderCard:
         input_size: Height and width in pixels of what the network sees; ``None`` when it takes any size.
         description: One sentence on what it is.
         parameters: Number of parameters of the encoder; ``0`` for those without a network.
-        gflops: Multiply-adds times two, in 10^9, for one image.
+        gflops: Multiply-adds times two, in 10^9, for one image, of the network as published.
         preprocessings: Named variants and what each does; the first is the default.
         poolings: Named ways to make one vector, and what each is; the first is the default.
         licence: Licence of the code or model.

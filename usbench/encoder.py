@@ -77,6 +77,9 @@ class Encoder(abc.ABC):
     card: EncoderCard  # a class attribute, unless the card depends on an argument
     version: ClassVar[int] = 1
     batch_size: ClassVar[int] = 16
+    # A number, if encode() may run in several threads at once and is faster so: on a CPU each thread then has one core
+    # and takes so many frames at a time. For networks of many small operations.
+    frames_a_pass: ClassVar[int | None] = None
 
     def __init__(
         self,
@@ -248,18 +251,18 @@ class Encoder(abc.ABC):
             UsbenchError: No frames, or an array that is not an image.
         """
         import numpy as np
-        import torch
 
+        from usbench.embedding.passes import Passes
         from usbench.media import to_grey
 
         if not len(frames):
             raise UsbenchError("encode_frames: the list of frames is empty. Give at least one image.")
-        step = batch_size or self.batch_size
         grey = [to_grey(np.asarray(frame)) for frame in frames]
-        parts = [
-            self.encode_batch(torch.stack([self.preprocess(f) for f in grey[start : start + step]]))
-            for start in range(0, len(grey), step)
-        ]
+        with Passes(self, batch_size) as passes:
+            parts = [
+                passes.encode([self.preprocess(f) for f in grey[start : start + passes.frames]], "the images given")
+                for start in range(0, len(grey), passes.frames)
+            ]
         return np.concatenate(parts)
 
     def prepare(self) -> None:

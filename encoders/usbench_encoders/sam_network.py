@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 IMAGE_SIZE = 1024
 PATCH_SIZE = 16
 PARAMETERS = 89_670_912
-GFLOPS = 935.3
+GFLOPS = 972.1
 
 POOLINGS = {
     "mean": "tokens after the last block, before the neck, averaged over space: 768 values",

@@ -15,8 +15,9 @@ from usbench_encoders.initialisation import initialisation, seeded
 if TYPE_CHECKING:
     import torch
 
+    from tusa.inference import FastSwin
+
 PAPER = "Grutman, Shinar and Ilovitsh, A texture-based framework for foundational ultrasound models (TUSA)"
-STAGES = 5
 
 # Table I of the paper, in the spelling of dataset cards.
 PAPER_PRETRAINING = (
@@ -82,6 +83,10 @@ _CARD: dict[str, Any] = {
 }
 
 
+# Pooling to the maps that are averaged over space and put one after the other.
+POOLED = {"mean": (4,), "stage4": (3,), "stage3": (2,), "stages": (0, 1, 2, 3, 4)}
+
+
 class TusaRandom(Encoder):
     """TUSA's architecture as it is before any training, from seed 0."""
 
@@ -94,6 +99,9 @@ class TusaRandom(Encoder):
         floor=True,
         **_CARD,
     )
+
+    frames_a_pass = 2
+    _fast: FastSwin | None = None
 
     def load(self) -> torch.nn.Module:
         """Build the encoder with seeded random weights."""
@@ -113,10 +121,17 @@ class TusaRandom(Encoder):
         """Average the maps of the chosen stage over space, ``(B, 576)`` by default."""
         import torch
 
-        states: list[torch.Tensor] = [state.mean(dim=(2, 3)) for state in self.network(batch, normalize=True)]
-        if self.pooling == "stages":
-            return torch.cat(states, dim=1)
-        return states[{"mean": 4, "stage4": 3, "stage3": 2}[self.pooling]]
+        wanted = POOLED[self.pooling]
+        states = self._forward()(batch, wanted)
+        return torch.cat([states[stage].mean(dim=(2, 3)) for stage in wanted], dim=1)
+
+    def _forward(self) -> FastSwin:
+        """Return the network's pass for inference; made anew if the network was replaced."""
+        if self._fast is None or self._fast.encoder is not self.network:
+            from tusa.inference import FastSwin
+
+            self._fast = FastSwin(self.network)
+        return self._fast
 
 
 class TusaEncoder(TusaRandom):

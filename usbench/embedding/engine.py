@@ -9,45 +9,28 @@ from __future__ import annotations
 
 import os
 import time
-from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from usbench.dataset import Dataset
+from usbench.embedding.passes import Passes
+from usbench.embedding.prefetch import FrameRef, Transform, prepared_frames
 from usbench.embedding.store import Store
-from usbench.encoder import Encoder, Frame, Vectors
-from usbench.errors import EncodingError, UsbenchError
+from usbench.encoder import Encoder, Vectors
 
 if TYPE_CHECKING:
     import torch
 
+__all__ = ["Extraction", "FrameRef", "Progress", "Transform", "extract"]
+
 Progress = Callable[[int, int], None]
-Transform = Callable[[Frame, bytes], Frame]
 
 # A shard is published after this many vectors or seconds, whichever comes first: the work a kill can cost.
 SHARD_FRAMES = 1024
 SHARD_SECONDS = float(os.environ.get("USBENCH_SHARD_SECONDS", "15"))
-# Frames decoded from one file at a time; a long video wanted whole is read in pieces of this size.
-CHUNK_FRAMES = 64
-
-
-@dataclass(frozen=True)
-class FrameRef:
-    """One frame of a dataset.
-
-    Attributes:
-        path: Value of the index's ``path`` column.
-        frame: Position in the file, from 0.
-        key: Key in the embedding store.
-    """
-
-    path: str
-    frame: int
-    key: bytes
 
 
 @dataclass(frozen=True)
@@ -85,7 +68,7 @@ def extract(
         dataset: Opens the files.
         refs: Frames wanted; repetitions are encoded once.
         store: Where vectors are kept.
-        batch_size: Frames a forward pass; the encoder's own by default.
+        batch_size: Frames a step; by default the encoder's own, and on a GPU as many as memory allows.
         workers: Decoding threads; one a core up to four by default.
         transform: Applied to the grey frame before preprocessing, with the frame's key for seeding; whoever passes it
             must have put its name into the keys.
@@ -101,20 +84,22 @@ def extract(
     started = time.perf_counter()
     network_seconds = 0.0
     if todo:
-        step = batch_size or encoder.batch_size
         if progress:
             progress(0, len(todo))
         publisher = _Publisher(store)
         done = 0
         try:
-            for batch in _batches(_prepared(encoder, dataset, todo, transform, workers, 4 * step), step):
-                before = time.perf_counter()
-                vectors = _encode(encoder, [tensor for _, tensor in batch], batch[0][0].path)
-                network_seconds += time.perf_counter() - before
-                publisher.add([ref.key for ref, _ in batch], vectors)
-                done += len(batch)
-                if progress:
-                    progress(done, len(todo))
+            with Passes(encoder, batch_size, store.folder.parent / "batch-sizes.json") as passes:
+                ahead = 4 * passes.frames
+                frames = prepared_frames(encoder, dataset, todo, ahead=ahead, transform=transform, workers=workers)
+                for batch in _batches(frames, passes):
+                    before = time.perf_counter()
+                    vectors = passes.encode([tensor for _, tensor in batch], batch[0][0].path)
+                    network_seconds += time.perf_counter() - before
+                    publisher.add([ref.key for ref, _ in batch], vectors)
+                    done += len(batch)
+                    if progress:
+                        progress(done, len(todo))
         finally:
             publisher.flush()  # also after an error or Ctrl-C: what was encoded is kept
     seconds = time.perf_counter() - started
@@ -143,85 +128,14 @@ class _Publisher:
             self._store.put(keys, np.concatenate(vectors))
 
 
-def _encode(encoder: Encoder, tensors: list[torch.Tensor], path: str) -> Vectors:
-    import torch
-
-    if len({tensor.shape for tensor in tensors}) > 1:
-        shapes = sorted({tuple(tensor.shape) for tensor in tensors})
-        raise EncodingError(f"{encoder.name}: preprocess() gave tensors of different shapes {shapes}; make them equal.")
-    try:
-        return encoder.encode_batch(torch.stack(tensors))
-    except UsbenchError:
-        raise
-    except (torch.OutOfMemoryError, MemoryError):
-        raise EncodingError(
-            f"{encoder.name}: out of memory with {len(tensors)} frames a batch. Use a smaller --batch-size; "
-            "finished frames are kept."
-        ) from None
-    except Exception as error:  # a plugin can fail in any way
-        raise EncodingError(f"{encoder.name}: encode() failed near {path}: {type(error).__name__}: {error}") from error
-
-
-def _prepared(
-    encoder: Encoder,
-    dataset: Dataset,
-    todo: Sequence[FrameRef],
-    transform: Transform | None,
-    workers: int | None,
-    ahead: int,
-) -> Iterator[tuple[FrameRef, torch.Tensor]]:
-    """Yield preprocessed frames in order, decoded by threads at most about ``ahead`` frames in advance."""
-
-    def work(path: str, refs: Sequence[FrameRef]) -> list[tuple[FrameRef, torch.Tensor]]:
-        with dataset.open(path) as media:
-            frames = media.frames([ref.frame for ref in refs])
-        if transform is not None:
-            frames = [transform(frame, ref.key) for ref, frame in zip(refs, frames, strict=True)]
-        try:
-            return [(ref, encoder.preprocess(frame)) for ref, frame in zip(refs, frames, strict=True)]
-        except UsbenchError:
-            raise
-        except Exception as error:  # a plugin can fail in any way
-            raise EncodingError(
-                f"{encoder.name}: preprocess() failed on {path}: {type(error).__name__}: {error}"
-            ) from error
-
-    jobs = _jobs(todo)
-    encoder.prepare()  # in this thread: workers must not race to build the network
-    pool = ThreadPoolExecutor(workers or min(4, os.cpu_count() or 1), thread_name_prefix="decode")
-    running: deque[tuple[int, Future[list[tuple[FrameRef, torch.Tensor]]]]] = deque()
-    pending = 0
-    try:
-        for path, refs in jobs:
-            while running and pending + len(refs) > max(ahead, CHUNK_FRAMES):
-                count, future = running.popleft()
-                yield from future.result()
-                pending -= count
-            running.append((len(refs), pool.submit(work, path, refs)))
-            pending += len(refs)
-        while running:
-            yield from running.popleft()[1].result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _jobs(todo: Sequence[FrameRef]) -> Iterator[tuple[str, Sequence[FrameRef]]]:
-    by_path: dict[str, list[FrameRef]] = defaultdict(list)
-    for ref in todo:
-        by_path[ref.path].append(ref)
-    for path, refs in by_path.items():
-        refs.sort(key=lambda ref: ref.frame)
-        for start in range(0, len(refs), CHUNK_FRAMES):
-            yield path, refs[start : start + CHUNK_FRAMES]
-
-
 def _batches(
-    items: Iterator[tuple[FrameRef, torch.Tensor]], size: int
+    items: Iterator[tuple[FrameRef, torch.Tensor]], passes: Passes
 ) -> Iterator[list[tuple[FrameRef, torch.Tensor]]]:
+    """Yield as many frames at a time as a step takes at that time."""
     batch: list[tuple[FrameRef, torch.Tensor]] = []
     for item in items:
         batch.append(item)
-        if len(batch) == size:
+        if len(batch) >= passes.frames:
             yield batch
             batch = []
     if batch:

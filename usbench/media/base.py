@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import operator
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -50,21 +51,48 @@ class Media(abc.ABC):
         """
         asked = range(self.n_frames) if indices is None else [_as_index(i) for i in indices]
         for index in asked:
-            if not 0 <= index < self.n_frames:
-                raise MediaError(
-                    self.path,
-                    f"frame {index} does not exist, the file has {self.n_frames}",
-                    f"Ask for frames 0 to {self.n_frames - 1}.",
-                )
+            self._check_range(index)
         wanted = sorted(set(asked))
         decoded = dict(zip(wanted, self._decode(wanted), strict=False)) if wanted else {}
         if len(decoded) < len(wanted):
+            raise self._missing(wanted[len(decoded)])
+        return [decoded[index] for index in asked]
+
+    def stream(self, indices: Sequence[int]) -> Iterator[npt.NDArray[np.uint8]]:
+        """Decode frames in one sequential pass and hand each over at once, so that memory holds one.
+
+        Args:
+            indices: Frame numbers from 0, ascending; repeats allowed.
+
+        Yields:
+            One C-contiguous uint8 array ``[H, W]`` an index.
+
+        Raises:
+            MediaError: An index is out of range, or the file proves damaged.
+        """
+        asked = [_as_index(i) for i in indices]
+        if asked != sorted(asked):
+            raise ValueError("stream() goes through a file once: give ascending frame numbers.")
+        for index in asked[:1] + asked[-1:]:
+            self._check_range(index)
+        wanted = Counter(asked)
+        decoded = self._decode(list(wanted)) if wanted else iter(())
+        for index, times in wanted.items():
+            frame = next(decoded, None)
+            if frame is None:
+                raise self._missing(index)
+            yield from [frame] * times
+
+    def _check_range(self, index: int) -> None:
+        if not 0 <= index < self.n_frames:
             raise MediaError(
                 self.path,
-                f"damaged: of {self.n_frames} frames, frame {wanted[len(decoded)]} cannot be decoded",
-                COPY_AGAIN,
+                f"frame {index} does not exist, the file has {self.n_frames}",
+                f"Ask for frames 0 to {self.n_frames - 1}.",
             )
-        return [decoded[index] for index in asked]
+
+    def _missing(self, index: int) -> MediaError:
+        return MediaError(self.path, f"damaged: of {self.n_frames} frames, frame {index} cannot be decoded", COPY_AGAIN)
 
     def close(self) -> None:  # noqa: B027 - most kinds hold nothing open between calls
         """Release the file."""
