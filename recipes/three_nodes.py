@@ -2,8 +2,8 @@
 
     python recipes/three_nodes.py usbench sweep recipes/grid.toml --engine ray
 
-``--address`` is added to the command. Each node offers one CPU unless ``CPUS_PER_NODE`` says otherwise. The tests run this
-file; nothing of it is needed on a real cluster.
+``--address`` is added to the command. Each node offers one CPU unless ``CPUS_PER_NODE`` says otherwise. The tests run
+this file; nothing of it is needed on a real cluster.
 """
 
 from __future__ import annotations
