@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +126,37 @@ def test_a_job_that_kills_every_worker_is_given_up(
     campaign = launch(make_grid([f"{lethal}:Mortal"], [make_task("first")]), jobs=2, attempts=2)
     assert campaign.records[0].state == "failed"
     assert "given up after 2 attempts" in str(campaign.records[0].error)
+
+
+def test_no_worker_outlives_a_killed_sweep(tmp_path: Path, make_task: Any) -> None:
+    plugin = tmp_path / "endless.py"
+    plugin.write_text(
+        PLUGINS.read_text()
+        + "\n\nclass Endless(Tiny):\n"
+        + "    def encode(self, batch: torch.Tensor) -> torch.Tensor:\n"
+        + f"        Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\n"
+        + "        time.sleep(600)\n"
+        + "        return super().encode(batch)\n"
+    )
+    sweep = subprocess.Popen(
+        [sys.executable, "-m", "usbench", "run", "-e", f"{plugin}:Endless", "-t", make_task("first"), "--jobs", "2"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    assert until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "")
+    worker = Path("/proc") / (tmp_path / "pid").read_text()
+    assert worker.exists()
+    sweep.kill()
+    sweep.wait()
+    assert until(lambda: not worker.exists() or "\nState:\tZ" in (worker / "status").read_text())
+
+
+def until(true: Callable[[], bool], seconds: float = 60) -> bool:
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        time.sleep(0.1)
+    return true()
 
 
 def test_an_encoder_settles_its_precision_once(make_task: Any, make_grid: Any, launch: Any) -> None:

@@ -161,7 +161,24 @@ class ProcessEngine:
         import multiprocessing
 
         # Spawned, not forked: torch and OpenMP do not survive a fork once they have run.
-        return ProcessPoolExecutor(self.capacity, mp_context=multiprocessing.get_context("spawn"))
+        spawn = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self.capacity, mp_context=spawn, initializer=_follow_parent)
+
+
+def _follow_parent() -> None:
+    """End this process when the one that started it is gone: a kill of that one would leave its workers behind."""
+    import multiprocessing
+    import threading
+
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="follow-parent").start()
 
 
 def open_engine(spec: EngineSpec, tell: Callable[..., None] | None = None) -> Engine:

@@ -157,7 +157,8 @@ def _scores(board: Board, protocol: str, headline: bool) -> str:
 def optimism_heading(board: Board, metric: str) -> str:
     """Return the heading of the column that says how much the paper's protocol flatters."""
     column = board.column(metric)
-    return f"Optimism in {column.title.lower() if column.unit == '%' else column.title}, {column.unit}"
+    title = column.title if column.title.isupper() else column.title.lower()
+    return f"Optimism in {title}, {column.unit}"
 
 
 def _difference(board: Board, entry: Entry, protocol: str) -> list[str]:
