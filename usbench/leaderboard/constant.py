@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+from usbench.leaderboard import formats
 from usbench.leaderboard.outcomes import scored
 from usbench.results import Estimate, ProtocolResult, Repeat, Result
 from usbench.statistics.bootstrap import bootstrap
@@ -51,7 +52,9 @@ def constant_floor(like: Result) -> Result | None:
     )
     protocols = {}
     for name, entry in like.protocols.items():
-        wanted = [metric for metric in entry.metrics if metric not in _MEANINGLESS]
+        # Of many classes only what pages show: the rest takes long and says nothing of a constant.
+        shown = formats.SHOWN[kind] if kind in ("multiclass", "map") else tuple(entry.metrics)
+        wanted = [metric for metric in entry.metrics if metric in shown and metric not in _MEANINGLESS]
         estimates = bootstrap(scored(bare, name).outcome, wanted)
         metrics = {metric: Estimate(e.value, e.low, e.high) for metric, e in estimates.items()}
         protocols[name] = replace(bare.protocols[name], metrics=metrics)
