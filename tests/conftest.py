@@ -27,6 +27,7 @@ def isolated_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USBENCH_CACHE", str(home / "cache"))
     monkeypatch.setenv("USBENCH_WEIGHTS", str(home / "weights"))
     monkeypatch.delenv("USBENCH_DATA_ROOT", raising=False)
+    monkeypatch.delenv("USBENCH_STORE", raising=False)
 
 
 @pytest.fixture(scope="session")

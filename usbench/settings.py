@@ -7,6 +7,7 @@ in the configuration file ``config.toml``::
     data = ["/mnt/ultrasound"]     # USBENCH_DATA_ROOT   folders in which data sets are found by name
     weights = "/mnt/weights"       # USBENCH_WEIGHTS     folder of weight files
     cache = "/scratch/usbench"     # USBENCH_CACHE       embeddings and simulated phantoms
+    store = "s3://bucket/usbench"  # USBENCH_STORE       embeddings alone, at an address or in another folder
 
     [data]                         # written by `usbench data add`
     eye_hemorrhage = "/mnt/eye/manifest.csv"
@@ -39,9 +40,10 @@ class Settings:
         config_file: The configuration file, which need not exist.
         data_roots: Folders searched for datasets, first match wins.
         weights_dir: Folder searched for weight files, and where downloads go.
-        cache_dir: Root of the embedding store and of simulated phantoms.
+        cache_dir: Root of the embedding store, unless that has a place of its own, and of simulated phantoms.
         data: Registered datasets and manifests: name to folder or manifest.
         weights: Registered weights: encoder name to file.
+        store: Address or folder of the embedding store, when it is not below ``cache_dir``.
     """
 
     config_file: Path
@@ -50,10 +52,19 @@ class Settings:
     cache_dir: Path
     data: dict[str, Path] = field(default_factory=dict)
     weights: dict[str, Path] = field(default_factory=dict)
+    store: str | None = None
 
     @property
     def store_dir(self) -> Path:
-        """Root of the embedding store."""
+        """Root of the embedding store; at an address, something that is used like a path.
+
+        Raises:
+            StoreError: The address cannot be used.
+        """
+        if self.store is not None:
+            from usbench.embedding.remote import is_address, open_address
+
+            return open_address(self.store) if is_address(self.store) else Path(self.store).expanduser()
         return self.cache_dir / "embeddings"
 
     @property
@@ -85,12 +96,15 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UsbenchError(f"{path}: cannot be read ({error}).") from None
 
 
-def load_settings(data_roots: Iterable[Path | str] = (), cache_dir: Path | None = None) -> Settings:
+def load_settings(
+    data_roots: Iterable[Path | str] = (), cache_dir: Path | None = None, store: str | None = None
+) -> Settings:
     """Resolve all places from arguments, environment and configuration file.
 
     Args:
         data_roots: Folders to search before any configured one.
         cache_dir: Overrides environment and configuration.
+        store: Overrides environment and configuration.
 
     Raises:
         UsbenchError: The configuration file is malformed, or a data root given here does not exist.
@@ -117,6 +131,8 @@ def load_settings(data_roots: Iterable[Path | str] = (), cache_dir: Path | None 
         cache_dir=_folder(cache, Path(platformdirs.user_cache_dir("usbench"))),
         data=_registered(config, "data", path),
         weights=_registered(config, "weights", path),
+        # A cache that is named on the command line is meant to hold everything.
+        store=store or (None if cache_dir is not None else os.environ.get("USBENCH_STORE") or paths.get("store")),
     )
 
 

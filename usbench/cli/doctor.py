@@ -16,6 +16,9 @@ def doctor() -> None:
     from pathlib import Path
 
     from usbench import provenance
+    from usbench.embedding.remote import is_remote
+    from usbench.errors import StoreError
+    from usbench.files import atomic_write
     from usbench.locate import provision_of, where_is
     from usbench.plugins import DATASETS, ENCODERS, TASKS, load_encoder, load_task
     from usbench.settings import load_settings
@@ -41,10 +44,17 @@ def doctor() -> None:
         f"{settings.config_file}{'' if settings.config_file.exists() else ' (not there; defaults)'}",
     )
     try:
-        settings.store_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=settings.store_dir):
-            free = shutil.disk_usage(settings.store_dir).free / 1e9
-        line(free > 1, "store", f"{settings.store_dir}, {free:.0f} GB free")
+        if is_remote(store := settings.store_dir):
+            atomic_write(store / ".probe", b"")
+            (store / ".probe").unlink()
+            line(True, "store", f"{store}, writable")
+        else:
+            store.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=store):
+                free = shutil.disk_usage(store).free / 1e9
+            line(free > 1, "store", f"{store}, {free:.0f} GB free")
+    except StoreError as error:
+        line(False, "store", str(error))
     except OSError as error:
         line(False, "store", f"{settings.store_dir}: not writable ({error.strerror}); set USBENCH_CACHE")
     for root in settings.data_roots:

@@ -42,7 +42,7 @@ def plan(
     from usbench.settings import load_settings
 
     asked = read_grid(grid)
-    settings = load_settings(asked.data_roots, asked.cache)
+    settings = load_settings(asked.data_roots, asked.cache, asked.store)
     estimator = Estimator([asked.results, DEFAULT_RESULTS], Path("benchmarks"))
     planned = plan_grid(asked, settings, estimator, look=not quick)
     workers = jobs or asked.engine.jobs

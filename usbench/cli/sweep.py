@@ -45,7 +45,7 @@ def sweep(
 
     asked = with_engine(read_grid(grid), name=engine, address=address, jobs=jobs, threads=threads)
     asked = replace(asked, results=results or asked.results, cache=cache or asked.cache)
-    settings = load_settings(asked.data_roots, asked.cache)
+    settings = load_settings(asked.data_roots, asked.cache, asked.store)
     # Read before anything runs: an outcome must not be compared with what was learnt from it.
     estimator = Estimator([asked.results, DEFAULT_RESULTS], Path("benchmarks"))
     before = None if fresh else read_report(asked.results, asked.name)

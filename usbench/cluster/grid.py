@@ -51,6 +51,7 @@ _GRID: dict[str, tuple[type, ...]] = {
     "data_root": (str, list),
     "results": (str,),
     "cache": (str,),
+    "store": (str,),
     "device": (str,),
     "precision": (str,),
     "batch_size": (int,),
@@ -119,6 +120,7 @@ class Grid:
         results: Folder of results.
         data_roots: Folders in which datasets are found by name.
         cache: Folder of the embedding store and of phantoms, when not the configured one.
+        store: Folder or address of the embedding store, when not below the cache.
         workers: Decoding threads of one job.
         engine: Where jobs run.
         name: Name of the file, for the report.
@@ -131,6 +133,7 @@ class Grid:
     results: Path = DEFAULT_RESULTS
     data_roots: tuple[Path, ...] = ()
     cache: Path | None = None
+    store: str | None = None
     workers: int | None = None
     engine: EngineSpec = EngineSpec()
     name: str = "grid"
@@ -208,6 +211,7 @@ def _grid(table: dict[str, Any], path: Path) -> Grid:
         results=Path(table.get("results", DEFAULT_RESULTS)).expanduser(),
         data_roots=tuple(Path(root) for root in ([roots] if isinstance(roots, str) else roots)),
         cache=Path(table["cache"]).expanduser() if "cache" in table else None,
+        store=table.get("store"),
         workers=table.get("workers"),
         engine=EngineSpec(**pick(table.get("engine", {}), _ENGINE, f"{path}: [engine]")),
         name=path.stem,

@@ -15,6 +15,7 @@ from usbench import provenance
 from usbench.cluster.engines import Engine, Node
 from usbench.cluster.specs import EncoderSpec, Source
 from usbench.cluster.work import Handshake, Inspect
+from usbench.embedding.remote import is_address
 from usbench.errors import UsbenchError
 from usbench.files import atomic_write
 from usbench.settings import Settings
@@ -42,6 +43,7 @@ def handshake(engine: Engine, settings: Settings) -> Iterator[Handshake]:
         data_roots=tuple(root.absolute() for root in settings.data_roots),
         weights_dir=settings.weights_dir.absolute(),
         cache_dir=settings.cache_dir.absolute(),
+        store=_absolute(settings.store),
         data={name: path.absolute() for name, path in settings.data.items()},
         weights={name: path.absolute() for name, path in settings.weights.items()},
     )
@@ -55,6 +57,10 @@ def handshake(engine: Engine, settings: Settings) -> Iterator[Handshake]:
     finally:
         for path in probe.parent.glob(f"{probe.name}*"):
             path.unlink(missing_ok=True)
+
+
+def _absolute(store: str | None) -> str | None:
+    return store if store is None or is_address(store) else str(Path(store).expanduser().absolute())
 
 
 def inspect(

@@ -418,6 +418,8 @@ def _check_in(handshake: Handshake) -> str | None:
     os.environ["USBENCH_CONFIG"] = str(settings.config_file)
     os.environ["USBENCH_WEIGHTS"] = str(settings.weights_dir)
     os.environ["USBENCH_CACHE"] = str(settings.cache_dir)
+    if settings.store is not None:
+        os.environ["USBENCH_STORE"] = settings.store
     os.environ["USBENCH_DATA_ROOT"] = os.pathsep.join(map(str, settings.data_roots))
     with contextlib.suppress(OSError):  # names with relative paths then fail by themselves, and say so
         os.chdir(handshake.folder)

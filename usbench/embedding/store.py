@@ -8,7 +8,8 @@ Layout, below the store's root::
 A shard is named by the SHA-256 of its own bytes and never changes, so that a reader can verify it, two processes can
 write at once without a lock, and a kill leaves nothing but a stray temporary file. There is no index to go stale: the
 keys in the shards are the index. A frame's key covers the content of its file, its position in it and the version of
-the decoder; the folder covers weights, adapter, preprocessing, pooling and precision.
+the decoder; the folder covers weights, adapter, preprocessing, pooling and precision. The root is a folder, or an
+address of an object store (:mod:`usbench.embedding.remote`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from usbench.embedding.remote import is_remote, look_again, modified, remove_folder
 from usbench.encoder import EncoderIdentity, Vectors
 from usbench.errors import StoreError
 from usbench.files import atomic_write, explain_os_error
@@ -75,7 +77,7 @@ class Store:
     """Embeddings of one encoder identity.
 
     Args:
-        root: Root of the store, shared by all encoders.
+        root: Root of the store, shared by all encoders; a folder, or a place at an address.
         identity: What encodes.
 
     Raises:
@@ -92,7 +94,7 @@ class Store:
         text = json.dumps(asdict(identity), indent=1, sort_keys=True) + "\n"
         if not description.exists():
             atomic_write(description, text.encode())
-        else:
+        elif not is_remote(root):
             try:
                 os.utime(description)  # the time of last use, for `cache gc`
             except OSError:  # a read-only store can still be read
@@ -104,6 +106,8 @@ class Store:
         Raises:
             StoreError: A shard's content does not match its name.
         """
+        if is_remote(self.folder):
+            look_again(self.folder)
         for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
             if path.stem not in self._read:
                 keys, vectors = read_shard(path)
@@ -210,7 +214,7 @@ def read_shard(path: Path) -> tuple[npt.NDArray[np.uint8], Vectors]:
 def entries(root: Path) -> Iterator[StoreEntry]:
     """Yield every identity in the store, most recently used first."""
     folders = [p.parent for p in root.glob("*/identity.json")]
-    for folder in sorted(folders, key=lambda f: (f / "identity.json").stat().st_mtime, reverse=True):
+    for folder in sorted(folders, key=_used, reverse=True):
         shards = sorted(folder.glob(f"*{_SUFFIX}"))
         keys: set[bytes] = set()
         dimension = None
@@ -225,7 +229,7 @@ def entries(root: Path) -> Iterator[StoreEntry]:
             dimension=dimension,
             shards=len(shards),
             size=sum(p.stat().st_size for p in folder.iterdir()),
-            used=(folder / "identity.json").stat().st_mtime,
+            used=_used(folder),
         )
 
 
@@ -271,7 +275,7 @@ def collect_garbage(root: Path, unused_days: float | None = None, names: Iterabl
         for entry in list(entries(root)):
             expired = unused_days is not None and entry.used < time.time() - unused_days * 86400
             if expired or entry.identity.get("name") in doomed:
-                shutil.rmtree(root / entry.digest)
+                (remove_folder if is_remote(root) else shutil.rmtree)(root / entry.digest)
             elif entry.shards > 1:
                 Store(root, EncoderIdentity(**entry.identity)).compact()
     except OSError as error:
@@ -286,6 +290,13 @@ def _shape(path: Path) -> tuple[list[bytes], int | None]:
     except StoreError:
         return [], None
     return [bytes(k) for k in keys], int(vectors.shape[1])
+
+
+def _used(folder: Path) -> float:
+    """Return when an identity was last read or written; at an address, where reading leaves no trace, last written."""
+    if is_remote(folder):
+        return max(modified(path) for path in folder.iterdir())
+    return (folder / "identity.json").stat().st_mtime
 
 
 def _size(root: Path) -> int:
