@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from usbench.settings import load_settings
 
 from .conftest import figures
 
+COMMAND = (sys.executable, "-m", "usbench")
 PLUGINS = Path(__file__).with_name("plugins.py")
 
 
@@ -128,7 +130,8 @@ def test_a_job_that_kills_every_worker_is_given_up(
     assert "given up after 2 attempts" in str(campaign.records[0].error)
 
 
-def test_no_worker_outlives_a_killed_sweep(tmp_path: Path, make_task: Any) -> None:
+@pytest.mark.parametrize("how", ["kill", "interrupt"])
+def test_no_worker_outlives_a_run(tmp_path: Path, make_task: Any, how: str) -> None:
     plugin = tmp_path / "endless.py"
     plugin.write_text(
         PLUGINS.read_text()
@@ -138,18 +141,39 @@ def test_no_worker_outlives_a_killed_sweep(tmp_path: Path, make_task: Any) -> No
         + "        time.sleep(600)\n"
         + "        return super().encode(batch)\n"
     )
-    sweep = subprocess.Popen(
-        [sys.executable, "-m", "usbench", "run", "-e", f"{plugin}:Endless", "-t", make_task("first"), "--jobs", "2"],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    assert until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "")
-    worker = Path("/proc") / (tmp_path / "pid").read_text()
-    assert worker.exists()
-    sweep.kill()
-    sweep.wait()
+    with (tmp_path / "errors").open("w") as errors:
+        run = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "usbench",
+                "run",
+                "-e",
+                f"{plugin}:Endless",
+                "-t",
+                make_task("first"),
+                "--jobs",
+                "2",
+            ],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+        )
+        assert until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "")
+        worker = Path("/proc") / (tmp_path / "pid").read_text()
+        assert worker.exists()
+        if how == "kill":
+            run.kill()
+        else:
+            os.killpg(run.pid, signal.SIGINT)  # as a terminal does
+        code = run.wait(timeout=60)
     assert until(lambda: not worker.exists() or "\nState:\tZ" in (worker / "status").read_text())
+    if how == "interrupt":
+        assert code == 130
+        told = (tmp_path / "errors").read_text()
+        assert "interrupted: finished work is kept" in told
+        assert "Traceback" not in told
 
 
 def until(true: Callable[[], bool], seconds: float = 60) -> bool:

@@ -40,6 +40,8 @@ HELP = (
     "Compare frozen image encoders for B-mode ultrasound: each figure beside its floor, its interval and its evidence."
 )
 
+_INTERRUPTED = "interrupted: finished work is kept; the same command continues where it was."
+
 
 def build_app(arguments: Sequence[str]) -> typer.Typer:
     """Return the application with the one subcommand that is called, and summaries of the others.
@@ -80,8 +82,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _say(f"error: {' '.join(str(error).split())}")
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        _say("interrupted: finished work is kept; the same command continues where it was.")
+        _say(_INTERRUPTED)
         raise SystemExit(130) from None
+    except SystemExit as stop:
+        if stop.code == 130:  # Typer turns Ctrl-C within a command into this, without a word
+            _say(_INTERRUPTED)
+        raise
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(1) from None

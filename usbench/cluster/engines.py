@@ -162,14 +162,20 @@ class ProcessEngine:
 
         # Spawned, not forked: torch and OpenMP do not survive a fork once they have run.
         spawn = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self.capacity, mp_context=spawn, initializer=_follow_parent)
+        return ProcessPoolExecutor(self.capacity, mp_context=spawn, initializer=_begin_worker)
 
 
-def _follow_parent() -> None:
-    """End this process when the one that started it is gone: a kill of that one would leave its workers behind."""
+def _begin_worker() -> None:
+    """Tie a worker to the process that started it.
+
+    It ends when that one is gone, as a kill would leave its workers behind; and it leaves Ctrl-C, which reaches every
+    process of a terminal, to that one.
+    """
     import multiprocessing
+    import signal
     import threading
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is None:
         return
