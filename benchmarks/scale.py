@@ -24,32 +24,31 @@ ENCODERS = ("pixels", "texture", "random-projection", "tusa.random")
 TASKS = (
     ("breast_lesion", "subset"),
     ("eye_hemorrhage", "phantom"),
-    ("liver_steatosis", "phantom"),
+    ("covid", "phantom"),
     ("ejection_fraction", "phantom"),
 )
+WORKERS = (("local", 1), ("local", 2), ("ray", 1), ("ray", 2))
+
+
+SECTIONS = ("encoding", "evaluation", "tiny", "sweep")
 
 
 def main() -> None:
-    """Measure everything, or with ``--no-sweep`` all but the sweep of four by four."""
+    """Measure the sections asked for, all by default, and keep what was measured of the others."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--cache", type=Path, help="folder with phantoms that are there already")
-    parser.add_argument("--no-sweep", action="store_true")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
     asked = parser.parse_args()
+    path = HERE / "scale.json"
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    found["machine"] = f"{platform.machine()}, {os.cpu_count()} cores"
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), asked.cache)
-        found: dict[str, Any] = {
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-            "load_at_start": round(os.getloadavg()[0], 2),
-        }
-        found["encoding"], found["rates"] = bench.encoding()
-        found["evaluation"] = bench.evaluation()
-        found["tiny"] = bench.tiny()
-        if not asked.no_sweep:
-            found["sweep"] = bench.sweep()
-        elif (HERE / "scale.json").exists():
-            found["sweep"] = json.loads((HERE / "scale.json").read_text())["sweep"]
-        found["load_at_end"] = round(os.getloadavg()[0], 2)
-    (HERE / "scale.json").write_text(json.dumps(found, indent=1) + "\n")
+        for section in asked.only:
+            before = round(os.getloadavg()[0], 2)
+            measured = getattr(bench, section)()
+            found[section] = {**measured, "load": [before, round(os.getloadavg()[0], 2)]}
+            path.write_text(json.dumps(found, indent=1) + "\n")
     (HERE / "scale.md").write_text(page(found))
     print(page(found))
 
@@ -66,61 +65,42 @@ class Bench:
         self._folder = folder
         self._phantoms = phantoms
 
-    def encoding(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    def encoding(self) -> dict[str, Any]:
         """Encode the embedded subset with the network of TUSA, with one worker and with two, from an empty store."""
-        rows, rates = [], []
-        for name, jobs in (("local", 1), ("local", 2), ("ray", 1), ("ray", 2)):
+        rows = []
+        for name, jobs in WORKERS:
             with self._engine(name, jobs) as (spec, engine):
+                self._warm(spec, engine, f"{name}-{jobs}")
                 cells = self._cells(("tusa.random",), TASKS[:1])
-                self._run(self._cells(("pixels",), TASKS[:1]), f"warm-{name}-{jobs}", spec, engine)  # workers import
-                started = time.perf_counter()
-                records = self._run(cells, f"encode-{name}-{jobs}", spec, engine, fresh_results=True)
-                wall = time.perf_counter() - started
-            rows.append(
-                {
-                    "engine": name,
-                    "workers": jobs,
-                    "frames": records[0].encoded,
-                    "wall_seconds": round(wall, 2),
-                    "worker_seconds": round(records[0].encode_seconds, 2),
-                    "evaluate_seconds": round(records[0].evaluate_seconds, 2),
-                }
-            )
-            print(rows[-1], flush=True)
+                rows.append(self._timed(name, jobs, cells, f"encode-{name}-{jobs}", spec, engine))
         with self._engine("local", 1) as (spec, engine):
-            for record in self._run(self._cells(ENCODERS, TASKS[:1]), "rates", spec, engine):
-                rates.append(
-                    {
-                        "encoder": record.name,
-                        "frames": record.encoded,
-                        "images_per_second": round(record.encoded / record.encode_seconds, 2),
-                        "decode_seconds": round(
-                            max(0.0, record.encode_seconds - record.network_seconds) / record.encoded, 5
-                        ),
-                    }
-                )
-        return rows, rates
+            rates = [
+                {
+                    "encoder": record.name,
+                    "frames": record.encoded,
+                    "images_per_second": round(record.encoded / record.encode_seconds, 2),
+                    "decode_seconds": round(
+                        max(0.0, record.encode_seconds - record.network_seconds) / record.encoded, 5
+                    ),
+                }
+                for record in self._run(self._cells(ENCODERS, TASKS[:1]), "rates", spec, engine)
+            ]
+        return {"rows": rows, "rates": rates}
 
-    def evaluation(self) -> list[dict[str, Any]]:
-        """Probe four encoders whose vectors are stored, with one worker and with two."""
-        cells = self._cells(ENCODERS, TASKS[2:3])
+    def evaluation(self) -> dict[str, Any]:
+        """Probe eight cells whose vectors are stored, with one worker and with two."""
+        cells = self._cells(ENCODERS, TASKS[:2])
         with self._engine("local", 1) as (spec, engine):
             self._run(cells, "evaluate", spec, engine)
         rows = []
-        for name, jobs in (("local", 1), ("local", 2), ("ray", 1), ("ray", 2)):
+        for name, jobs in WORKERS:
             with self._engine(name, jobs) as (spec, engine):
-                self._run(self._cells(("pixels",), TASKS[:1]), f"warm-{name}-{jobs}", spec, engine)
-                started = time.perf_counter()
-                records = self._run(cells, "evaluate", spec, engine, fresh_results=True)
-                wall = time.perf_counter() - started
-            assert not any(record.encoded for record in records)
-            seconds = round(sum(r.evaluate_seconds for r in records), 2)
-            rows.append({"engine": name, "workers": jobs, "cells": len(cells), "wall_seconds": round(wall, 2)})
-            rows[-1]["worker_seconds"] = seconds
-            print(rows[-1], flush=True)
-        return rows
+                self._warm(spec, engine, f"{name}-{jobs}")
+                rows.append(self._timed(name, jobs, cells, "evaluate", spec, engine))
+        assert not any(row["frames"] for row in rows)
+        return {"rows": rows}
 
-    def tiny(self) -> list[dict[str, Any]]:
+    def tiny(self) -> dict[str, Any]:
         """Run one small cell from its stored vectors, engine's start included."""
         cells = self._cells(("pixels",), TASKS[:1])
         with self._engine("local", 1) as (spec, engine):
@@ -131,11 +111,30 @@ class Bench:
             for _ in range(3):
                 started = time.perf_counter()
                 with self._engine(name, jobs) as (spec, engine):
-                    self._run(cells, "tiny", spec, engine, fresh_results=True)
+                    self._run(cells, "tiny", spec, engine, fresh=True)
                 times.append(time.perf_counter() - started)
             rows.append({"engine": name, "workers": jobs, "wall_seconds": round(sorted(times)[1], 2)})
             print(rows[-1], flush=True)
-        return rows
+        return {"rows": rows}
+
+    def _timed(self, name: str, jobs: int, cells: Any, where: str, spec: Any, engine: Any) -> dict[str, Any]:
+        started = time.perf_counter()
+        records = self._run(cells, where, spec, engine, fresh=True)
+        row = {
+            "engine": name,
+            "workers": jobs,
+            "cells": len(cells),
+            "frames": sum(record.encoded for record in records),
+            "wall_seconds": round(time.perf_counter() - started, 2),
+            "worker_seconds": round(sum(r.encode_seconds + r.evaluate_seconds for r in records), 2),
+            "processor_seconds": round(sum(record.processor_seconds for record in records), 2),
+        }
+        print(row, flush=True)
+        return row
+
+    def _warm(self, spec: Any, engine: Any, where: str) -> None:
+        """Let every worker import what it needs."""
+        self._run(self._cells(("pixels", "texture"), TASKS[:1]), f"warm-{where}", spec, engine)
 
     def sweep(self) -> dict[str, Any]:
         """Sweep four encoders over four tasks in one process and on three nodes, and compare every byte."""
@@ -182,7 +181,7 @@ class Bench:
 
         return [Cell(EncoderSpec(encoder), TaskSpec(*task)) for encoder in encoders for task in tasks]
 
-    def _run(self, cells: Any, where: str, spec: Any, engine: Any, fresh_results: bool = False) -> list[Any]:
+    def _run(self, cells: Any, where: str, spec: Any, engine: Any, fresh: bool = False) -> list[Any]:
         from usbench.cluster.campaign import Campaign, Wish
         from usbench.settings import load_settings
 
@@ -190,7 +189,7 @@ class Bench:
         cache.mkdir(parents=True, exist_ok=True)
         if self._phantoms is not None and not (cache / "phantoms").exists():
             shutil.copytree(self._phantoms / "phantoms", cache / "phantoms")
-        wish = Wish(results=self._folder / where / "results", fresh=fresh_results)
+        wish = Wish(results=self._folder / where / "results", fresh=fresh)
         records = Campaign(cells, wish, spec, engine, load_settings((), cache)).run()
         wrong = [f"{record}: {record.error}" for record in records if record.error]
         if wrong:
@@ -231,50 +230,63 @@ def figures(folder: Path) -> dict[str, str]:
 
 def page(found: dict[str, Any]) -> str:
     """Return the page."""
-    names = {("local", 1): "local, 1 (this process)", ("local", 2): "local, 2 processes"}
     intro = (
-        f"Measured by `benchmarks/scale.py` on {found['machine']}, load {found['load_at_start']} at the start and "
-        f"{found['load_at_end']} at the end; one thread a worker, parts of 64 frames, workers started and libraries "
-        "imported before the clock. Two cores that others use too are no place for a scaling study: read the order of "
-        "magnitude."
+        f"Measured by `benchmarks/scale.py` on {found['machine']}; one thread a worker, parts of 64 frames, workers "
+        "started and libraries imported before the clock. Others use these two cores too: where the load is above the "
+        "number of workers, the clock says how busy the machine was, and the processor time what the work costs."
     )
     lines = ["# Several workers", "", intro, ""]
-    lines += ["## Encoding: TUSA's network, embedded BUS-BRA subset, empty store", ""]
-    lines += ["| engine, workers | frames | wall | against one | workers' time |", "|---|---:|---:|---:|---:|"]
-    base = found["encoding"][0]["wall_seconds"]
-    for row in found["encoding"]:
-        name = names.get((row["engine"], row["workers"]), f"{row['engine']}, {row['workers']}")
-        lines.append(
-            f"| {name} | {row['frames']} | {row['wall_seconds']:.1f} s | {base / row['wall_seconds']:.2f} × "
-            f"| {row['worker_seconds']:.1f} s |"
-        )
-    lines += ["", "## Evaluation: liver steatosis, four encoders, vectors stored", ""]
-    lines += ["| engine, workers | cells | wall | against one | workers' time |", "|---|---:|---:|---:|---:|"]
-    base = found["evaluation"][0]["wall_seconds"]
-    for row in found["evaluation"]:
-        name = names.get((row["engine"], row["workers"]), f"{row['engine']}, {row['workers']}")
-        lines.append(
-            f"| {name} | {row['cells']} | {row['wall_seconds']:.1f} s | {base / row['wall_seconds']:.2f} × "
-            f"| {row['worker_seconds']:.1f} s |"
-        )
-    lines += ["", "## A tiny job: one cell, vectors stored, start and end of the engine included", ""]
-    lines += ["| engine, workers | wall, median of 3 |", "|---|---:|"]
-    for row in found["tiny"]:
-        name = names.get((row["engine"], row["workers"]), f"{row['engine']}, {row['workers']}, started for it")
-        lines.append(f"| {name} | {row['wall_seconds']:.1f} s |")
-    lines += ["", "## Rates of one worker, which `usbench plan` uses", ""]
-    lines += ["| encoder | images a second | reading a frame |", "|---|---:|---:|"]
-    for row in found["rates"]:
-        lines.append(f"| {row['encoder']} | {row['images_per_second']:.1f} | {1e3 * row['decode_seconds']:.1f} ms |")
+    titles = {
+        "encoding": "Encoding: TUSA's network, 354 pictures of the embedded subset, empty store",
+        "evaluation": "Evaluation: eight cells, vectors stored",
+    }
+    for section, title in titles.items():
+        if section not in found:
+            continue
+        lines += [f"## {title}", "", f"Load {_load(found[section])}.", ""]
+        lines += [
+            "| engine, workers | wall | against one | workers' time | processor time |",
+            "|---|---:|---:|---:|---:|",
+        ]
+        base = found[section]["rows"][0]["wall_seconds"]
+        for row in found[section]["rows"]:
+            lines.append(
+                f"| {_name(row)} | {row['wall_seconds']:.1f} s | {base / row['wall_seconds']:.2f} × "
+                f"| {row['worker_seconds']:.1f} s | {row['processor_seconds']:.1f} s |"
+            )
+        lines.append("")
+    if "tiny" in found:
+        lines += ["## A tiny job: one cell, vectors stored, start and end of the engine included", ""]
+        lines += [f"Load {_load(found['tiny'])}.", "", "| engine, workers | wall, median of 3 |", "|---|---:|"]
+        lines += [f"| {_name(row)} | {row['wall_seconds']:.1f} s |" for row in found["tiny"]["rows"]] + [""]
+    if "encoding" in found:
+        lines += ["## Rates of one worker, which `usbench plan` uses", ""]
+        lines += ["| encoder | images a second | reading a frame |", "|---|---:|---:|"]
+        for row in found["encoding"]["rates"]:
+            lines.append(
+                f"| {row['encoder']} | {row['images_per_second']:.1f} | {1e3 * row['decode_seconds']:.1f} ms |"
+            )
+        lines.append("")
     if sweep := found.get("sweep"):
         told = (
             f"{sweep['cells']} cells, {sweep['frames']} frames in {sweep['shards']} parts, on Ray's simulation of "
             f"{sweep['nodes']} nodes with one CPU each: **{sweep['equal']} of {sweep['results']} results are equal to "
             f"the last byte** (all but their provenance) to those of one process. One process took "
-            f"{sweep['local_seconds']:.0f} s, the cluster {sweep['ray_seconds']:.0f} s on the same two cores."
+            f"{sweep['local_seconds']:.0f} s, the cluster {sweep['ray_seconds']:.0f} s on the same two cores "
+            f"(load {_load(sweep)})."
         )
-        lines += ["", "## Four encoders on four tasks: one process against a cluster of three nodes", "", told]
-    return "\n".join(lines) + "\n"
+        lines += ["## Four encoders on four tasks: one process against a cluster of three nodes", "", told, ""]
+    return "\n".join(lines)
+
+
+def _load(section: dict[str, Any]) -> str:
+    return " to ".join(str(value) for value in section["load"])
+
+
+def _name(row: dict[str, Any]) -> str:
+    if row["engine"] == "local":
+        return "local, this process" if row["workers"] == 1 else f"local, {row['workers']} processes"
+    return f"Ray, {row['workers']} CPU" + ("s" if row["workers"] > 1 else "")
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ class Record:
         encode_seconds: Time that workers spent encoding them, added up.
         network_seconds: Part of it in the network.
         evaluate_seconds: Time of the evaluation.
+        processor_seconds: Processor time of all its jobs.
         lost: Jobs that were begun again because a worker was lost.
         notes: Messages for the user.
         result: The result.
@@ -64,6 +65,7 @@ class Record:
     encode_seconds: float = 0.0
     network_seconds: float = 0.0
     evaluate_seconds: float = 0.0
+    processor_seconds: float = 0.0
     lost: int = 0
     notes: tuple[str, ...] = ()
     result: results.Result | None = None
@@ -193,6 +195,7 @@ class Campaign:
 
     def _take(self, ticket: _CellTicket, answer: Answer) -> None:
         record = ticket.record
+        record.processor_seconds += answer.processor_seconds
         if isinstance(answer.value, Found):
             record.found = answer.value
             record.notes = answer.value.said

@@ -217,22 +217,24 @@ class Estimator:
             self._probes.append((result.board, len(result.units.id), len(result.protocols), float(seconds)))
 
     def _read_benchmarks(self, folder: Path) -> None:
-        for row in _rows(folder / "encode.json"):
+        for row in _rows(folder / "encode.json", "rows"):
             for precision, rate in row.get("images_per_second", {}).items():
                 if precision in ("fp32", "bf16"):
                     told = _Timing(row["encoder"], "cpu", precision, rate, None, None, False, "benchmark")
                     self._timings.append(told)
-        for row in _rows(folder / "scale.json", "rates"):
+        for row in _rows(folder / "scale.json", "encoding", "rates"):
             rate, decode = row["images_per_second"], row.get("decode_seconds")
             self._timings.append(_Timing(row["encoder"], "cpu", "fp32", rate, decode, None, False, "benchmark"))
 
 
-def _rows(path: Path, key: str = "rows") -> Sequence[Mapping[str, Any]]:
+def _rows(path: Path, *keys: str) -> Sequence[Mapping[str, Any]]:
     try:
-        rows: Sequence[Mapping[str, Any]] = json.loads(path.read_text("utf-8")).get(key, [])
-        return rows
-    except (OSError, ValueError):
+        found: Any = json.loads(path.read_text("utf-8"))
+        for key in keys:
+            found = found[key]
+    except (OSError, ValueError, KeyError, TypeError):  # an estimate does without
         return []
+    return found if isinstance(found, list) else []
 
 
 def _sources(timings: Sequence[_Timing], device: str) -> str:

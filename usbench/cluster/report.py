@@ -116,6 +116,7 @@ def _cell(record: Record, estimate: Estimate | None) -> dict[str, Any]:
         "encode_seconds": round(record.encode_seconds, 2),
         "network_seconds": round(record.network_seconds, 2),
         "evaluate_seconds": round(record.evaluate_seconds, 2),
+        "processor_seconds": round(record.processor_seconds, 2),
         "probe_seconds": result.provenance.get("timings", {}).get("probe_seconds") if result else None,
         "estimate": estimate.to_dict() if estimate else None,
         "headline": headline,
@@ -124,16 +125,8 @@ def _cell(record: Record, estimate: Estimate | None) -> dict[str, Any]:
 
 
 # What a cell has cost, which a later run of the same grid repeats.
-_COST = (
-    "frames",
-    "encoded",
-    "shards",
-    "lost_jobs",
-    "encode_seconds",
-    "network_seconds",
-    "evaluate_seconds",
-    "estimate",
-)
+_TIMES = ("encode_seconds", "network_seconds", "evaluate_seconds", "processor_seconds")
+_COST = ("frames", "encoded", "shards", "lost_jobs", *_TIMES, "estimate")
 
 
 def _carried(cell: dict[str, Any], before: Mapping[str, Any] | None) -> dict[str, Any]:

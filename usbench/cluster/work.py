@@ -63,6 +63,7 @@ class Answer:
         unfit: Whether the fault lies with the machine, so that another one may do better.
         node: Name of the machine.
         seconds: Time the job took.
+        processor_seconds: Processor time it took, which says more than the clock where machines are shared.
     """
 
     value: Any = None
@@ -70,6 +71,7 @@ class Answer:
     unfit: bool = False
     node: str = ""
     seconds: float = 0.0
+    processor_seconds: float = 0.0
 
 
 class Job(Protocol):
@@ -97,7 +99,7 @@ def work(job: Job, handshake: Handshake, threads: int | None, tell: Callable[...
             one process.
     """
     node = platform.node()
-    started = time.perf_counter()
+    started, processor = time.perf_counter(), time.process_time()
     try:
         if handshake.apart and (reason := _check_in(handshake)):
             return Answer(error=reason, unfit=True, node=node)
@@ -108,7 +110,8 @@ def work(job: Job, handshake: Handshake, threads: int | None, tell: Callable[...
     except Exception as error:  # a plugin can fail in any way, and must not cost the others their figures
         told = f"{type(job).__name__.lower()}: {type(error).__name__}: {' '.join(str(error).split())[:500]}"
         return Answer(error=told, node=node, seconds=time.perf_counter() - started)
-    return Answer(value, node=node, seconds=time.perf_counter() - started)
+    spent = time.process_time() - processor
+    return Answer(value, node=node, seconds=time.perf_counter() - started, processor_seconds=spent)
 
 
 @dataclass(frozen=True)
