@@ -182,7 +182,8 @@ class Bench:
         return [Cell(EncoderSpec(encoder), TaskSpec(*task)) for encoder in encoders for task in tasks]
 
     def _run(self, cells: Any, where: str, spec: Any, engine: Any, fresh: bool = False) -> list[Any]:
-        from usbench.cluster.campaign import Campaign, Wish
+        from usbench.cluster.campaign import Campaign
+        from usbench.cluster.record import Wish
         from usbench.settings import load_settings
 
         cache = self._folder / where / "cache"

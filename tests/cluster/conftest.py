@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 
 import usbench
-from usbench.cluster.campaign import Campaign, Wish
+from usbench.cluster.campaign import Campaign
 from usbench.cluster.engines import Engine, open_engine
 from usbench.cluster.grid import EngineSpec, Grid, read_grid
+from usbench.cluster.record import Wish
 from usbench.settings import load_settings
 
 TASK = """\

@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from usbench.cli.live import SweepTable
-from usbench.cluster.campaign import Record
+from usbench.cluster.record import Record
 from usbench.cluster.specs import Cell, EncoderSpec, TaskSpec
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from usbench.cli.live import SweepTable
-from usbench.cluster.campaign import Campaign, Wish
+from usbench.cluster.campaign import Campaign
 from usbench.cluster.engines import open_engine
 from usbench.cluster.grid import EngineSpec
+from usbench.cluster.record import Wish
 from usbench.cluster.specs import Cell
 from usbench.errors import UsbenchError
 from usbench.settings import Settings

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from usbench.cluster.work import Shard
+    from usbench.cluster.jobs import Shard
     from usbench.embedding.engine import FrameRef
     from usbench.encoder import Encoder
 

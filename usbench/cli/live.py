@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from usbench.cluster.campaign import Record
+    from usbench.cluster.record import Record
 
 _STYLES = {"done": "green", "unchanged": "green dim", "failed": "red bold", "waiting": "dim"}
 # Failures shown below the table; the report has all of them.

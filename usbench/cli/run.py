@@ -97,8 +97,8 @@ def run(
     finished: list[Result] = []
     if engine != "local" or jobs > 1:
         from usbench.cli.elsewhere import run_elsewhere
-        from usbench.cluster.campaign import Wish
         from usbench.cluster.grid import EngineSpec
+        from usbench.cluster.record import Wish
         from usbench.cluster.specs import Cell, EncoderSpec, TaskSpec
 
         file = str(weights) if weights else None

@@ -36,10 +36,11 @@ def sweep(
 
     from usbench.cli.leaderboard import leaderboard as render_leaderboard
     from usbench.cli.live import SweepTable
-    from usbench.cluster.campaign import Campaign, Wish
+    from usbench.cluster.campaign import Campaign
     from usbench.cluster.engines import open_engine
     from usbench.cluster.estimate import Estimator
     from usbench.cluster.grid import DEFAULT_RESULTS, read_grid, with_engine
+    from usbench.cluster.record import Wish
     from usbench.cluster.report import build_report, read_report, write_report
     from usbench.settings import load_settings
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,89 +17,17 @@ from usbench import results
 from usbench.cluster.dispatch import Dispatcher, Ticket
 from usbench.cluster.engines import Engine
 from usbench.cluster.grid import EngineSpec
+from usbench.cluster.jobs import Encode, Evaluate, Found, Shard, Survey
 from usbench.cluster.nodes import handshake, inspect
+from usbench.cluster.record import Record, Wish
 from usbench.cluster.specs import Cell, EncoderSpec, Source
-from usbench.cluster.work import Answer, Encode, Evaluate, Found, Shard, Survey
+from usbench.cluster.work import Answer
 from usbench.errors import UsbenchError
 from usbench.settings import Settings
 from usbench.shifts.request import Level
 
-# States of a cell, in the order in which it goes through them; the last three end it.
-STATES = ("waiting", "surveying", "encoding", "evaluating", "done", "unchanged", "failed")
 # Frames of one encoding job: what a lost worker can cost. On a GPU they go by faster, and its process is new each time.
 SHARD_FRAMES, SHARD_FRAMES_GPU = 256, 4096
-
-
-@dataclass
-class Record:
-    """What became of one cell.
-
-    Attributes:
-        cell: The cell; its precision is settled by the survey.
-        name: Name of the encoder, by which its results are kept; that of a plugin file is on its card.
-        state: One of :data:`STATES`.
-        error: One sentence, when it failed.
-        found: What the survey found.
-        shards: Encoding jobs begun for this cell; those it shares with an earlier cell are counted there.
-        shards_done: How many of them are done.
-        encoded: Frames encoded for it.
-        encode_seconds: Time that workers spent encoding them, added up.
-        network_seconds: Part of it in the network.
-        evaluate_seconds: Time of the evaluation.
-        processor_seconds: Processor time of all its jobs.
-        lost: Jobs that were begun again because a worker was lost.
-        notes: Messages for the user.
-        result: The result.
-        waits: Shards it waits for, its own and those of earlier cells.
-        files: Files of the store that hold its frames and were published by this campaign.
-    """
-
-    cell: Cell
-    name: str
-    state: str = "waiting"
-    error: str | None = None
-    found: Found | None = None
-    shards: int = 0
-    shards_done: int = 0
-    encoded: int = 0
-    encode_seconds: float = 0.0
-    network_seconds: float = 0.0
-    evaluate_seconds: float = 0.0
-    processor_seconds: float = 0.0
-    lost: int = 0
-    notes: tuple[str, ...] = ()
-    result: results.Result | None = None
-    waits: set[int] = field(default_factory=set)
-    files: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        return f"{self.name} on {self.cell.task.label}"
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing more will happen to it."""
-        return self.state in ("done", "unchanged", "failed")
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is asked of every cell.
-
-    Attributes:
-        levels: Shifts to test under as well.
-        columns: Columns to score by as well.
-        results: Folder of results; ``None`` keeps nothing.
-        workers: Decoding threads of one job.
-        fresh: Whether to probe again although an equal result exists.
-        command: What was typed, for the provenance of results.
-    """
-
-    levels: tuple[Level, ...] = ()
-    columns: tuple[str, ...] = ()
-    results: Path | None = None
-    workers: int | None = None
-    fresh: bool = False
-    command: str = ""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -408,7 +336,7 @@ class Campaign:
 
 
 def shard_size(spec: EngineSpec, encoder: EncoderSpec, step: int) -> int:
-    """Return the number of frames of one encoding job: whole batches, see :func:`usbench.cluster.work.in_order`.
+    """Return the number of frames of one encoding job: whole batches, see :func:`usbench.cluster.jobs.in_order`.
 
     Args:
         spec: What was asked for.

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from usbench.cluster.engines import Engine
-from usbench.cluster.work import Answer, Encode, Handshake, Job
+from usbench.cluster.jobs import Encode
+from usbench.cluster.work import Answer, Handshake, Job
 
 
 @dataclass(eq=False, kw_only=True)

@@ -13,8 +13,9 @@ from typing import Any
 
 from usbench import provenance
 from usbench.cluster.engines import Engine, Node
+from usbench.cluster.jobs import Inspect
 from usbench.cluster.specs import EncoderSpec, Source
-from usbench.cluster.work import Handshake, Inspect
+from usbench.cluster.work import Handshake
 from usbench.embedding.remote import is_address
 from usbench.errors import UsbenchError
 from usbench.files import atomic_write

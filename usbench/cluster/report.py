@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from usbench.cluster.campaign import Record
 from usbench.cluster.estimate import Estimate, Estimator
+from usbench.cluster.record import Record
 from usbench.cluster.specs import TaskSpec
 from usbench.files import atomic_write
 

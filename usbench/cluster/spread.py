@@ -9,9 +9,10 @@ from usbench.cluster.campaign import shard_size
 from usbench.cluster.dispatch import Dispatcher, Ticket
 from usbench.cluster.engines import Engine
 from usbench.cluster.grid import EngineSpec
+from usbench.cluster.jobs import Encode, Shard, in_order
 from usbench.cluster.nodes import handshake, inspect
 from usbench.cluster.specs import EncoderSpec, Source
-from usbench.cluster.work import Answer, Encode, Shard, in_order
+from usbench.cluster.work import Answer
 from usbench.embedding.engine import FrameRef
 from usbench.embedding.store import Store
 from usbench.encoder import Encoder

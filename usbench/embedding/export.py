@@ -22,7 +22,7 @@ from usbench.settings import Settings
 from usbench.task import Task
 
 if TYPE_CHECKING:
-    from usbench.cluster.work import Shard
+    from usbench.cluster.jobs import Shard
     from usbench.embedding.engine import FrameRef
     from usbench.units import Cohort
 
