@@ -207,7 +207,7 @@ class Bench:
 
         if name == "ray":
             spec = EngineSpec(name="ray", threads=1, shard_frames=64)
-            ray.init(num_cpus=jobs, log_to_driver=False, logging_level=40, include_dashboard=False)
+            ray.init("local", num_cpus=jobs, log_to_driver=False, logging_level=40, include_dashboard=False)
         else:
             spec = EngineSpec(jobs=jobs, threads=1, shard_frames=64)
         engine = open_engine(spec)

@@ -113,7 +113,8 @@ class RayEngine:
         if address and ":" in address:
             _knock(address)
         try:
-            self._ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            # Without an address Ray would join whatever cluster was last started on this machine.
+            self._ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise self._unreachable(address, error) from None
 
