@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from tusa.objective.reconstruction import absolute_error, structural_dissimilari
 from tusa.sparsemax import sparsemax
 from tusa.training.augment import colour_view, spatial_view
 from tusa.training.config import ObjectiveConfig, Phase, TrainConfig
+from tusa.training.ranks import ALONE, Ranks
 
 
 class Views(NamedTuple):
@@ -38,14 +38,14 @@ class Views(NamedTuple):
     subjects: Tensor
 
 
-def make_views(images: Tensor, subjects: Tensor, size: int, config: TrainConfig) -> Views:
+def make_views(images: Tensor, subjects: Tensor, size: int, config: TrainConfig, ranks: Ranks = ALONE) -> Views:
     """Augment uint8 ``[B, H, W]`` images as the paper does: twice in space, each twice in colour."""
     detail = config.objective.backbone_size if config.objective.distillation else 0
-    crops = torch.cat([spatial_view(images, max(size, detail), config.augment) for _ in range(2)])
+    crops = torch.cat([spatial_view(images, max(size, detail), config.augment, ranks) for _ in range(2)])
     clean = crops
     if crops.shape[-1] != size:
         clean = nn.functional.interpolate(crops, (size, size), mode="bilinear", antialias=True)
-    coloured = torch.cat([colour_view(clean, config.augment) for _ in range(2)])
+    coloured = torch.cat([colour_view(clean, config.augment, 2, ranks) for _ in range(2)])
     if detail and crops.shape[-1] != detail:
         detailed = nn.functional.interpolate(crops, (detail, detail), mode="bilinear", antialias=True)
     else:
@@ -90,15 +90,13 @@ class Learner(nn.Module):
         """The frozen feature extractor, if the run has one."""
         return self._backbone[0]
 
-    def forward(
-        self, views: Views, decoded: int, gather: Callable[[Tensor], Tensor] | None = None
-    ) -> dict[str, Tensor]:
+    def forward(self, views: Views, decoded: int, ranks: Ranks = ALONE) -> dict[str, Tensor]:
         """The terms of the objective for one part of a step, unweighted.
 
         Args:
             views: of B images.
             decoded: for how many of the images the first spatial view is decoded and painted.
-            gather: joins a tensor over all devices, with gradient; ``None`` on a single one.
+            ranks: this device among all; contrast, batch norms and the use of the channels are of the joined batch.
 
         Returns:
             A scalar for each term with a weight, by the names of :class:`ObjectiveConfig`; where something is
@@ -110,29 +108,28 @@ class Learner(nn.Module):
         encodings = states[-1].mean(dim=(2, 3))
         terms: dict[str, Tensor] = {}
         if weights.contrastive:
-            terms["contrastive"] = self._contrast(self.head(encodings), views.subjects, gather)
+            terms["contrastive"] = self._contrast(encodings, views.subjects, ranks)
         if self.predictor is not None and self.target_norm is not None and self.backbone is not None:
             with torch.no_grad():
-                features = self.target_norm(self.backbone.pooled(views.detailed).float())
+                features = ranks.own(self.target_norm(ranks.join(self.backbone.pooled(views.detailed).float())))
             terms["distillation"] = feature_prediction(self.predictor(encodings), features.repeat(2, 1))
         if decoded:
             # Both colourings of the first spatial view of the first images.
             rows = torch.cat([torch.arange(decoded), torch.arange(decoded) + 2 * count]).to(encodings.device)
             logits = self.tusa.decode(views.coloured[rows], [state[rows] for state in states])
             target = views.clean[:decoded].repeat(2, 1, 1, 1)
-            terms |= self._paint(logits, target, decoded)
+            terms |= self._paint(logits, target, decoded, ranks)
         return terms
 
-    def _contrast(self, projected: Tensor, subjects: Tensor, gather: Callable[[Tensor], Tensor] | None) -> Tensor:
-        subjects = subjects.repeat(4)
-        images = torch.arange(len(subjects) // 4, device=projected.device).repeat(4)
-        if gather is not None:
-            devices = gather(projected)
-            images = torch.cat([images + shift * len(images) for shift in range(len(devices))])
-            projected, subjects = devices.flatten(0, 1), gather(subjects).flatten()
-        return nt_xent(projected, images, self.objective.temperature, subjects)
+    def _contrast(self, encodings: Tensor, subjects: Tensor, ranks: Ranks) -> Tensor:
+        count = len(subjects)
+        images = torch.arange(count, device=encodings.device).repeat(4)
+        images = torch.cat([images + rank * count for rank in range(ranks.size)])
+        # Joined before the head, whose batch norm then sees what a single device would see.
+        projected = self.head(ranks.join(encodings))
+        return nt_xent(projected, images, self.objective.temperature, ranks.join(subjects.repeat(4)))
 
-    def _paint(self, logits: Tensor, target: Tensor, decoded: int) -> dict[str, Tensor]:
+    def _paint(self, logits: Tensor, target: Tensor, decoded: int, ranks: Ranks) -> dict[str, Tensor]:
         weights, backbone = self.objective, self.backbone
         maps = sparsemax(logits.float(), dim=1)
         painted = self.tusa.painter(maps)
@@ -144,7 +141,7 @@ class Learner(nn.Module):
         if weights.structural:
             terms["structural"] = structural_dissimilarity(painted, target)
         if weights.entropy:
-            terms["entropy"] = negative_channel_entropy(maps)
+            terms["entropy"] = negative_channel_entropy(ranks.join(maps.mean(dim=(0, 2, 3), keepdim=True)))
         if weights.perceptual and backbone is not None:
             terms["perceptual"] = perceptual_distance(backbone, painted, target)
         return terms

@@ -13,8 +13,8 @@ class OrganBalancedSampler:
     """Draw batches in which every organ has the same chance, whatever its number of images.
 
     Within an organ, subjects are drawn alike and a batch holds at most one frame of a subject as long as
-    there are subjects left. A batch is a pure function of the seed, the step and the rank, so resuming needs no
-    state but the step.
+    there are subjects left. A batch is a pure function of the seed and the step, so resuming needs no state but the
+    step. It is drawn for all devices, and each takes its share of it.
 
     Args:
         organs: organ of every image.
@@ -44,9 +44,19 @@ class OrganBalancedSampler:
         self._seed = seed
         self._groups = min(organs_per_batch or len(frames), len(frames))
 
-    def batch(self, step: int, size: int, rank: int = 0) -> list[int]:
-        """Indices of the images of one step on one device."""
-        random = np.random.default_rng((self._seed, step, rank))
+    def batch(self, step: int, size: int, rank: int = 0, ranks: int = 1) -> list[int]:
+        """Indices of the images of one step on one device.
+
+        Args:
+            step: number of the step.
+            size: images on each device.
+            rank: number of the device.
+            ranks: number of devices.
+        """
+        return self._draw(step, size * ranks)[rank::ranks]
+
+    def _draw(self, step: int, size: int) -> list[int]:
+        random = np.random.default_rng((self._seed, step, 0))
         chosen = random.permutation(len(self._frames))[: self._groups]
         # Slots go round the organs, and the remainder to random ones, as the order of `chosen` is random.
         counts = [size // len(chosen) + (place < size % len(chosen)) for place in range(len(chosen))]

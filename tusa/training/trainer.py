@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,14 @@ from tusa.training.config import Phase, TrainConfig
 from tusa.training.corpus import Corpus
 from tusa.training.learner import Learner, make_views, parts_of, split_views
 from tusa.training.monitor import RunLog, online_probe
+from tusa.training.ranks import Ranks
 from tusa.training.sampler import OrganBalancedSampler
 from tusa.training.schedule import learning_rate
 from tusa.training.sources import read_corpus
 
 CHECKPOINT = "checkpoint.pt"
+# What gloo and NCCL say when a process is gone.
+LOST = ("onnection closed by peer", "onnection reset by peer", "Timed out", "timed out", "Broken pipe", "NCCL")
 
 
 class Trainer:
@@ -47,10 +52,10 @@ class Trainer:
             devices=run.devices,
             num_nodes=run.nodes,
             precision=run.precision,
-            # The decoder has no gradient in a phase that decodes nothing.
-            strategy="ddp_find_unused_parameters_true" if run.devices * run.nodes > 1 else "auto",
+            strategy=_strategy(config),
         )
         self.fabric.launch()
+        self.ranks = Ranks(self.fabric.global_rank, self.fabric.world_size, self._stack)
         data = config.data
         self.corpus = corpus or read_corpus(data.sources, data.size, data.max_unreadable)
         self.trained, self.held = self.corpus.split(data.held_out)
@@ -71,8 +76,8 @@ class Trainer:
         self.module, self.optimizer = self.fabric.setup(wrapped, optimizer)
         self.average = _average(self.learner.tusa, run.ema)
         self.step = 0
-        # Every device draws its own augmentations from here on.
-        torch.manual_seed(run.seed + 1 + self.fabric.global_rank)
+        # Every device draws the augmentations of all from here on, and takes its share.
+        torch.manual_seed(run.seed + 1)
 
     @property
     def best_network(self) -> Tusa:
@@ -111,7 +116,7 @@ class Trainer:
                 if self._every(config.run.log_every):
                     speed = views / (time.perf_counter() - since)
                     since, views = time.perf_counter(), 0
-                    last = {name: float(value) for name, value in metrics.items()}
+                    last = {name: float(self._mean(value)) for name, value in metrics.items()}
                     if log:
                         log.write(self.step, last | {"views_per_second": speed})
                         if report:
@@ -142,6 +147,11 @@ class Trainer:
                     f"Out of memory at {phase.images} images of {phase.size} px a step. Raise accumulate in "
                     f"[[phases]] (now {phase.accumulate}), or lower images."
                 ) from error
+            if self.ranks.size > 1 and any(word in str(error) for word in LOST):
+                raise TusaError(
+                    f"Another process of the run ended or no longer answers (step {self.step}): its own message says "
+                    f"why. `tusa resume {self.folder}` goes on from the last checkpoint."
+                ) from error
             if "is non-finite" in str(error):
                 raise TusaError(self._diverged("gradient")) from error
             raise
@@ -160,8 +170,10 @@ class Trainer:
         rate = learning_rate(self.step, config.steps, config.run)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        rows = self.sampler.batch(self.step, phase.images, self.fabric.global_rank)
-        views = make_views(self.corpus.images[rows].to(device), self._subjects[rows].to(device), phase.size, config)
+        ranks = self.ranks
+        rows = self.sampler.batch(self.step, phase.images, ranks.rank, ranks.size)
+        images, subjects = self.corpus.images[rows].to(device), self._subjects[rows].to(device)
+        views = make_views(images, subjects, phase.size, config, ranks)
         parts, decoded = parts_of(phase)
         sums: dict[str, Tensor] = {}
         self.learner.train()
@@ -171,7 +183,7 @@ class Trainer:
                 self.fabric.no_backward_sync(self.module) if number < parts - 1 else nullcontext()
             )
             with waiting:
-                terms = self.module(part, decoded, self._gather if self.fabric.world_size > 1 else None)
+                terms = self.module(part, decoded, ranks)
                 loss = self.learner.total(terms)
                 self.fabric.backward(loss / parts)
             terms["loss"] = loss
@@ -189,9 +201,13 @@ class Trainer:
             sums |= {f"usage/{channel}": share for channel, share in enumerate(usage)}
         return sums | {"learning_rate": torch.tensor(rate)}
 
-    def _gather(self, tensor: Tensor) -> Tensor:
-        gathered: Tensor = self.fabric.all_gather(tensor, sync_grads=True)
-        return gathered
+    def _stack(self, tensor: Tensor) -> Tensor:
+        stacked: Tensor = self.fabric.all_gather(tensor, sync_grads=tensor.requires_grad)
+        return stacked
+
+    def _mean(self, value: Tensor) -> Tensor:
+        """The mean over all devices, for the log."""
+        return value if self.ranks.size == 1 else self._stack(value.to(self.fabric.device)).mean(dim=0)
 
     def _probe(self) -> dict[str, float]:
         network = self.best_network.eval()
@@ -210,8 +226,6 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint: everything that the next step depends on."""
-        state = _rng_state(self.fabric.device)
-        gathered = self.fabric.all_gather(state) if self.fabric.world_size > 1 else state[None]
         if self.fabric.is_global_zero:
             content = {
                 "config": self.config.to_dict(),
@@ -220,7 +234,8 @@ class Trainer:
                 "learner": self.learner.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "average": None if self.average is None else self.average.state_dict(),
-                "rng": list(gathered.cpu()),
+                "rng": [_rng_state(self.fabric.device).cpu()],  # the same on all devices
+                "devices": self.ranks.size,
             }
             save_checkpoint(self.folder / CHECKPOINT, content)
         self.fabric.barrier()
@@ -240,14 +255,41 @@ class Trainer:
             path,
         )
         require_same({"corpus": saved["corpus"]}, {"corpus": self.corpus.fingerprint()}, path)
-        if len(saved["rng"]) != self.fabric.world_size:
-            raise TusaError(f"{path} was written by {len(saved['rng'])} devices; resume with as many.")
+        devices = saved.get("devices", len(saved["rng"]))
+        if devices != self.ranks.size or len(saved["rng"]) != 1:
+            raise TusaError(
+                f"{path} was written by {devices} device{'s' if devices > 1 else ''} and this run has "
+                f"{self.ranks.size}: resume with as many. To go on with others, train into a new folder with "
+                "run.start_from this checkpoint."
+            )
         self.learner.load_state_dict(saved["learner"])
         self.optimizer.load_state_dict(saved["optimizer"])
         if self.average is not None:
             self.average.load_state_dict(saved["average"])
         self.step = int(saved["step"])
-        _restore_rng(saved["rng"][self.fabric.global_rank], self.fabric.device)
+        _restore_rng(saved["rng"][0], self.fabric.device)
+
+
+def _strategy(config: TrainConfig) -> Any:
+    """Return how Fabric joins the devices.
+
+    Raises:
+        TusaError: when another number of processes was started than the configuration says.
+    """
+    wanted = config.run.devices * config.run.nodes
+    started = int(os.environ.get("WORLD_SIZE", wanted))
+    if started != wanted:
+        raise TusaError(
+            f"{started} processes were started, but run.devices x run.nodes is {wanted}: set both as the launcher does "
+            f"(on one machine run.devices = {started}). A phase's images are for each device."
+        )
+    if wanted == 1:
+        return "auto"
+    from lightning_fabric.strategies import DDPStrategy
+
+    # The decoder has no gradient in a phase that decodes nothing. The first device alone probes and draws sheets while
+    # the others wait; who waits longer than this waits for a process that is gone.
+    return DDPStrategy(find_unused_parameters=True, timeout=timedelta(minutes=10))
 
 
 def start(learner: Learner, path: Path) -> None:
