@@ -45,6 +45,9 @@ def resume(
 
 def _run(trainer: Trainer) -> None:
     corpus, steps = trainer.corpus, trainer.config.steps
+    if trainer.ranks.rank:  # of several processes the first one speaks
+        trainer.fit()
+        return
     organs = sorted(set(corpus.organs))
     typer.echo(
         f"{len(trainer.trained)} images to train on, {len(trainer.held)} held out, {len(organs)} organ groups: "
