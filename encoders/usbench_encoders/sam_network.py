@@ -111,7 +111,8 @@ def _attended(block: Any, states: torch.Tensor) -> torch.Tensor:
     attended = _attention(layer, windows.reshape(-1, size, size, channels))
     joined = attended.reshape(batch, down, across, size, size, -1).transpose(2, 3)
     joined = joined.reshape(batch, down * size, across * size, -1)[:, :height, :width]
-    result = layer.proj(joined)
+    # In one piece: of rows that are apart torch would make a product each, with a copy of the weights for each.
+    result = layer.proj(joined.contiguous())
     return result
 
 
