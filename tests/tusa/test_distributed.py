@@ -188,3 +188,32 @@ def test_shares_of_copies_and_joined_batches() -> None:
     joined = torch.arange(6)
     assert torch.cat([device.own(joined) for device in devices]).tolist() == joined.tolist()
     assert Ranks().join(joined) is Ranks().own(joined) is joined
+
+
+@pytest.mark.slow
+def test_an_unreadable_corpus_is_told_by_every_process(run: TrainConfig, tmp_path: Path) -> None:
+    nothing = tmp_path / "nothing"
+    nothing.mkdir()
+    config = with_ranks(replace(run, data=replace(run.data, sources=(str(nothing),))), 2)
+    folder = tmp_path / "run"
+    assert finish(launch(config, folder)) == [2, 2]
+    assert "The corpus is empty" in (folder / "error-0").read_text()
+    assert "first process of this machine ended" in (folder / "error-1").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the list of mapped files")
+def test_processes_share_one_decoded_corpus(run: TrainConfig, tmp_path: Path) -> None:
+    text = RUN.replace(
+        "    trainer.fit(",
+        "    mapped = 'corpus-of-node-0.pt' in Path('/proc/self/maps').read_text()\n"
+        "    (folder / f'seen-{trainer.ranks.rank}').write_text(f'{trainer.corpus.fingerprint()} mapped: {mapped}')\n"
+        "    trainer.fit(",
+    )
+    config = with_ranks(replace(run, phases=(Phase(steps=1, size=32, images=4, decoded=0),)), 2)
+    folder = tmp_path / "run"
+    assert finish(launch(config, folder, text=text)) == [0, 0]
+    seen = [(folder / f"seen-{rank}").read_text() for rank in range(2)]
+    assert seen[0] == seen[1]
+    assert seen[0].endswith("mapped: True")
+    assert not list(folder.glob("corpus-of-node-*"))  # gone once everybody has it open

@@ -23,6 +23,7 @@ from tusa.training.monitor import RunLog, online_probe
 from tusa.training.ranks import Ranks
 from tusa.training.sampler import OrganBalancedSampler
 from tusa.training.schedule import learning_rate
+from tusa.training.shared import shared_corpus
 from tusa.training.sources import read_corpus
 
 CHECKPOINT = "checkpoint.pt"
@@ -57,7 +58,9 @@ class Trainer:
         self.fabric.launch()
         self.ranks = Ranks(self.fabric.global_rank, self.fabric.world_size, self._stack)
         data = config.data
-        self.corpus = corpus or read_corpus(data.sources, data.size, data.max_unreadable)
+        self.corpus = corpus or shared_corpus(
+            self.fabric, folder, lambda: read_corpus(data.sources, data.size, data.max_unreadable)
+        )
         self.trained, self.held = self.corpus.split(data.held_out)
         self._subjects = self.corpus.subject_numbers()
         self.sampler = OrganBalancedSampler(
