@@ -1,11 +1,14 @@
 """The encoder's forward pass for inference: the same function as MONAI's module, with less work.
 
-MONAI pads every stage to whole attention windows and sends the padding through the projections: at 128 pixels the last
-stage has 16 positions and computes 49. Padding is zero after the norm, so that its query, key and value are the
-projection's bias: here only real positions are projected, and the padding is filled in. Padding, shifting and cutting
-into windows are one gathering of rows, whose numbers, like the position bias and the mask of shifted windows, depend on
-the shape alone and are computed once; softmax and the products around it run as one fused attention. Answers differ
-from MONAI's by rounding only, and a test holds them to that.
+MONAI pads every stage to whole attention windows and computes the padding like an image: at 128 pixels the last stage
+has 64 positions and attends from 196. Padding is zero after the norm, so its query, key and value are the projection's
+bias. Nobody reads what it answers, and all padding of a window is one and the same key and value, which a query meets
+with different position biases: in the softmax they add up to one key whose bias is the logarithm of the sum of their
+exponentials. So here only real positions are projected and ask, and a window has one key for all its padding.
+
+Shifting and cutting into windows is one gathering of rows, whose numbers, like the biases, depend on the shape alone
+and are computed once; windows that are padded and masked alike go through one fused attention. Answers differ from
+MONAI's by rounding only, and a test holds them to that.
 """
 
 from __future__ import annotations
@@ -22,21 +25,18 @@ STAGES = 5
 
 
 @dataclass(frozen=True)
-class _Windows:
-    """How the positions of a batch of maps lie in attention windows.
+class _Alike:
+    """Windows that are padded and masked alike.
 
     Attributes:
-        size: Positions a window.
-        rows: For each position of each window, the row of the flattened maps that it takes.
-        padding: Those positions of windows that lie outside the map.
-        back: For each row of the flattened maps, where its answer stands among the windows.
-        bias: Added to the scores, ``[1 or B * windows, heads, size, size]``.
+        rows: Which row of the flattened maps stands at each key of each window; 0 for padding.
+        places: Which row stands at each position that asks: the keys without padding.
+        bias: Added to the scores, ``[1, heads, positions, keys]``. Keys are the positions of a window that lie inside
+            the map and, where some do not, one that stands for all of those.
     """
 
-    size: int
     rows: Tensor
-    padding: Tensor
-    back: Tensor
+    places: Tensor
     bias: Tensor
 
 
@@ -52,7 +52,7 @@ class FastSwin:
 
     def __init__(self, encoder: Any) -> None:
         self.encoder = encoder
-        self._windows: dict[tuple[Any, ...], _Windows] = {}
+        self._layouts: dict[tuple[Any, ...], tuple[_Alike, ...]] = {}
 
     @torch.inference_mode()
     def __call__(self, images: Tensor, stages: Collection[int] = range(STAGES)) -> dict[int, Tensor]:
@@ -70,17 +70,19 @@ class FastSwin:
         states = {0: net.proj_out(x, True)} if 0 in stages else {}
         for stage in range(1, max(stages) + 1):
             if net.use_v2:
-                x = getattr(net, f"layers{stage}c")[0](x.contiguous())
+                x = _convolve(getattr(net, f"layers{stage}c")[0].layer, x.contiguous())
             x = self._stage(getattr(net, f"layers{stage}")[0], x)
             if stage in stages:
                 states[stage] = net.proj_out(x, True)
         return states
 
     def _stage(self, layer: Any, x: Tensor) -> Tensor:
-        x = x.permute(0, 2, 3, 1).contiguous()
+        # In float32 also under autocast: sums over many blocks are what bfloat16 rounds worst.
+        x = x.permute(0, 2, 3, 1).float().contiguous()
         for block in layer.blocks:
-            x = x + self._attend(block, block.norm1(x))
-            x = x + block.mlp(block.norm2(x))
+            x += self._attend(block, block.norm1(x))
+            hidden = block.mlp.linear1(block.norm2(x))
+            x += block.mlp.linear2(torch.ops.aten.gelu_(hidden))
         if layer.downsample is not None:
             x = layer.downsample(x)
         return x.permute(0, 3, 1, 2)
@@ -90,49 +92,78 @@ class FastSwin:
         attention = block.attn
         c, heads = x.shape[-1], attention.num_heads
         qkv = attention.qkv(x).view(-1, 3 * c)
-        windows = self._windows_of(block, x.shape, qkv)
-        gathered = qkv.index_select(0, windows.rows)
-        if len(windows.padding):
-            gathered[windows.padding] = 0 if attention.qkv.bias is None else attention.qkv.bias.to(qkv.dtype)
-        q, k, v = gathered.view(-1, windows.size, 3, heads, c // heads).permute(2, 0, 3, 1, 4)
-        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=windows.bias, scale=attention.scale)
-        answer: Tensor = attention.proj(mixed.transpose(1, 2).reshape(-1, c).index_select(0, windows.back))
-        return answer.view(x.shape)
+        answers = qkv.new_empty(len(qkv), c)
+        for group in self._layout_of(block, x.shape, qkv):
+            positions, keys = group.bias.shape[-2:]
+            asked = qkv.index_select(0, group.rows).view(-1, keys, 3 * c)
+            if keys > positions:
+                asked[:, -1] = 0 if attention.qkv.bias is None else attention.qkv.bias
+            q, k, v = asked.view(-1, keys, 3, heads, c // heads).permute(2, 0, 3, 1, 4)
+            mixed = functional.scaled_dot_product_attention(
+                q[:, :, :positions], k, v, attn_mask=group.bias, scale=attention.scale
+            )
+            answers.index_copy_(0, group.places, mixed.transpose(1, 2).reshape(-1, c))
+        projected: Tensor = attention.proj(answers)
+        return projected.view(x.shape)
 
-    def _windows_of(self, block: Any, shape: torch.Size, like: Tensor) -> _Windows:
+    def _layout_of(self, block: Any, shape: torch.Size, like: Tensor) -> tuple[_Alike, ...]:
         key = (id(block), *shape[:3], like.device, like.dtype)
-        found = self._windows.get(key)
+        found = self._layouts.get(key)
         if found is None:
-            found = self._windows[key] = _lay_out(block, shape[0], (shape[1], shape[2]), like)
+            found = self._layouts[key] = tuple(_lay_out(block, shape[0], (shape[1], shape[2]), like))
         return found
 
 
-def _lay_out(block: Any, images: int, size: tuple[int, int], like: Tensor) -> _Windows:
+def _lay_out(block: Any, images: int, size: tuple[int, int], like: Tensor) -> list[_Alike]:
+    """Sort the windows of a batch of maps of one size by what is padded and masked in them."""
     from monai.networks.nets.swin_unetr import compute_mask, get_window_size, window_partition
 
     attention = block.attn
     # A window larger than the map becomes the map, and is then not shifted.
     window, shift = get_window_size(size, block.window_size, block.shift_size)
     padded = [-(-side // length) * length for side, length in zip(size, window, strict=True)]
-    n = window[0] * window[1]
-    # The number of each position of each image, -1 outside, on the same way as MONAI's features.
-    numbers = torch.full((images, *padded, 1), -1)
-    numbers[:, : size[0], : size[1], 0] = torch.arange(images * size[0] * size[1]).view(images, *size)
+    n, area = window[0] * window[1], size[0] * size[1]
+    # The number of each position of one image, -1 outside, on the same way as MONAI's features.
+    numbers = torch.full((1, *padded, 1), -1)
+    numbers[:, : size[0], : size[1], 0] = torch.arange(area).view(1, *size)
+    masks = torch.zeros(numbers.numel() // n, n, n)
     if any(shift):
         numbers = numbers.roll((-shift[0], -shift[1]), (1, 2))
-    rows = window_partition(numbers, window).flatten()
-    back = torch.empty(images * size[0] * size[1], dtype=torch.long)
-    real = rows >= 0
-    back[rows[real]] = torch.arange(len(rows))[real]
+        masks = compute_mask(padded, window, shift, "cpu")
+    numbers = window_partition(numbers, window).view(-1, n)
     index = attention.relative_position_index[:n, :n].reshape(-1)
-    bias = attention.relative_position_bias_table[index].reshape(n, n, -1).permute(2, 0, 1)[None]
-    if any(shift):
-        mask = compute_mask(padded, window, shift, bias.device)[:, None]
-        bias = (bias + mask).repeat(images, 1, 1, 1)
-    return _Windows(
-        n,
-        rows.clamp(min=0).to(like.device),
-        (~real).nonzero().flatten().to(like.device),
-        back.to(like.device),
-        bias.to(like.dtype).contiguous(),
-    )
+    table = attention.relative_position_bias_table[index].reshape(n, n, -1).permute(2, 0, 1).float().cpu()
+
+    alike: dict[bytes, list[int]] = {}
+    for number, (inside, mask) in enumerate(zip(numbers >= 0, masks, strict=True)):
+        if inside.any():
+            alike.setdefault(inside.numpy().tobytes() + mask.numpy().tobytes(), []).append(number)
+    groups = []
+    firsts = torch.arange(images)[:, None, None] * area
+    for members in alike.values():
+        inside = numbers[members[0]] >= 0
+        rows = places = firsts + numbers[members][:, inside]
+        bias = (table + masks[members[0]])[:, inside]
+        bias, padding = bias[:, :, inside], bias[:, :, ~inside]
+        if padding.shape[-1]:
+            bias = torch.cat([bias, padding.logsumexp(-1, keepdim=True)], dim=-1)
+            rows = functional.pad(rows, (0, 1))
+        groups.append(
+            _Alike(
+                rows.flatten().to(like.device),
+                places.flatten().to(like.device),
+                bias[None].to(like.device, like.dtype).contiguous(),
+            )
+        )
+    return groups
+
+
+def _convolve(block: Any, x: Tensor) -> Tensor:
+    """MONAI's residual block of two convolutions whose input and output have equal channels."""
+    hidden = functional.leaky_relu_(_normalise(block.conv1(x), block.norm1), block.lrelu.negative_slope)
+    return functional.leaky_relu_(_normalise(block.conv2(hidden), block.norm2) + x, block.lrelu.negative_slope)
+
+
+def _normalise(x: Tensor, norm: Any) -> Tensor:
+    """Instance norm: groups of one channel, which torch normalises several times as fast."""
+    return functional.group_norm(x, x.shape[1], norm.weight, norm.bias, norm.eps)
