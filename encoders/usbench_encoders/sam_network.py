@@ -3,7 +3,8 @@
 Layers and their names are those of the ``segment_anything`` package; the forward pass is written anew
 around torch's fused attention. It gives the same numbers in a fraction of time and memory, because the
 package builds 4096 x 4096 attention matrices for twelve heads at once, several times over, and projects
-the padding of windows. ``benchmarks/encode.py`` measures it.
+the padding of windows. A processor takes the blocks in strips (``sam_strips``), unless it is to multiply in
+bfloat16. ``benchmarks/encode.py`` measures it.
 """
 
 from __future__ import annotations
@@ -23,8 +24,6 @@ POOLINGS = {
     "mean": "tokens after the last block, before the neck, averaged over space: 768 values",
     "neck": "output of the neck averaged over space: 256 values",
 }
-# Scores of global attention whose bias is in memory at a time: one head of 4096 x 4096, 67 MB in float32.
-_SCORES_AT_ONCE = 2**24
 # Queries of one head whose scores stay in the cache of a processor: 512 x 4096 take 4 MB in bfloat16.
 _QUERIES_AT_ONCE = 512
 
@@ -60,6 +59,20 @@ def tokens(network: Any, images: torch.Tensor) -> torch.Tensor:
 
     Returns:
         ``(B, 64, 64, 768)``.
+    """
+    import torch
+
+    if images.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
+        from usbench_encoders import sam_strips
+
+        return sam_strips.tokens(network, images)
+    return in_whole_layers(network, images)
+
+
+def in_whole_layers(network: Any, images: torch.Tensor) -> torch.Tensor:
+    """Run the blocks layer by layer: as a GPU wants it, or a processor that multiplies in bfloat16.
+
+    Args and returns as :func:`tokens`, whose answers these are but for rounding.
     """
     states: torch.Tensor = network.patch_embed(images) + network.pos_embed
     for block in network.blocks:
@@ -133,28 +146,24 @@ def _attention(layer: Any, packed: torch.Tensor) -> torch.Tensor:
     parts = packed.reshape(batch, positions, 3, heads, channels // 3 // heads).permute(2, 0, 3, 1, 4)
     query, key, value = parts.unbind(0)
     grid = query.reshape(batch, heads, height, width, -1)
-    rows = torch.einsum("bnhwc,hkc->bnhwk", grid, _relative(layer.rel_pos_h, height).to(grid.dtype))
-    columns = torch.einsum("bnhwc,wkc->bnhwk", grid, _relative(layer.rel_pos_w, width).to(grid.dtype))
+    rows = torch.einsum("bnhwc,hkc->bnhwk", grid, relative(layer.rel_pos_h, height).to(grid.dtype))
+    columns = torch.einsum("bnhwc,wkc->bnhwk", grid, relative(layer.rel_pos_w, width).to(grid.dtype))
 
     if query.dtype == torch.bfloat16 and not packed.is_cuda:
         return _folded(query, key, value, rows, columns).reshape(batch, height, width, -1)
 
     attended = packed.new_empty(batch, positions, heads, channels // 3 // heads)
-    # On a GPU the launch of a kernel costs more than memory; windows are small enough as they are.
-    whole = packed.is_cuda or positions <= 1024
-    line = height if whole else max(1, _SCORES_AT_ONCE // (positions * width))
-    step = heads if whole and positions <= 1024 else (2 if packed.is_cuda else 1)
+    # Two heads of 4096 positions at a time bound the memory of the bias; all windows fit at once.
+    step = heads if positions <= 1024 else 2
     for head in range(0, heads, step):
         chosen = slice(head, head + step)
-        for top in range(0, height, line):
-            some, flat = slice(top, top + line), slice(top * width, min(top + line, height) * width)
-            bias = rows[:, chosen, some, :, :, None] + columns[:, chosen, some, :, None, :]
-            attended[:, flat, chosen] = torch.nn.functional.scaled_dot_product_attention(
-                query[:, chosen, flat],
-                key[:, chosen],
-                value[:, chosen],
-                attn_mask=bias.reshape(batch, -1, flat.stop - flat.start, positions),
-            ).transpose(1, 2)
+        bias = rows[:, chosen, :, :, :, None] + columns[:, chosen, :, :, None, :]
+        attended[:, :, chosen] = torch.nn.functional.scaled_dot_product_attention(
+            query[:, chosen],
+            key[:, chosen],
+            value[:, chosen],
+            attn_mask=bias.reshape(batch, -1, positions, positions),
+        ).transpose(1, 2)
     return attended.reshape(batch, height, width, -1)
 
 
@@ -198,7 +207,7 @@ def _folded(
     return attended.view(batch, heads, positions, channels).transpose(1, 2)
 
 
-def _relative(table: torch.Tensor, size: int) -> torch.Tensor:
+def relative(table: torch.Tensor, size: int) -> torch.Tensor:
     """Look up the table of relative positions for every pair of positions, ``(size, size, C)``."""
     import torch
 

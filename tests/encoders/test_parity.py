@@ -195,7 +195,7 @@ def test_training_checkpoint_of_medsam_holds_the_same_network(sam: torch.nn.Modu
 
 
 def test_attention_equals_that_of_segment_anything() -> None:
-    """Blocks with padded windows and with global attention in several parts, on a small network."""
+    """Blocks with padded windows and with global attention, in strips and in whole layers, on a small network."""
     from segment_anything.modeling import ImageEncoderViT
     from usbench_encoders import sam_network
 
@@ -215,7 +215,9 @@ def test_attention_equals_that_of_segment_anything() -> None:
     with torch.inference_mode():
         official = network(images).mean((2, 3))
         ours = sam_network.pooled(network, images, "neck")
+        whole = network.neck(sam_network.in_whole_layers(network, images).permute(0, 3, 1, 2)).mean((2, 3))
     assert distance(ours.numpy(), official) < 1e-5
+    assert distance(whole.numpy(), official) < 1e-5
 
 
 def test_folded_attention_equals_the_plain_one_but_for_rounding() -> None:
@@ -232,8 +234,8 @@ def test_folded_attention_equals_the_plain_one_but_for_rounding() -> None:
             packed = layer.qkv(states)
             query, key, value = packed.reshape(1, side * side, 3, 2, 12).permute(2, 0, 3, 1, 4).unbind(0)
             grid = query.reshape(1, 2, side, side, 12)
-            rows = torch.einsum("bnhwc,hkc->bnhwk", grid, sam_network._relative(layer.rel_pos_h, side))
-            columns = torch.einsum("bnhwc,wkc->bnhwk", grid, sam_network._relative(layer.rel_pos_w, side))
+            rows = torch.einsum("bnhwc,hkc->bnhwk", grid, sam_network.relative(layer.rel_pos_h, side))
+            columns = torch.einsum("bnhwc,wkc->bnhwk", grid, sam_network.relative(layer.rel_pos_w, side))
             folded = sam_network._folded(query, key, value, rows, columns).reshape(1, side, side, 24)
             ours, official = layer.proj(folded), layer(states)
         assert distance(ours.numpy(), official) < 1e-5
