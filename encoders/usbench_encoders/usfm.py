@@ -49,6 +49,7 @@ class USFMRandom(Encoder):
         floor=True,
         **_CARD,
     )
+    frames_a_pass = 4
 
     def load(self) -> torch.nn.Module:
         """Build the network with seeded random weights."""
@@ -128,7 +129,7 @@ def build() -> torch.nn.Module:
     """Build the BEiT with the library's own initialisation."""
     from timm.models.beit import Beit
 
-    network: torch.nn.Module = Beit(
+    network: Any = Beit(
         img_size=SIDE,
         patch_size=16,
         embed_dim=768,
@@ -142,4 +143,7 @@ def build() -> torch.nn.Module:
         global_pool="token",
         use_fc_norm=False,
     )
-    return network
+    # timm adds the bias of all images without their dimension, and then torch's fused attention refuses it.
+    network.rel_pos_bias.register_forward_hook(lambda module, inputs, bias: bias[None])
+    built: torch.nn.Module = network
+    return built
