@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from usbench.embedding.engine import FrameRef, extract
-from usbench.embedding.precision import COSINE, lowest_cosine, settle
+from usbench.embedding.precision import COSINE, lowest_cosine, multiplies_bfloat16, settle
 from usbench.embedding.store import Store, frame_key
 from usbench.encoder import Encoder, EncoderCard, Frame, grey_to_tensor
 from usbench.errors import UsbenchError
@@ -57,8 +57,9 @@ def refs(dataset: Any) -> list[FrameRef]:
 
 def test_close_vectors_give_bf16_and_a_store_of_their_own(tmp_path: Path, dataset: Any, refs: list[FrameRef]) -> None:
     encoder, exact = Smooth(precision="auto"), Smooth()
-    decision = settle(encoder, dataset, refs)
+    decision = settle(encoder, dataset, refs, gains=True)
     assert decision is not None
+    assert decision.cosine is not None
     assert decision.precision == encoder.precision == encoder.identity().precision == "bf16"
     assert COSINE <= decision.cosine <= 1 + 1e-9
     assert encoder.identity().digest() != exact.identity().digest()
@@ -71,11 +72,33 @@ def test_close_vectors_give_bf16_and_a_store_of_their_own(tmp_path: Path, datase
 
 def test_vectors_that_bf16_would_change_stay_fp32(dataset: Any, refs: list[FrameRef]) -> None:
     encoder = Touchy(precision="auto")
-    decision = settle(encoder, dataset, refs)
+    decision = settle(encoder, dataset, refs, gains=True)
     assert decision is not None
+    assert decision.cosine is not None
     assert decision.cosine < COSINE
     assert encoder.precision == "fp32"
     assert "fp32" in decision.describe()
+
+
+def test_a_device_that_only_emulates_bf16_stays_fp32(dataset: Any, refs: list[FrameRef]) -> None:
+    encoder = Smooth(precision="auto")
+    decision = settle(encoder, dataset, refs, gains=False)
+    assert decision is not None
+    assert decision.cosine is None
+    assert encoder.precision == "fp32"
+    assert "no instructions for bf16" in decision.describe()
+
+
+def test_the_device_decides_where_nobody_else_does(dataset: Any, refs: list[FrameRef]) -> None:
+    encoder = Smooth(precision="auto")
+    settle(encoder, dataset, refs)
+    assert encoder.precision == ("bf16" if multiplies_bfloat16("cpu") else "fp32")
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="the kernel's list of features is compared")
+def test_the_processor_is_asked_for_its_instructions() -> None:
+    features = Path("/proc/cpuinfo").read_text("utf-8").split()
+    assert multiplies_bfloat16("cpu") == bool({"avx512_bf16", "amx_bf16", "bf16"} & set(features))
 
 
 def test_a_chosen_precision_is_left_alone(dataset: Any, refs: list[FrameRef]) -> None:

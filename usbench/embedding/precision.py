@@ -1,4 +1,6 @@
-"""Precision ``auto``: bfloat16 where a check on the first batch shows that it changes next to nothing.
+"""Precision ``auto``: bfloat16 where the device gains by it and it changes next to nothing.
+
+A check on the first batch shows what it changes.
 
 The decision is made before anything is stored and becomes the encoder's precision, so that it is a part of the store's
 key and of every result: vectors of different precision never mix. Runs use float32 unless asked, because a cosine of
@@ -8,9 +10,9 @@ key and of every result: vectors of different precision never mix. Runs use floa
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,16 +34,21 @@ class Decision:
 
     Attributes:
         precision: ``bf16`` or ``fp32``; the encoder has it now.
-        cosine: Smallest cosine similarity between the two vectors of a frame.
-        speedup: Time of the batch in float32 over that in bfloat16.
+        cosine: Smallest cosine similarity between the two vectors of a frame; ``None`` where the device has no
+            instructions for bfloat16, so that nothing was compared.
+        speedup: Time of the batch in float32 over that in bfloat16; ``None`` likewise.
     """
 
     precision: str
-    cosine: float
-    speedup: float
+    cosine: float | None = None
+    speedup: float | None = None
 
     def describe(self) -> str:
         """Return one sentence for the user."""
+        if self.cosine is None or self.speedup is None:
+            return (
+                f"precision auto: {self.precision} (this device has no instructions for bf16, which would be slower)."
+            )
         why = f"cosine to fp32 {self.cosine:.6f}, {self.speedup:.1f} times as fast on the first batch"
         return f"precision auto: {self.precision} ({why}; bf16 needs a cosine of at least {COSINE})."
 
@@ -63,13 +70,36 @@ def lowest_cosine(one: Vectors, other: Vectors) -> float:
     return float(cosines.min())
 
 
-def settle(encoder: Encoder, dataset: Dataset, refs: Sequence[FrameRef]) -> Decision | None:
-    """Replace precision ``auto`` by the one that the first frames justify.
+def multiplies_bfloat16(device: str) -> bool:
+    """Say whether a device has instructions that multiply bfloat16 numbers.
+
+    Without them torch emulates: on a processor with AVX2 alone a product of matrices takes eight times as long as in
+    float32.
+
+    Args:
+        device: As torch names it, such as ``cpu`` or ``cuda:0``.
+
+    Returns:
+        ``False`` also where torch is too old to tell (``torch.cpu.get_capabilities``).
+    """
+    import torch
+
+    if device.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device != "cpu":
+        return True
+    found: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def settle(encoder: Encoder, dataset: Dataset, refs: Sequence[FrameRef], gains: bool | None = None) -> Decision | None:
+    """Replace precision ``auto`` by the one that the device and the first frames justify.
 
     Args:
         encoder: Its ``precision`` becomes ``bf16`` or ``fp32``; untouched when it is not ``auto``.
         dataset: Opens the files.
         refs: Frames that will be encoded; the first ones decide, so that equal requests are decided alike.
+        gains: Whether bfloat16 is to be considered; by default whether the encoder's device multiplies it.
 
     Returns:
         What was found, or ``None`` when there was nothing to decide.
@@ -86,6 +116,9 @@ def settle(encoder: Encoder, dataset: Dataset, refs: Sequence[FrameRef]) -> Deci
     if encoder.network is None or not refs:
         encoder.precision = "fp32"
         return None
+    if not (multiplies_bfloat16(encoder.device) if gains is None else gains):
+        encoder.precision = "fp32"
+        return Decision("fp32")
     tensors = []
     for ref in refs[: min(FRAMES, encoder.batch_size)]:
         with dataset.open(ref.path) as media:
@@ -99,6 +132,6 @@ def settle(encoder: Encoder, dataset: Dataset, refs: Sequence[FrameRef]) -> Deci
         vectors[precision] = encoder.encode_batch(batch)
         seconds[precision] = time.perf_counter() - started
     cosine = lowest_cosine(vectors["fp32"], vectors["bf16"])
-    # Closeness alone decides: a decision by the clock would give one request different keys on different days.
+    # The clock has no say: it would give one request different keys on different days.
     encoder.precision = "bf16" if cosine >= COSINE else "fp32"
     return Decision(encoder.precision, cosine, seconds["fp32"] / max(seconds["bf16"], 1e-9))
