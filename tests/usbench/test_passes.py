@@ -213,7 +213,8 @@ def test_tusa_gives_the_same_vectors_side_by_side_and_one_by_one(bus_bra_subset:
             frames += media.frames([0])
     encoder = load_encoder("tusa.random")
     one_by_one = np.concatenate([encoder.encode_batch(encoder.preprocess(frame)[None]) for frame in frames])
-    np.testing.assert_allclose(encoder.encode_frames(frames), one_by_one, atol=2e-6)
+    # Batches of another size are summed in another order. With AVX2 this moves MONAI's own module by 8e-6 from float64.
+    np.testing.assert_allclose(encoder.encode_frames(frames), one_by_one, atol=2e-5)
 
 
 @pytest.mark.parametrize(
