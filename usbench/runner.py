@@ -11,7 +11,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +22,7 @@ from usbench.errors import ResultError, UsbenchError
 from usbench.locate import Located, dataset_for
 from usbench.plugins import load_encoder, load_task
 from usbench.settings import Settings, load_settings
+from usbench.survey import survey
 from usbench.task import Task
 
 if TYPE_CHECKING:
@@ -160,8 +160,7 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
     dataset = located.dataset
     cohort = build_cohort(task, dataset)
     paths = sorted({path for unit in cohort.units for path in unit.paths})
-    with ThreadPoolExecutor(4) as pool:
-        digests = dict(zip(paths, pool.map(dataset.digest, paths), strict=True))
+    digests = survey(dataset.digest, paths)
     decoding = decoding_versions()
     if encoder.precision == "auto":
         refs, _, _ = select_frames(cohort, dataset, task.frames, digests, decoding)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Hashable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from usbench.embedding.store import frame_key
 from usbench.errors import DataError
 from usbench.media.policies import FramePolicy, FrameSource
 from usbench.results import Units
+from usbench.survey import survey
 from usbench.task import SplitPlan, Task
 
 if TYPE_CHECKING:
@@ -145,8 +145,7 @@ def select_frames(
         with dataset.open(path) as media:
             return media.n_frames
 
-    with ThreadPoolExecutor(4) as pool:
-        lengths = dict(zip(paths, pool.map(count, paths), strict=True))
+    lengths = survey(count, paths)
     refs: list[FrameRef] = []
     owner: list[int] = []
     short: list[str] = []

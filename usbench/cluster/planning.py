@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from usbench.embedding.engine import FrameRef
 from usbench.errors import UsbenchError
 from usbench.locate import Located
 from usbench.settings import Settings
+from usbench.survey import survey
 from usbench.task import Task
 from usbench.units import Cohort
 
@@ -166,10 +166,7 @@ def _count(spec: TaskSpec, settings: Settings, look: bool) -> _Counted:
     located = dataset_for(task, settings, spec.data)
     cohort = build_cohort(task, located.dataset)
     paths = sorted({path for unit in cohort.units for path in unit.paths})
-    digests = {path: path for path in paths}
-    if look:
-        with ThreadPoolExecutor(4) as pool:
-            digests = dict(zip(paths, pool.map(located.dataset.digest, paths), strict=True))
+    digests = survey(located.dataset.digest, paths) if look else {path: path for path in paths}
     refs, _, _ = select_frames(cohort, located.dataset, task.frames, digests, decoding_versions())
     return _Counted(task, located, cohort, refs, digests)
 

@@ -19,6 +19,7 @@ from usbench.locate import dataset_for, load_dataset
 from usbench.media import AllFrames, FramePolicy
 from usbench.plugins import DATASETS
 from usbench.settings import Settings
+from usbench.survey import survey
 from usbench.task import Task
 
 if TYPE_CHECKING:
@@ -133,8 +134,7 @@ def embed(
         cohort = _every_file(dataset)
 
     paths = sorted({path for unit in cohort.units for path in unit.paths})
-    with ThreadPoolExecutor(4) as pool:
-        digests = dict(zip(paths, pool.map(dataset.digest, paths), strict=True))
+    digests = survey(dataset.digest, paths)
     refs, _, notes = select_frames(cohort, dataset, policy, digests, decoding_versions())
     refs = sorted(dict.fromkeys(refs), key=lambda ref: (ref.path, ref.frame))
 
