@@ -153,55 +153,70 @@ def svc_scores(train: FloatArray, y: IntArray, n_classes: int, test: FloatArray,
 
 
 class _ActiveGram:
-    """Weighted Gram matrix of the active units' features, kept up to date as units enter and leave."""
+    """Weighted Gram matrix of the active units' features, kept up to date as units enter and leave.
+
+    Of the symmetric matrix the upper triangle alone is computed and factorised, in the order of memory that LAPACK
+    takes without a copy.
+    """
 
     def __init__(self, design: FloatArray, weight: FloatArray) -> None:
-        self._design = design
-        self._weight = weight
+        self._rows = design * np.sqrt(weight)[:, None]
         self._active: BoolArray = np.zeros(len(design), dtype=bool)
-        self._matrix = np.zeros((design.shape[1], design.shape[1]))
+        size = design.shape[1]
+        self._matrix: FloatArray = np.zeros((size, size), order="F")
+        self._scaled: FloatArray = np.empty_like(self._matrix)
 
-    def of(self, active: BoolArray) -> FloatArray:
-        changed = active != self._active
-        if 2 * changed.sum() < active.sum():
-            rows = self._design[changed]
-            signed = np.where(active[changed], self._weight[changed], -self._weight[changed])
-            self._matrix = self._matrix + (rows * signed[:, None]).T @ rows
-        else:
-            rows = self._design[active] * np.sqrt(self._weight[active])[:, None]
-            self._matrix = rows.T @ rows
+    def solve(self, active: BoolArray, factor: float, ridge: FloatArray, goal: FloatArray) -> FloatArray:
+        """Solve ``(factor * Gram + diag(ridge)) x = goal`` for the Gram matrix of the active units."""
+        from scipy.linalg import cho_factor, cho_solve
+
+        self._update(active)
+        scaled = np.multiply(self._matrix, factor, out=self._scaled)
+        scaled[np.diag_indices_from(scaled)] += ridge
+        solution: FloatArray = cho_solve(
+            cho_factor(scaled, overwrite_a=True, check_finite=False), goal, check_finite=False
+        )
+        return solution
+
+    def _update(self, active: BoolArray) -> None:
+        entering, leaving = active & ~self._active, self._active & ~active
+        if 2 * (entering.sum() + leaving.sum()) >= active.sum():
+            self._matrix[:] = 0
+            entering, leaving = active, np.zeros_like(active)
+        self._add(entering, 1.0)
+        self._add(leaving, -1.0)
         self._active = active
-        return self._matrix
+
+    def _add(self, units: BoolArray, sign: float) -> None:
+        from scipy.linalg.blas import dsyrk
+
+        if units.any():
+            self._matrix = dsyrk(sign, self._rows[units].T, beta=1.0, c=self._matrix, overwrite_c=True)
 
 
 def _newton(
     design: FloatArray, sign: FloatArray, weight: FloatArray, c: float, beta: FloatArray, gram: _ActiveGram
 ) -> FloatArray:
     """Solve for one C from a starting point; `beta` [d + 1] ends with the intercept."""
-    from scipy.linalg import cho_factor, cho_solve
-
-    ridge = np.ones(len(beta))
-    ridge[-1] = 0.0
-    active = sign * (design @ beta) < 1
+    penalty = np.ones(len(beta))
+    penalty[-1] = 0.0
+    pulls = weight * sign
+    margin = sign * (design @ beta)
+    active = margin < 1
     for _ in range(_MAX_STEPS):
-        hessian = 2 * c * gram.of(active)
-        hessian[np.diag_indices_from(hessian)] += ridge
-        if not active.any():
-            hessian[-1, -1] = 1.0
-        pull = 2 * c * (design[active].T @ (weight[active] * sign[active]))
-        goal = cho_solve(cho_factor(hessian, overwrite_a=True, check_finite=False), pull, check_finite=False)
+        ridge = penalty if active.any() else np.ones(len(beta))
+        goal = gram.solve(active, 2 * c, ridge, 2 * c * ((active * pulls) @ design))
         margin_goal = sign * (design @ goal)
         if np.array_equal(margin_goal < 1, active):
-            return np.asarray(goal)
+            return goal
         step = goal - beta
-        margin = sign * (design @ beta)
-        t = _line_search(margin, margin_goal - margin, weight, c, beta * ridge, step * ridge)
+        t = _line_search(margin, margin_goal - margin, weight, c, beta * penalty, step * penalty)
         moved = beta + t * step
-        active_next = sign * (design @ moved) < 1
         # Units on the margin to rounding can flicker for ever; a step that no longer moves is the end.
         if np.abs(moved - beta).max() <= 1e-12 * (1 + np.abs(beta).max()):
             return np.asarray(moved)
-        beta, active = moved, active_next
+        beta, margin = moved, sign * (design @ moved)
+        active = margin < 1
     return beta
 
 
