@@ -1,11 +1,15 @@
-"""Encoding the plain way, as the upstream scripts do it, and ours, in one run.
+"""Encoding the plain way, as the upstream scripts do it, and ours, in one run, on every device that there is.
 
 Plain: one image at a time, float32, eager; SAM by ``segment_anything`` itself. Ours: the adapters of this project, in
-batches, in float32 and in the precision that ``auto`` settles on. All with the same random weights and the same frames
-of COVID-BLUES, preprocessed beforehand; repeats are interleaved. Beside each repeat the speed of a matrix product is
-measured, so that a busy machine can be told from slow code.
+the batches that the extraction engine takes, in float32 and, where the device has instructions for it, in bfloat16.
+All with the same random weights and the same frames of COVID-BLUES, preprocessed beforehand; repeats are interleaved.
+Beside each repeat the speed of a matrix product is measured: the share of it that is reached, and the ratio that all of
+it would give, tell slow code from a limit of the machine.
 
-    python benchmarks/encode.py --data DATA_ROOT/covid_blues --threads 1
+    python benchmarks/encode.py --data DATA_ROOT/covid_blues
+    python benchmarks/encode.py --data DATA_ROOT/covid_blues --devices cuda --encoders medsam.random
+
+Rows of other machines stay in ``encode.json`` with the revision that they were measured at.
 """
 
 from __future__ import annotations
@@ -24,13 +28,16 @@ import numpy as np
 import torch
 
 from usbench.embedding.passes import Passes
-from usbench.embedding.precision import COSINE, lowest_cosine
+from usbench.embedding.precision import COSINE, lowest_cosine, multiplies_bfloat16
 from usbench.encoder import Encoder
 from usbench.media import open_media
 from usbench.plugins import load_encoder
+from usbench.provenance import revision
 
 HERE = Path(__file__).resolve().parent
+# Frames a repeat on a CPU, and so many times as many on a GPU.
 ENCODERS = {"tusa.random": 16, "usfm.random": 8, "medsam.random": 1, "ultrasam.random": 1}
+ON_GPU = 16
 
 
 def frames(folder: Path, count: int) -> list[Any]:
@@ -73,86 +80,95 @@ def plain(encoder: Encoder) -> Callable[[torch.Tensor], np.ndarray[Any, Any]]:
 
     def run(batch: torch.Tensor) -> np.ndarray[Any, Any]:
         with torch.no_grad():
-            return np.concatenate([pooled(image[None]).numpy() for image in batch])
+            return np.concatenate([pooled(image[None].to(encoder.device)).cpu().numpy() for image in batch])
 
     return run
 
 
-def ceiling(dtype: torch.dtype) -> float:
+def ceiling(dtype: torch.dtype, device: str) -> float:
     """Speed of a matrix product of the size that SAM's layers have, in GFLOP/s."""
-    left, right = torch.rand(4096, 768).to(dtype), torch.rand(768, 3072).to(dtype)
-    left @ right
+    left, right = torch.rand(4096, 768, device=device).to(dtype), torch.rand(768, 3072, device=device).to(dtype)
+    times = 3 if device == "cpu" else 100
+
+    def products() -> None:
+        for _ in range(times):
+            left @ right
+        if device != "cpu":
+            torch.cuda.synchronize()
+
+    products()
     started = time.perf_counter()
-    for _ in range(3):
-        left @ right
-    return 3 * 2 * 4096 * 768 * 3072 / (time.perf_counter() - started) / 1e9
+    products()
+    return times * 2 * 4096 * 768 * 3072 / (time.perf_counter() - started) / 1e9
 
 
-def measure(name: str, images: list[Any], repeats: int) -> dict[str, Any]:
+def measure(name: str, images: list[Any], repeats: int, device: str) -> dict[str, Any]:
     """Time the ways in turns on one encoder."""
-    upstream, ours, half = load_encoder(name), load_encoder(name), load_encoder(name, precision="bf16")
-    batch = torch.stack([ours.preprocess(image) for image in images])
-    for encoder in (upstream, ours, half):
+    precisions = {"fp32": torch.float32} | ({"bf16": torch.bfloat16} if multiplies_bfloat16(device) else {})
+    upstream = load_encoder(name, device=device)
+    encoders = {precision: load_encoder(name, device=device, precision=precision) for precision in precisions}
+    for encoder in (upstream, *encoders.values()):
         encoder.prepare()
-    single, double = Passes(ours), Passes(half)  # as the extraction engine runs them; the threads end with the program
-    ways: dict[str, Callable[[torch.Tensor], Any]] = {
-        "plain": plain(upstream),
-        "fp32": lambda frames: single.encode(list(frames), name),
-        "bf16": lambda frames: double.encode(list(frames), name),
-    }
+    batch = torch.stack([upstream.preprocess(image) for image in images])
+
+    def ours(precision: str) -> Callable[[torch.Tensor], Any]:
+        passes = Passes(encoders[precision])  # as the extraction engine runs them; the threads end with the program
+        return lambda frames: passes.encode(list(frames), name)
+
+    ways = {"plain": plain(upstream)} | {precision: ours(precision) for precision in precisions}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     processor: dict[str, list[float]] = {way: [] for way in ways}
-    speeds: dict[str, list[float]] = {"fp32": [], "bf16": []}
+    speeds: dict[str, list[float]] = {precision: [] for precision in precisions}
     answers: dict[str, Any] = {}
     loads = []
     if len(images) > 1:  # a pass of SAM takes so long that what the first one sets up does not show
         for way in ways.values():
-            way(batch[:1])
+            way(batch)
     for _ in range(repeats):
-        loads.append(os.getloadavg()[0])
+        loads.append(round(os.getloadavg()[0], 2))
         for key, way in ways.items():
             started, worked = time.perf_counter(), time.process_time()
             answers[key] = way(batch)
             processor[key].append(time.process_time() - worked)
             seconds[key].append(time.perf_counter() - started)
-        speeds["fp32"].append(ceiling(torch.float32))
-        speeds["bf16"].append(ceiling(torch.bfloat16))
-    rate = {way: len(images) / statistics.median(times) for way, times in seconds.items()}
-    cosine = lowest_cosine(answers["plain"], answers["bf16"])
-    auto = "bf16" if cosine >= COSINE else "fp32"
-    top = statistics.median(speeds[auto])
+        for precision, dtype in precisions.items():
+            speeds[precision].append(ceiling(dtype, device))
+    each = {way: statistics.median(times) / len(images) for way, times in seconds.items()}
+    cosine = lowest_cosine(answers["plain"], answers["bf16"]) if "bf16" in ways else None
+    work = upstream.card.gflops or 0.0
+    top = {precision: statistics.median(values) for precision, values in speeds.items()}
     return {
         "encoder": name,
         "frames": len(images),
         "threads": torch.get_num_threads(),
         "repeats": repeats,
-        "images_per_second": rate,
+        "revision": revision(),
+        "images_per_second": {way: 1 / value for way, value in each.items()},
         # Less disturbed by other work than the time on the wall.
         "processor_seconds": {way: statistics.median(times) for way, times in processor.items()},
-        "ratio_fp32": rate["fp32"] / rate["plain"],
-        "ratio_bf16": rate["bf16"] / rate["plain"],
-        "auto": auto,
+        "ratio": {precision: each["plain"] / each[precision] for precision in precisions},
         "cosine_bf16": cosine,
+        "auto": "bf16" if cosine is not None and cosine >= COSINE else "fp32",
         "apart_fp32": float(np.abs(answers["plain"] - answers["fp32"]).max()),
-        "matmul_gflops": {way: statistics.median(values) for way, values in speeds.items()},
-        "share_of_matmul": rate[auto] * (ours.card.gflops or 0) / top,
+        "matmul_gflops": top,
+        "share_of_matmul": {precision: work / each[precision] / top[precision] for precision in precisions},
+        "ratio_at_matmul": {precision: each["plain"] * top[precision] / work for precision in precisions},
         "load": loads,
     }
 
 
 PAGE = """# Encoding against the plain way
 
-Written by `benchmarks/encode.py`. {machine}, frames of COVID-BLUES, random weights, medians of interleaved repeats.
-Other work ran on the machine: the loads are in the JSON, and the ratios count, not the rates. Plain is one image at a
-time in eager float32.
+Written by `benchmarks/encode.py`: frames of COVID-BLUES, random weights, medians of interleaved repeats. Plain is one
+image at a time in eager float32. Loads of the machine are in the JSON; the ratios count, not the rates.
+"""
 
-| encoder | threads, repeats | plain (img/s) | ours, fp32 (img/s) | ours, bf16 (img/s) | fp32 ratio | bf16 ratio \
-| bf16 cosine | `auto` takes | share of matmul speed |
-|---|---|---:|---:|---:|---:|---:|---:|---|---:|
-{rows}
-
-The share counts the operations on the encoder's card against the product of matrices in the precision that `auto`
-takes. Results that enter a leaderboard are made in fp32, the default.
+END = """
+- *of matmul*: the operations on the encoder's card a second, over those of a product of matrices on the same machine.
+- *at 100 %*: the ratio that an encoder would have if it ran as fast as that product and did nothing else. It is what
+  this machine allows in this precision, whatever the code.
+- *auto*: what `--precision auto` takes: bf16 where the device has instructions for it and the cosine to float32 is at
+  least 0.9999. Results that enter a leaderboard are made in fp32, the default.
 """
 
 
@@ -160,33 +176,56 @@ def write(report: dict[str, Any]) -> None:
     """Write the JSON and the page."""
     (HERE / "encode.json").write_text(json.dumps(report, indent=1) + "\n")
     lines = []
-    for row in report["rows"]:
-        rate = row["images_per_second"]
-        cells = [row["encoder"], f"{row['threads']}, {row['repeats']}"]
-        cells += [f"{rate[way]:.3f}" for way in ("plain", "fp32", "bf16")]
-        cells += [f"{row['ratio_fp32']:.1f}", f"{row['ratio_bf16']:.1f}", f"{row['cosine_bf16']:.6f}"]
-        cells += [row["auto"], f"{row['share_of_matmul']:.0%}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    (HERE / "encode.md").write_text(PAGE.format(machine=report["machine"], rows="\n".join(lines)))
+    for machine in report["machines"]:
+        revisions = ", ".join(sorted({row["revision"] for row in machine["rows"]}))
+        lines += ["", f"## {machine['machine']}", "", f"Measured at revision {revisions}.", ""]
+        lines += ["| encoder | threads, repeats | plain (img/s) | precision | ours (img/s) | **ratio** | of matmul "]
+        lines[-1] += "| at 100 % | cosine to fp32 | auto |"
+        lines += ["|---|---|---:|---|---:|---:|---:|---:|---:|---|"]
+        for row in machine["rows"]:
+            for precision, ratio in row["ratio"].items():
+                rate, cosine = row["images_per_second"], row["cosine_bf16"] if precision == "bf16" else None
+                cells = [row["encoder"], f"{row['threads']}, {row['repeats']}", f"{rate['plain']:.3f}", precision]
+                cells += [f"{rate[precision]:.3f}", f"**{ratio:.1f}**", f"{row['share_of_matmul'][precision]:.0%}"]
+                cells += [f"{row['ratio_at_matmul'][precision]:.1f}", "–" if cosine is None else f"{cosine:.6f}"]
+                lines.append(f"| {' | '.join(cells)} | {'taken' if row['auto'] == precision else ''} |")
+    (HERE / "encode.md").write_text(PAGE + "\n".join(lines) + "\n" + END)
+
+
+def machine_name(device: str) -> str:
+    """Name what the rates depend on."""
+    if device != "cpu":
+        return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
+    told = "with" if multiplies_bfloat16("cpu") else "without"
+    kind = torch.backends.cpu.get_cpu_capability().replace("AVX512", "AVX-512")
+    return f"{platform.machine()}, {os.cpu_count()} cores, {kind}, {told} bfloat16 instructions"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of COVID-BLUES")
     parser.add_argument("--encoders", nargs="*", default=list(ENCODERS), choices=list(ENCODERS))
-    parser.add_argument("--repeats", type=int, default=3)
+    found = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
+    parser.add_argument("--devices", nargs="*", default=found, help="by default all that there are")
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    images = frames(args.data, max(ENCODERS.values()))
     path = HERE / "encode.json"
-    rows = {row["encoder"]: row for row in json.loads(path.read_text())["rows"]} if path.exists() else {}
-    for name in args.encoders:
-        rows[name] = measure(name, images[: ENCODERS[name]], args.repeats)
-        print(json.dumps(rows[name]), flush=True)
-        ordered = [rows[key] for key in ENCODERS if key in rows]
-        machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
-        write({"machine": machine, "rows": ordered})  # at once: SAM takes minutes
+    report: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"machines": []}
+    for device in args.devices:
+        machine = machine_name(device)
+        known = {entry["machine"]: entry for entry in report["machines"]}
+        if machine not in known:
+            report["machines"].append({"machine": machine, "rows": []})
+            known[machine] = report["machines"][-1]
+        rows = {row["encoder"]: row for row in known[machine]["rows"]}
+        for name in args.encoders:
+            images = frames(args.data, ENCODERS[name] * (1 if device == "cpu" else ON_GPU))
+            rows[name] = measure(name, images, args.repeats, device)
+            print(json.dumps(rows[name]), flush=True)
+            known[machine]["rows"] = [rows[key] for key in ENCODERS if key in rows]
+            write(report)  # at once: SAM takes minutes
 
 
 if __name__ == "__main__":

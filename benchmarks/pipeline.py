@@ -1,0 +1,163 @@
+"""From files to a leaderboard entry: ``covid`` with TUSA from an empty store, and where the time goes.
+
+Three ways in turns, each in a process of its own, on all videos of COVID-BLUES:
+
+- *plain*: for each frame of the same sample the video is opened and decoded up to it, the frame preprocessed and put
+  through MONAI's network by itself, in eager float32. No probe.
+- *ours*: ``usbench run`` from an empty store, until the process ends: index, decoding, encoding, probes, intervals.
+- *network alone*: the same frames, decoded and preprocessed beforehand, through the same passes.
+
+What ``usbench run`` takes beyond *network alone* is the share of time outside the network: start-up, reading, decoding
+beside the network, storing, probing.
+
+    python benchmarks/pipeline.py --data-root DATA_ROOT
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+WAYS = ("plain", "ours", "network alone")
+
+
+def sample(data_root: Path) -> tuple[Any, Any, list[Any]]:
+    """Return encoder, dataset and the frames that the task asks for."""
+    from usbench.locate import dataset_for
+    from usbench.plugins import load_encoder, load_task
+    from usbench.runner import decoding_versions
+    from usbench.settings import load_settings
+    from usbench.units import build_cohort, select_frames
+
+    task = load_task("covid")
+    dataset = dataset_for(task, load_settings([data_root]), None).dataset
+    cohort = build_cohort(task, dataset)
+    digests = {path: path for unit in cohort.units for path in unit.paths}  # keys of a store that is not used
+    refs, _, _ = select_frames(cohort, dataset, task.frames, digests, decoding_versions())
+    return load_encoder("tusa"), dataset, refs
+
+
+def plain(data_root: Path) -> dict[str, float]:
+    """Decode and encode frame by frame."""
+    import torch
+
+    started = time.perf_counter()
+    encoder, dataset, refs = sample(data_root)
+    network = encoder.network
+    with torch.no_grad():
+        for ref in refs:
+            with dataset.open(ref.path) as media:
+                frame = media.frames([ref.frame])[0]
+            network(encoder.preprocess(frame)[None], normalize=True)[4].mean(dim=(2, 3)).numpy()
+    return {"seconds": time.perf_counter() - started, "frames": len(refs)}
+
+
+def network_alone(data_root: Path) -> dict[str, float]:
+    """Encode frames that are ready."""
+    from usbench.embedding.passes import Passes
+    from usbench.embedding.prefetch import prepared_frames
+
+    encoder, dataset, refs = sample(data_root)
+    ready = [tensor for _, tensor in prepared_frames(encoder, dataset, refs, ahead=64)]
+    with Passes(encoder) as passes:
+        passes.encode(ready[: passes.frames], "the first frames")
+        started = time.perf_counter()
+        passes.encode(ready, "all frames")
+        return {"seconds": time.perf_counter() - started, "frames": len(refs)}
+
+
+def ours(data_root: Path, folder: Path) -> dict[str, float]:
+    """Run the command on an empty store, and return its wall time and what it recorded itself."""
+    environment = {**os.environ, "USBENCH_CACHE": str(folder / "cache"), "USBENCH_CONFIG": str(folder / "c.toml")}
+    command = [sys.executable, "-m", "usbench", "run", "-e", "tusa", "-t", "covid"]
+    command += ["--data-root", str(data_root), "--results", str(folder / "results")]
+    started = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    seconds = time.perf_counter() - started
+    if done.returncode:
+        raise SystemExit(f"usbench run failed with {done.returncode}: {done.stderr.strip()[-400:]}")
+    kept = json.loads((folder / "results" / "covid" / "tusa.json").read_text())["provenance"]["timings"]
+    return {
+        "seconds": seconds,
+        "frames": kept["frames"],
+        "encode": kept["encode_seconds"],
+        "probe": kept["probe_seconds"],
+    }
+
+
+def once(way: str, data_root: Path) -> dict[str, float]:
+    """Take one way in a process of its own."""
+    if way == "ours":
+        with tempfile.TemporaryDirectory() as folder:
+            return ours(data_root, Path(folder))
+    command = [sys.executable, __file__, "--data-root", str(data_root), "--way", way]
+    found: dict[str, float] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    return found
+
+
+def page(report: dict[str, Any]) -> str:
+    """The figures as Markdown."""
+    seconds, rate = report["seconds"], {way: report["frames"] / report["seconds"][way] for way in WAYS}
+    rows = "\n".join(
+        f"| {way} | {seconds[way]:.1f} | {rate[way]:.1f} | {seconds['plain'] / seconds[way]:.1f} |" for way in WAYS
+    )
+    return f"""# From files to a leaderboard entry
+
+Written by `benchmarks/pipeline.py`: `covid` with TUSA from an empty store, {report["frames"]} frames of 362 videos.
+{report["machine"]}, medians of {report["repeats"]} interleaved repeats, load of the machine before each
+{", ".join(map(str, report["load"]))}.
+
+| way | seconds | frames a second | ratio |
+|---|---:|---:|---:|
+{rows}
+
+Of the {seconds["ours"]:.1f} s of `usbench run`, **{report["outside"]:.0%} are outside the network**: it takes that much
+longer than the network alone. {report["encode_seconds"]:.1f} s are from the first to the last frame, decoding included,
+and {report["probe_seconds"]:.1f} s are probes with their intervals; the rest is start-up, index and digests.
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-root", type=Path, required=True, help="folder that holds covid_blues")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.way:
+        print(json.dumps((plain if args.way == "plain" else network_alone)(args.data_root)))
+        return
+    found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    loads = []
+    for _ in range(args.repeats):
+        loads.append(round(os.getloadavg()[0], 2))
+        for way in WAYS:
+            found[way].append(once(way, args.data_root))
+            print(way, found[way][-1], flush=True)
+    seconds = {way: statistics.median(run["seconds"] for run in runs) for way, runs in found.items()}
+    report = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "repeats": args.repeats,
+        "load": loads,
+        "frames": int(found["ours"][0]["frames"]),
+        "seconds": seconds,
+        "encode_seconds": statistics.median(run["encode"] for run in found["ours"]),
+        "probe_seconds": statistics.median(run["probe"] for run in found["ours"]),
+        "outside": 1 - seconds["network alone"] / seconds["ours"],
+    }
+    (HERE / "pipeline.json").write_text(json.dumps(report, indent=1) + "\n")
+    (HERE / "pipeline.md").write_text(page(report))
+    print(page(report))
+
+
+if __name__ == "__main__":
+    main()
