@@ -68,7 +68,7 @@ def network_alone(data_root: Path) -> dict[str, float]:
     from usbench.embedding.prefetch import prepared_frames
 
     encoder, dataset, refs = sample(data_root)
-    ready = [tensor for _, tensor in prepared_frames(encoder, dataset, refs, ahead=64)]
+    ready = [tensor for _, tensor in prepared_frames(encoder, dataset, refs)]
     with Passes(encoder) as passes:
         passes.encode(ready[: passes.frames], "the first frames")
         started = time.perf_counter()

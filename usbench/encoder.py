@@ -21,6 +21,7 @@ top.
 from __future__ import annotations
 
 import abc
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -98,6 +99,7 @@ class Encoder(abc.ABC):
         self._weights = Path(weights).expanduser() if weights else None
         self._network: Any = None
         self._loaded = False
+        self._loading = threading.RLock()
         if weights and not self.takes_weights:
             raise UsbenchError(
                 f"{self.card.name}: takes no weight file, so {weights} would be ignored. Leave it out; a plugin that "
@@ -281,17 +283,17 @@ class Encoder(abc.ABC):
     def _ensure_loaded(self) -> None:
         if self._loaded:
             return
-        self._loaded = True
-        try:
-            network = self.load()
-        except BaseException:
-            self._loaded = False
-            raise
+        with self._loading:  # decoding threads may ask for the network while it is being built
+            if not self._loaded:
+                self._build()
+                self._loaded = True
+
+    def _build(self) -> None:
+        network = self.load()
         if network is not None:
             try:
                 self._network = network.eval().requires_grad_(False).to(self.device)
             except (RuntimeError, AssertionError) as error:
-                self._loaded = False
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise UsbenchError(
                     f"{self.name}: device {self.device!r} cannot be used ({reason}). Use --device cpu."

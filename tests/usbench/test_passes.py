@@ -15,7 +15,7 @@ from usbench.dataset import Dataset, DatasetCard, Index
 from usbench.embedding import passes as passes_module
 from usbench.embedding.engine import FrameRef, extract
 from usbench.embedding.passes import Passes, frames_that_fit
-from usbench.embedding.prefetch import prepared_frames
+from usbench.embedding.prefetch import frames_that_may_wait, prepared_frames
 from usbench.embedding.store import Store
 from usbench.encoder import Encoder, EncoderCard, Frame, grey_to_tensor
 from usbench.errors import EncodingError
@@ -124,6 +124,49 @@ def passes_ahead() -> int:
     from usbench.embedding.prefetch import WAITING_FRAMES
 
     return WAITING_FRAMES + 2  # one in the hands of the thread, one handed over
+
+
+def test_decoding_goes_on_while_the_network_is_built(clips: Path) -> None:
+    many = threading.Event()
+
+    class Slow(Rows):
+        made = 0
+
+        def preprocess(self, frame: Frame) -> torch.Tensor:
+            self.made += 1
+            if self.made >= 100:  # of both videos: one may not be further ahead than its own frames that may wait
+                many.set()
+            return super().preprocess(frame)
+
+        def load(self) -> torch.nn.Module:
+            assert many.wait(30), "nothing was decoded while the network was built"
+            return super().load()
+
+    items = list(prepared_frames(Slow(), Clips(clips), wanted("a", "b"), workers=2))
+    assert [ref.path for ref, _ in items] == ["a.avi"] * 200 + ["b.avi"] * 200
+
+
+def test_a_network_that_a_decoding_thread_asks_for_is_built_once(clips: Path) -> None:
+    class Asking(Rows):
+        built = 0
+
+        def load(self) -> torch.nn.Module:
+            self.built += 1
+            threading.Event().wait(0.2)
+            return super().load()
+
+        def preprocess(self, frame: Frame) -> torch.Tensor:
+            assert self.network is not None
+            return super().preprocess(frame)
+
+    encoder = Asking()
+    assert len(list(prepared_frames(encoder, Clips(clips), wanted("a", "b", every=20), workers=2))) == 20
+    assert encoder.built == 1
+
+
+@pytest.mark.parametrize(("size", "frames"), [(0, 4096), (65_536, 4096), (12_582_912, 21), (2**40, 1)])
+def test_how_many_frames_may_wait(size: int, frames: int) -> None:
+    assert frames_that_may_wait(size) == frames
 
 
 def test_leaving_early_stops_the_threads(clips: Path) -> None:

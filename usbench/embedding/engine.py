@@ -1,8 +1,9 @@
 """The extraction engine: decode, preprocess and encode the frames that the store lacks.
 
 Decoding and preprocessing run in worker threads (PyAV, Pillow and torch release the interpreter lock) a bounded number
-of frames ahead of the network, each file opened once for all the frames wanted from it. Finished vectors are published
-in shards every few seconds, so that a kill costs little and memory does not grow with the dataset.
+of bytes ahead of the network, from before it is built; each file is opened once for all the frames wanted from it.
+Finished vectors are published in shards every few seconds, so that a kill costs little and memory does not grow with
+the dataset.
 """
 
 from __future__ import annotations
@@ -90,8 +91,7 @@ def extract(
         done = 0
         try:
             with Passes(encoder, batch_size, store.folder.parent / "batch-sizes.json") as passes:
-                ahead = 4 * passes.frames
-                frames = prepared_frames(encoder, dataset, todo, ahead=ahead, transform=transform, workers=workers)
+                frames = prepared_frames(encoder, dataset, todo, transform=transform, workers=workers)
                 for batch in _batches(frames, passes):
                     before = time.perf_counter()
                     vectors = passes.encode([tensor for _, tensor in batch], batch[0][0].path)

@@ -55,10 +55,7 @@ class Passes:
         self._grown = self._fixed or not self._cuda
         if self._cuda and not self._fixed and (known := self._recall()) is not None:
             self.frames, self._grown = known, True
-        self._pool = None
-        if lanes > 1:
-            encoder.prepare()  # threads must not race to build the network
-            self._pool = _lanes(lanes, threads)
+        self._pool = _lanes(lanes, threads) if lanes > 1 else None
 
     def __enter__(self) -> Passes:
         return self

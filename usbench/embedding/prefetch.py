@@ -1,4 +1,7 @@
-"""Decoding and preprocessing ahead of the network: each file opened once, in order, in bounded memory."""
+"""Decoding and preprocessing ahead of the network: each file opened once, in order, in bounded memory.
+
+It begins before the network is built, whose libraries can take longer to import than many videos to decode.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ if TYPE_CHECKING:
 
 Transform = Callable[[Frame, bytes], Frame]
 
-# Preprocessed frames of one file that may wait for the network; decoding of a long video then pauses.
+# Bytes of preprocessed frames that may wait for the network, and how many frames at most: of all files together, and
+# of one, so that decoding of a long video pauses and others go on.
+WAITING_BYTES = 2**28
+MOST_WAITING = 4096
 WAITING_FRAMES = 64
 # Seconds after which a waiting thread looks whether it is still wanted.
 _PATIENCE = 0.2
@@ -46,17 +52,17 @@ def prepared_frames(
     dataset: Dataset,
     todo: Sequence[FrameRef],
     *,
-    ahead: int,
+    ahead: int | None = None,
     transform: Transform | None = None,
     workers: int | None = None,
 ) -> Iterator[tuple[FrameRef, torch.Tensor]]:
     """Yield preprocessed frames, file by file in the order of their first mention, frames ascending.
 
     Args:
-        encoder: Preprocesses.
+        encoder: Preprocesses; its network is built meanwhile, in this thread.
         dataset: Opens the files.
         todo: Frames wanted.
-        ahead: About how many frames may be decoded in advance, at least :data:`WAITING_FRAMES`.
+        ahead: About how many frames may be decoded in advance; by default those that fit :data:`WAITING_BYTES`.
         transform: Applied to each grey frame before preprocessing, with the frame's key.
         workers: Threads, each with one file; one a core up to four by default.
 
@@ -67,44 +73,79 @@ def prepared_frames(
     files: dict[str, list[FrameRef]] = defaultdict(list)
     for ref in todo:
         files[ref.path].append(ref)
-    encoder.prepare()  # in this thread: workers must not race to build the network
-    stop = threading.Event()
-    pool = ThreadPoolExecutor(workers or min(4, os.cpu_count() or 1), thread_name_prefix="decode")
+    coming = deque(files.items())
     running: deque[_File] = deque()
     claimed = 0
-    try:
-        for path, refs in files.items():
-            file = _File(path, sorted(refs, key=lambda ref: ref.frame), stop)
-            while running and claimed + file.room > max(ahead, WAITING_FRAMES):
-                first = running.popleft()
-                yield from first
-                claimed -= first.room
+    stop = threading.Event()
+    pool = ThreadPoolExecutor(workers or min(4, os.cpu_count() or 1), thread_name_prefix="decode")
+
+    def begin(most: int) -> None:
+        """Begin with the next files until ``most`` frames may wait, with one in any case."""
+        nonlocal claimed
+        while coming and (not running or claimed + _room(coming[0][1], most) <= most):
+            path, refs = coming.popleft()
+            file = _File(path, sorted(refs, key=lambda ref: ref.frame), stop, _room(refs, most))
             # Threads take files in this order, so that the one that is waited for is never behind another.
             pool.submit(file.fill, encoder, dataset, transform)
             running.append(file)
             claimed += file.room
+
+    try:
+        begin(1)
+        if running:
+            most = ahead or frames_that_may_wait(running[0].bytes_a_frame())
+            running[0].room = claimed = _room(running[0].refs, most)
+            begin(most)
+        encoder.prepare()
         while running:
-            yield from running.popleft()
+            yield from running[0]
+            claimed -= running.popleft().room
+            begin(most)
     finally:
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-class _File:
-    """The frames of one file on their way from a decoding thread to the network."""
+def frames_that_may_wait(size: int) -> int:
+    """Return how many preprocessed frames of ``size`` bytes may wait for the network."""
+    return max(1, min(MOST_WAITING, WAITING_BYTES // max(size, 1)))
 
-    def __init__(self, path: str, refs: Sequence[FrameRef], stop: threading.Event) -> None:
+
+def _room(refs: Sequence[FrameRef], most: int) -> int:
+    return min(len(refs), WAITING_FRAMES, most)
+
+
+class _File:
+    """The frames of one file on their way from a decoding thread to the network; ``room`` of them may wait."""
+
+    def __init__(self, path: str, refs: Sequence[FrameRef], stop: threading.Event, room: int) -> None:
         self.path = path
         self.refs = refs
-        self.room = min(len(refs), WAITING_FRAMES)
         self._stop = stop
-        self._ready: queue.Queue[tuple[FrameRef, torch.Tensor] | BaseException | None] = queue.Queue(self.room)
+        self._ready: queue.Queue[tuple[FrameRef, torch.Tensor] | BaseException | None] = queue.Queue(room)
+        self._first: tuple[FrameRef, torch.Tensor] | BaseException | None = None
+
+    @property
+    def room(self) -> int:
+        """Frames that may wait; can be changed while a thread fills."""
+        return self._ready.maxsize
+
+    @room.setter
+    def room(self, frames: int) -> None:
+        self._ready.maxsize = frames
+
+    def bytes_a_frame(self) -> int:
+        """Wait for the first frame and return its size in memory; 0 where there is none."""
+        self._first = self._ready.get()
+        return int(getattr(self._first[1], "nbytes", 0)) if isinstance(self._first, tuple) else 0
 
     def __iter__(self) -> Iterator[tuple[FrameRef, torch.Tensor]]:
-        while (item := self._ready.get()) is not None:
+        item, self._first = self._first, None
+        while (item := item or self._ready.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item
+            item = None
 
     def fill(self, encoder: Encoder, dataset: Dataset, transform: Transform | None) -> None:
         """Decode and preprocess; runs in a thread, which waits whenever enough frames are ready."""
