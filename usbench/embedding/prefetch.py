@@ -122,17 +122,18 @@ class _File:
         self.path = path
         self.refs = refs
         self._stop = stop
-        self._ready: queue.Queue[tuple[FrameRef, torch.Tensor] | BaseException | None] = queue.Queue(room)
+        self._ready: queue.Queue[tuple[FrameRef, torch.Tensor] | BaseException | None] = queue.Queue()
         self._first: tuple[FrameRef, torch.Tensor] | BaseException | None = None
+        self.room = room
 
     @property
     def room(self) -> int:
         """Frames that may wait; can be changed while a thread fills."""
-        return self._ready.maxsize
+        return self._ready.maxsize - 1
 
     @room.setter
     def room(self, frames: int) -> None:
-        self._ready.maxsize = frames
+        self._ready.maxsize = frames + 1  # the end waits too: else a thread stays with its file until that is taken
 
     def bytes_a_frame(self) -> int:
         """Wait for the first frame and return its size in memory; 0 where there is none."""
