@@ -113,7 +113,7 @@ def page(report: dict[str, Any]) -> str:
     )
     return f"""# From files to a leaderboard entry
 
-Written by `benchmarks/pipeline.py`: `covid` with TUSA from an empty store, {report["frames"]} frames of 362 videos.
+Written by `benchmarks/pipeline.py`: `covid` with TUSA from an empty store, {report["frames"]} frames of all videos.
 {report["machine"]}, medians of {report["repeats"]} interleaved repeats, load of the machine before each
 {", ".join(map(str, report["load"]))}.
 
