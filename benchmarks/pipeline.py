@@ -7,8 +7,9 @@ Three ways in turns, each in a process of its own, on all videos of COVID-BLUES:
 - *ours*: ``usbench run`` from an empty store, until the process ends: index, decoding, encoding, probes, intervals.
 - *network alone*: the same frames, decoded and preprocessed beforehand, through the same passes.
 
-What ``usbench run`` takes beyond *network alone* is the share of time outside the network: start-up, reading, decoding
-beside the network, storing, probing.
+The share of time outside the network is told twice. By the engine's own clock it is the time in which no frame was in
+the network: start-up, reading, storing, probing. Against *network alone* it is all that ``usbench run`` takes longer:
+also what decoding beside the network costs on the same cores.
 
     python benchmarks/pipeline.py --data-root DATA_ROOT
 """
@@ -91,6 +92,7 @@ def ours(data_root: Path, folder: Path) -> dict[str, float]:
         "seconds": seconds,
         "frames": kept["frames"],
         "encode": kept["encode_seconds"],
+        "network": kept["network_seconds"],
         "probe": kept["probe_seconds"],
     }
 
@@ -121,9 +123,10 @@ Written by `benchmarks/pipeline.py`: `covid` with TUSA from an empty store, {rep
 |---|---:|---:|---:|
 {rows}
 
-Of the {seconds["ours"]:.1f} s of `usbench run`, **{report["outside"]:.0%} are outside the network**: it takes that much
-longer than the network alone. {report["encode_seconds"]:.1f} s are from the first to the last frame, decoding included,
-and {report["probe_seconds"]:.1f} s are probes with their intervals; the rest is start-up, index and digests.
+Of the {seconds["ours"]:.1f} s of `usbench run`, **{report["outside"]:.0%} are outside the network** by the engine's own
+clock, and {report["beyond_network"]:.0%} are more than the network takes alone: decoding beside it uses the same cores.
+{report["encode_seconds"]:.1f} s are from the beginning of the extraction to its end, the import of MONAI included, and
+{report["probe_seconds"]:.1f} s are probes with their intervals; the rest is start-up, index and digests.
 """
 
 
@@ -152,7 +155,9 @@ def main() -> None:
         "seconds": seconds,
         "encode_seconds": statistics.median(run["encode"] for run in found["ours"]),
         "probe_seconds": statistics.median(run["probe"] for run in found["ours"]),
-        "outside": 1 - seconds["network alone"] / seconds["ours"],
+        "network_seconds": statistics.median(run["network"] for run in found["ours"]),
+        "outside": statistics.median(1 - run["network"] / run["seconds"] for run in found["ours"]),
+        "beyond_network": 1 - seconds["network alone"] / seconds["ours"],
     }
     (HERE / "pipeline.json").write_text(json.dumps(report, indent=1) + "\n")
     (HERE / "pipeline.md").write_text(page(report))

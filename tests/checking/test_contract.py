@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from usbench import Encoder, EncoderCard, grey_to_tensor
-from usbench.checking import Report, check_encoder
+from usbench.checking import Report, check_encoder, checks
+from usbench.embedding.precision import multiplies_bfloat16
 from usbench.errors import UsbenchError
 
 
@@ -224,6 +225,16 @@ class Coarse(Good):
     def encode(self, batch: torch.Tensor) -> torch.Tensor:
         vectors = super().encode(batch) + 300
         return vectors.bfloat16().float() if torch.is_autocast_enabled("cpu") else vectors
+
+
+def test_bf16_is_not_emulated_where_that_takes_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "EMULATED_SECONDS", 0.0)
+    found = {finding.check: finding for finding in check_encoder(Good()).findings}
+    if multiplies_bfloat16("cpu"):
+        assert found["bf16"].status == "pass"
+    else:
+        assert found["bf16"].status == "skip"
+        assert "only emulates bf16" in found["bf16"].message
 
 
 def test_drift_of_bf16_is_measured_against_the_distance_between_frames() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from usbench.checking.contract import Status
 from usbench.checking.frames import extreme_frames, odd_frames
+from usbench.embedding.precision import multiplies_bfloat16
 from usbench.encoder import Encoder, Frame, Vectors
 from usbench.errors import UsbenchError
 
@@ -23,6 +25,8 @@ TOLERANCE = 1e-3
 BF16_COSINE = 0.99
 # The same, for the error of bfloat16 as a share of the distance between frames.
 BF16_SHARE = 0.25
+# Seconds a frame in float32 above which bfloat16 is not checked by emulation, which would take a quarter of an hour.
+EMULATED_SECONDS = 2.0
 
 
 @dataclass
@@ -241,6 +245,8 @@ def bf16_drift(subject: Subject) -> Answer:
     encoder = subject.encoder
     if encoder.network is None or encoder.precision != "fp32":
         return "skip", "no network" if encoder.network is None else "not run in fp32"
+    if not multiplies_bfloat16(encoder.device) and (taken := _seconds_a_frame(subject)) > EMULATED_SECONDS:
+        return "skip", f"a frame takes {taken:.0f} s in fp32, and this device only emulates bf16, many times as slowly"
     encoder.precision = "bf16"
     try:
         half = encoder.encode_batch(subject.batch())
@@ -256,6 +262,12 @@ def bf16_drift(subject: Subject) -> Answer:
     if cosine < BF16_COSINE or moved > BF16_SHARE:
         return "warn", f"{told}; do not use --precision bf16"
     return "pass", told
+
+
+def _seconds_a_frame(subject: Subject) -> float:
+    started = time.perf_counter()
+    subject.encoder.encode_batch(subject.batch()[:1])
+    return time.perf_counter() - started
 
 
 def variants(subject: Subject) -> Answer:
