@@ -107,7 +107,7 @@ class FastSwin:
         return projected.view(x.shape)
 
     def _layout_of(self, block: Any, shape: torch.Size, like: Tensor) -> tuple[_Alike, ...]:
-        key = (id(block), *shape[:3], like.device, like.dtype)
+        key = (block, *shape[:3], like.device, like.dtype)
         found = self._layouts.get(key)
         if found is None:
             found = self._layouts[key] = tuple(_lay_out(block, shape[0], (shape[1], shape[2]), like))

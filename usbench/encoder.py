@@ -273,6 +273,14 @@ class Encoder(abc.ABC):
 
     # Private ----------------------------------------------------------------------------------------------
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the lock, which can be neither copied nor sent to another process."""
+        return {name: value for name, value in vars(self).items() if name != "_loading"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._loading = threading.RLock()
+
     def _require_settled(self) -> None:
         if self.precision == "auto":
             raise UsbenchError(

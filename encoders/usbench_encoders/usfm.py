@@ -143,7 +143,11 @@ def build() -> torch.nn.Module:
         global_pool="token",
         use_fc_norm=False,
     )
-    # timm adds the bias of all images without their dimension, and then torch's fused attention refuses it.
-    network.rel_pos_bias.register_forward_hook(lambda module, inputs, bias: bias[None])
+    network.rel_pos_bias.register_forward_hook(_for_all_images)
     built: torch.nn.Module = network
     return built
+
+
+def _for_all_images(module: torch.nn.Module, inputs: tuple[()], bias: torch.Tensor) -> torch.Tensor:
+    """Give the position bias, ``(heads, N, N)``, the dimension of images that torch's fused attention asks for."""
+    return bias[None]
