@@ -27,12 +27,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from usbench.embedding.passes import Passes
+from usbench.core.provenance import revision
 from usbench.embedding.precision import COSINE, lowest_cosine, multiplies_bfloat16
-from usbench.encoder import Encoder
+from usbench.encoder.base import Encoder
+from usbench.encoder.batching import Passes
 from usbench.media import open_media
-from usbench.plugins import load_encoder
-from usbench.provenance import revision
+from usbench.plugins.catalog import load_encoder
 
 HERE = Path(__file__).resolve().parent
 # Frames a repeat on a CPU, and so many times as many on a GPU.

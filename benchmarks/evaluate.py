@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from usbench.probes import ProbeData, ProbeResult, get_protocol, mean_by_unit, run_protocol
-from usbench.probes.svc import GRID
+from usbench.probes.linear_svm import GRID
 from usbench.statistics import (
     Outcome,
     Split,
@@ -170,9 +170,9 @@ def bootstrap_part(shape: dict[str, int], repeats: int) -> Ways:
 def heads_part(width: int, threads: int) -> Ways:
     import torch
 
-    from usbench.probes.attention import train_in_threads
-    from usbench.probes.attention_loop import train_heads_one_by_one
-    from usbench.probes.attention_plan import HeadSettings, arrange_frames, plan_folds
+    from usbench.probes.attention.folds import HeadSettings, arrange_frames, plan_folds
+    from usbench.probes.attention.head import train_in_threads
+    from usbench.probes.attention.training import train_heads_one_by_one
     from usbench.probes.problem import Problem
 
     data = cohort(**OXYGEN, width=width)

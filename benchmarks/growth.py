@@ -44,11 +44,11 @@ def labels_of(count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 def index(count: int, folder: Path) -> float:
     """Read a manifest of ``count`` images and choose their frames; seconds, without the making of the links."""
-    from usbench.manifest import ManifestDataset
-    from usbench.media import AllFrames
-    from usbench.runner import decoding_versions
-    from usbench.task import Task
-    from usbench.units import build_cohort, select_frames
+    from usbench.data.frame_sampling import AllFrames
+    from usbench.data.frames import decoding_versions
+    from usbench.data.manifest import ManifestDataset
+    from usbench.task.cohort import build_cohort, select_frames
+    from usbench.task.task import Task
 
     pictures = sorted(IMAGES.glob("*.png"))
     labels = labels_of(count)
@@ -75,7 +75,7 @@ def index(count: int, folder: Path) -> float:
 def store(count: int, width: int, folder: Path) -> tuple[float, float, np.ndarray[Any, np.dtype[np.float32]]]:
     """Publish ``count`` vectors and read them again; seconds of both, and the vectors."""
     from usbench.embedding.store import Store
-    from usbench.encoder import EncoderIdentity
+    from usbench.encoder.card import EncoderIdentity
 
     identity = EncoderIdentity("synthetic", 1, "none", "default", "default", "fp32")
     keys = [hashlib.sha256(str(number).encode()).digest() for number in range(count)]

@@ -34,11 +34,11 @@ WAYS = ("plain", "ours", "network alone")
 
 def sample(data_root: Path) -> tuple[Any, Any, list[Any]]:
     """Return encoder, dataset and the frames that the task asks for."""
-    from usbench.locate import dataset_for
-    from usbench.plugins import load_encoder, load_task
-    from usbench.runner import decoding_versions
-    from usbench.settings import load_settings
-    from usbench.units import build_cohort, select_frames
+    from usbench.core.settings import load_settings
+    from usbench.data.frames import decoding_versions
+    from usbench.plugins.catalog import load_encoder, load_task
+    from usbench.plugins.data_sources import dataset_for
+    from usbench.task.cohort import build_cohort, select_frames
 
     task = load_task("covid")
     dataset = dataset_for(task, load_settings([data_root]), None).dataset
@@ -65,8 +65,8 @@ def plain(data_root: Path) -> dict[str, float]:
 
 def network_alone(data_root: Path) -> dict[str, float]:
     """Encode frames that are ready."""
-    from usbench.embedding.passes import Passes
     from usbench.embedding.prefetch import prepared_frames
+    from usbench.encoder.batching import Passes
 
     encoder, dataset, refs = sample(data_root)
     ready = [tensor for _, tensor in prepared_frames(encoder, dataset, refs)]

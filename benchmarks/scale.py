@@ -140,8 +140,8 @@ class Bench:
         """Sweep four encoders over four tasks in one process and on three nodes, and compare every byte."""
         from ray.cluster_utils import Cluster
 
-        from usbench.cluster.engines import open_engine
-        from usbench.cluster.grid import EngineSpec
+        from usbench.sweep.config import EngineSpec
+        from usbench.sweep.local_engines import open_engine
 
         cells = self._cells(ENCODERS, TASKS)
         started = time.perf_counter()
@@ -177,14 +177,14 @@ class Bench:
         }
 
     def _cells(self, encoders: Sequence[str], tasks: Sequence[tuple[str, str]]) -> list[Any]:
-        from usbench.cluster.specs import Cell, EncoderSpec, TaskSpec
+        from usbench.sweep.specs import Cell, EncoderSpec, TaskSpec
 
         return [Cell(EncoderSpec(encoder), TaskSpec(*task)) for encoder in encoders for task in tasks]
 
     def _run(self, cells: Any, where: str, spec: Any, engine: Any, fresh: bool = False) -> list[Any]:
-        from usbench.cluster.campaign import Campaign
-        from usbench.cluster.record import Wish
-        from usbench.settings import load_settings
+        from usbench.core.settings import load_settings
+        from usbench.sweep.cell_state import Wish
+        from usbench.sweep.scheduler import Campaign
 
         cache = self._folder / where / "cache"
         cache.mkdir(parents=True, exist_ok=True)
@@ -202,8 +202,8 @@ class Bench:
         """Open an engine of so many workers with one thread each."""
         import ray
 
-        from usbench.cluster.engines import open_engine
-        from usbench.cluster.grid import EngineSpec
+        from usbench.sweep.config import EngineSpec
+        from usbench.sweep.local_engines import open_engine
 
         if name == "ray":
             spec = EngineSpec(name="ray", threads=1, shard_frames=64)

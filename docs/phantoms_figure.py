@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from usbench_tasks.phantoms import build_eye_phantom, build_heart_phantom, build_liver_phantom, build_lung_phantom
 
 from usbench.media import open_media
-from usbench.media.phantom import build_eye_phantom, build_heart_phantom, build_liver_phantom, build_lung_phantom
 
 HERE = Path(__file__).resolve().parent
 ROWS = (

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from result_fixtures import board_folder, make_result, session_board  # noqa: F401  (fixtures for every folder)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -17,30 +17,32 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from usbench.dataset import Dataset, DatasetCard, Index
-    from usbench.encoder import Encoder, EncoderCard, WeightsSource, grey_to_tensor
+    from usbench.api import run
+    from usbench.data.dataset import Dataset, DatasetCard, Index
+    from usbench.encoder.base import Encoder
+    from usbench.encoder.card import EncoderCard, WeightsSource
+    from usbench.encoder.preprocessing import grey_to_tensor
     from usbench.errors import UsbenchError
-    from usbench.locate import load_dataset
-    from usbench.plugins import load_encoder, load_task
-    from usbench.results import Result, Results
-    from usbench.runner import run
-    from usbench.task import SplitPlan, Task
+    from usbench.plugins.catalog import load_encoder, load_task
+    from usbench.plugins.data_sources import load_dataset
+    from usbench.results.schema import Result, Results
+    from usbench.task.task import SplitPlan, Task
 
 _HOME = {
-    "Dataset": "dataset",
-    "DatasetCard": "dataset",
-    "Index": "dataset",
+    "Dataset": "data.dataset",
+    "DatasetCard": "data.dataset",
+    "Index": "data.dataset",
     "Encoder": "encoder",
     "EncoderCard": "encoder",
     "WeightsSource": "encoder",
     "grey_to_tensor": "encoder",
     "UsbenchError": "errors",
-    "load_dataset": "locate",
-    "load_encoder": "plugins",
-    "load_task": "plugins",
+    "load_dataset": "plugins.data_sources",
+    "load_encoder": "plugins.catalog",
+    "load_task": "plugins.catalog",
     "Result": "results",
     "Results": "results",
-    "run": "runner",
+    "run": "api",
     "SplitPlan": "task",
     "Task": "task",
 }

@@ -13,8 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from usbench import weights
-from usbench.encoder import Encoder, EncoderCard, Frame, Readiness
+from usbench.encoder import Encoder, EncoderCard, Frame, Readiness, weights
 from usbench.errors import UsbenchError, WeightsError
 from usbench_encoders.initialisation import initialisation, seeded
 

@@ -1,7 +1,7 @@
 """``precomputed:<folder>``: vectors made elsewhere, such as by ``usbench embed`` on another machine.
 
-The layout is that of :mod:`usbench.embedding.vectors`. A frame is known by its pixels, so that frames of other data,
-or decoded otherwise, are refused rather than given somebody else's vector.
+The layout is that of :mod:`usbench.embedding.vector_folder`. A frame is known by its pixels, so that frames of other
+data, or decoded otherwise, are refused rather than given somebody else's vector.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from usbench.errors import EncodingError, UsbenchError
 if TYPE_CHECKING:
     import torch
 
-    from usbench.embedding.vectors import VectorFolder
+    from usbench.embedding.vector_folder import VectorFolder
 
 
 class Precomputed(Encoder):
@@ -42,7 +42,7 @@ class Precomputed(Encoder):
     batch_size = 256
 
     def __init__(self, *, argument: str, **options: Any) -> None:
-        from usbench.embedding.vectors import read_facts
+        from usbench.embedding.vector_folder import read_facts
 
         self._folder = Path(argument).expanduser()
         self._content: VectorFolder | None = None
@@ -58,13 +58,13 @@ class Precomputed(Encoder):
         Raises:
             DataError: They are damaged, or do not belong to their index.
         """
-        from usbench.embedding.vectors import read_vectors
+        from usbench.embedding.vector_folder import read_vectors
 
         self._content = read_vectors(self._folder)
 
     def weights_id(self) -> str:
         """Return a digest of vectors and index."""
-        from usbench.embedding.vectors import folder_sha256
+        from usbench.embedding.vector_folder import folder_sha256
 
         return f"vectors:{folder_sha256(self._folder)}"
 
@@ -76,7 +76,7 @@ class Precomputed(Encoder):
         """
         import torch
 
-        from usbench.embedding.vectors import frame_sha256
+        from usbench.embedding.vector_folder import frame_sha256
 
         self._ensure_loaded()
         assert self._content is not None

@@ -12,6 +12,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from usbench_encoders.sam_attention import relative
+
 if TYPE_CHECKING:
     import torch
 
@@ -205,11 +207,3 @@ def _folded(
                 some = slice(first, first + _QUERIES_AT_ONCE)
                 attended[head, some] = (wide_query[head, some] @ wide_key[head]).softmax(-1) @ values[head]
     return attended.view(batch, heads, positions, channels).transpose(1, 2)
-
-
-def relative(table: torch.Tensor, size: int) -> torch.Tensor:
-    """Look up the table of relative positions for every pair of positions, ``(size, size, C)``."""
-    import torch
-
-    positions = torch.arange(size, device=table.device)
-    return table[positions[:, None] - positions[None, :] + size - 1]

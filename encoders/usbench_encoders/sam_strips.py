@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from usbench_encoders.sam_network import relative
+from usbench_encoders.sam_attention import relative
 
 # Lines of the map a strip of a block without windows: half of the map, whose values within an MLP take 25 MB.
 _LINES = 32

@@ -13,10 +13,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from usbench import weights
-from usbench.encoder import EncoderCard, Frame, grey_to_tensor
+from usbench.encoder import EncoderCard, Frame, grey_to_tensor, weights
 from usbench.errors import UsbenchError, WeightsError
-from usbench.registry import import_file
+from usbench.plugins.registry import import_file
 from usbench_encoders.generic import RANDOM, Generic, mean_over_space
 from usbench_encoders.initialisation import SEED, seeded
 

@@ -10,8 +10,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from usbench import weights
-from usbench.encoder import EncoderCard, Frame
+from usbench.encoder import EncoderCard, Frame, weights
 from usbench.errors import UsbenchError, WeightsError
 from usbench_encoders.generic import Generic, class_token, mean_over_space, picture
 

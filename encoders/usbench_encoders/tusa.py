@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import tusa
 from tusa.weights import read_metadata
-from usbench import weights
-from usbench.encoder import Encoder, EncoderCard, Frame, WeightsSource
+from usbench.encoder import Encoder, EncoderCard, Frame, WeightsSource, weights
 from usbench.errors import WeightsError
 from usbench_encoders.initialisation import initialisation, seeded
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from usbench import weights
-from usbench.encoder import Encoder, EncoderCard, Frame, WeightsSource
+from usbench.encoder import Encoder, EncoderCard, Frame, WeightsSource, weights
 from usbench.errors import WeightsError
 from usbench_encoders import sam_network
 from usbench_encoders.initialisation import initialisation, seeded

@@ -1,6 +1,6 @@
 """COVID-19 from lung ultrasound."""
 
-from usbench.media.policies import RandomFrames
+from usbench.data.frame_sampling import RandomFrames
 from usbench.task import SplitPlan, Task
 
 task = Task(

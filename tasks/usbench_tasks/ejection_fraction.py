@@ -1,6 +1,6 @@
 """Left-ventricular ejection fraction from echocardiograms."""
 
-from usbench.media.policies import BetweenMarks
+from usbench.data.frame_sampling import BetweenMarks
 from usbench.task import SplitPlan, Task
 
 task = Task(

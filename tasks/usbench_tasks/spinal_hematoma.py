@@ -1,6 +1,6 @@
 """Hematoma in the injured spinal cord."""
 
-from usbench.media.policies import AllFrames
+from usbench.data.frame_sampling import AllFrames
 from usbench.task import SplitPlan, Task
 
 task = Task(

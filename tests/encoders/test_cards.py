@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from usbench_encoders import CATALOG
 
-from usbench.encoder import EncoderCard
-from usbench.plugins import ENCODERS, load_encoder
+from usbench.encoder.card import EncoderCard
+from usbench.plugins.catalog import ENCODERS, load_encoder
 
 README = Path(__file__).parents[2] / "encoders" / "README.md"
 NETWORKS = ("tusa.random", "medsam.random", "ultrasam.random", "usfm.random")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from usbench.media import open_media
-from usbench.plugins import load_encoder
+from usbench.plugins.catalog import load_encoder
 
 NAMES = ("tusa.random", "usfm.random", "texture")
 

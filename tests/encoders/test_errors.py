@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from usbench.errors import UsbenchError, WeightsError
-from usbench.plugins import load_encoder
+from usbench.plugins.catalog import load_encoder
 
 # A few names of each published file; shapes do not matter where names do not fit.
 HOLDS = {
@@ -116,7 +116,7 @@ def test_options_that_cannot_be(name: str, options: dict[str, str], message: str
 
 def test_weights_of_a_plugin_in_a_file_are_listed(tmp_path: Path) -> None:
     """They are registered under the name on its card, by which no registry knows it."""
-    from usbench.settings import register
+    from usbench.core.settings import register
 
     path = file_of("usfm", tmp_path)
     register("weights", "mine", path)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from encoders import published
 from usbench.errors import UnknownNameError, UsbenchError, WeightsError
-from usbench.plugins import load_encoder
+from usbench.plugins.catalog import load_encoder
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 FRAMES = [

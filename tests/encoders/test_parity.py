@@ -12,7 +12,7 @@ import torch
 from skimage import transform
 
 from encoders import published
-from usbench.plugins import load_encoder
+from usbench.plugins.catalog import load_encoder
 
 TOLERANCE = 1e-4
 

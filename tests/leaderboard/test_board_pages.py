@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from usbench.leaderboard import gather, render
-from usbench.leaderboard.grid import table
-from usbench.leaderboard.reported import load_reported
-from usbench.results import Result, save
+from usbench.leaderboard.markdown.table import table
+from usbench.leaderboard.published_values import load_reported
+from usbench.results.schema import Result, save
 
 MakeResult = Callable[..., Result]
 REPORTED = Path(__file__).resolve().parents[2] / "leaderboards" / "reported"

@@ -10,8 +10,8 @@ from usbench.leaderboard import Board, find_drift, gather, render
 from usbench.leaderboard.figures import figures_of
 from usbench.leaderboard.figures.pareto import Point, frontier
 from usbench.leaderboard.figures.svg import Drawing, nice_ticks
-from usbench.leaderboard.formats import column
-from usbench.results import Result, save
+from usbench.leaderboard.number_format import column
+from usbench.results.schema import Result, save
 
 MakeResult = Callable[..., Result]
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from usbench.leaderboard import gather, render
-from usbench.leaderboard.overview import NO_RANKING
+from usbench.leaderboard.html import render_site
+from usbench.leaderboard.markdown.overview import NO_RANKING
 from usbench.leaderboard.ranking import _ranks, rank
-from usbench.leaderboard.site import render_site
-from usbench.results import Result, save
+from usbench.results.schema import Result, save
 
 MakeResult = Callable[..., Result]
 

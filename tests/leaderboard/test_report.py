@@ -7,10 +7,11 @@ import pytest
 
 from usbench.errors import UnknownNameError, UsbenchError
 from usbench.leaderboard import gather
-from usbench.leaderboard.pdf import print_pdf
-from usbench.leaderboard.site.report import render_report, verdict_on
-from usbench.leaderboard.strata import restrict, strata_of
-from usbench.results import Result, save
+from usbench.leaderboard.html.pdf import print_pdf
+from usbench.leaderboard.html.report import render_report, verdict_on
+from usbench.leaderboard.subgroups import strata_of
+from usbench.results.schema import Result, save
+from usbench.results.subset import restrict
 
 MakeResult = Callable[..., Result]
 

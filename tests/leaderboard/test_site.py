@@ -14,9 +14,9 @@ from PIL import Image
 import usbench
 from usbench.errors import UsbenchError
 from usbench.leaderboard import render
-from usbench.leaderboard.site import render_site, write_site
-from usbench.leaderboard.site.prose import inline
-from usbench.results import Result, save
+from usbench.leaderboard.html import render_site, write_site
+from usbench.leaderboard.html.diagnostics import inline
+from usbench.results.schema import Result, save
 
 MakeResult = Callable[..., Result]
 REPORTED = Path(__file__).resolve().parents[2] / "leaderboards" / "reported"
@@ -252,9 +252,9 @@ def test_the_theme_switch_overrules_the_system(site: Path, browser: Any) -> None
 @pytest.fixture(scope="module")
 def lesion_map(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site of a map of real images, whose units are named as in a composed dataset."""
-    from usbench.media.policies import RandomFrames
-    from usbench.results import save
-    from usbench.task import SplitPlan, Task
+    from usbench.data.frame_sampling import RandomFrames
+    from usbench.results.schema import save
+    from usbench.task.task import SplitPlan, Task
 
     folder = tmp_path_factory.mktemp("lesions")
     task = Task(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from usbench.probes import ProbeData
-from usbench.probes.parallel import one_blas_thread
+from usbench.probes.threads import one_blas_thread
 
 MakeCohort = Callable[..., ProbeData]
 

@@ -10,11 +10,11 @@ import torch
 
 from usbench.errors import UsbenchError
 from usbench.probes import ProbeData, run_protocol
-from usbench.probes.attention import train_heads
-from usbench.probes.attention_loop import train_heads_one_by_one
-from usbench.probes.attention_plan import HeadSettings, arrange_frames, plan_folds, steps_per_epoch
-from usbench.probes.parallel import torch_threads
+from usbench.probes.attention.folds import HeadSettings, arrange_frames, plan_folds, steps_per_epoch
+from usbench.probes.attention.head import train_heads
+from usbench.probes.attention.training import train_heads_one_by_one
 from usbench.probes.problem import Problem
+from usbench.probes.threads import torch_threads
 from usbench.statistics import compute, repeated_subject_folds
 
 CPU = torch.device("cpu")
@@ -141,7 +141,7 @@ def test_bounded_memory_changes_nothing(make_cohort, monkeypatch) -> None:
     frames = arrange_frames(data)
     plans = plan_folds(pose(data), frames, settings)
     whole = train_heads(frames, data.y, plans, settings, 2, CPU, "float64")[0]
-    monkeypatch.setattr("usbench.probes.attention._FORWARD_BYTES", 1)
+    monkeypatch.setattr("usbench.probes.attention.head._FORWARD_BYTES", 1)
     parts = train_heads(frames, data.y, plans, settings, 2, CPU, "float64")[0]
     for mine, theirs in zip(whole, parts, strict=True):
         assert mine == pytest.approx(theirs, abs=1e-9)

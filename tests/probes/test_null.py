@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from usbench.probes import ProbeData, mean_by_unit, run_protocol
-from usbench.probes.linear import balanced_weights, fit_scaler, svc_path
+from usbench.probes.squared_hinge_svm import balanced_weights, fit_scaler, svc_path
 from usbench.statistics import (
     Outcome,
     Split,

@@ -12,10 +12,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import LinearSVC
 
+from usbench.diagnostics.optimism import optimism
 from usbench.errors import UsbenchError
-from usbench.probes import PROTOCOLS, ProbeData, get_protocol, mean_by_unit, optimism, run_protocol
-from usbench.probes.linear import Scaler, fit_scaler
+from usbench.probes import PROTOCOLS, ProbeData, get_protocol, mean_by_unit, run_protocol
 from usbench.probes.ridge import ridge_scores
+from usbench.probes.squared_hinge_svm import Scaler, fit_scaler
 from usbench.statistics import Split, compute, compute_all, repeated_subject_folds, subject_folds
 
 CLASSIFIERS = ["svc-paper@1", "svc-nested@1", "knn@1", "constant@1"]

@@ -8,9 +8,9 @@ from usbench_tasks.data import near_lossless_png
 from usbench_tasks.data.make_bus_bra_subset import sampling_order
 from usbench_tasks.datasets.bus_bra import BusBra, BusBraSubset
 
-from usbench.locate import dataset_for, load_dataset
-from usbench.plugins import load_task
-from usbench.settings import load_settings
+from usbench.core.settings import load_settings
+from usbench.plugins.catalog import load_task
+from usbench.plugins.data_sources import dataset_for, load_dataset
 
 
 def grey(path: Path) -> np.ndarray:

@@ -3,9 +3,9 @@ import pytest
 import scipy.io
 from usbench_tasks.datasets.byra_liver import FILE, ByraLiver
 
+from usbench.core.settings import load_settings, register
 from usbench.errors import DataError
-from usbench.locate import load_dataset
-from usbench.settings import load_settings, register
+from usbench.plugins.data_sources import load_dataset
 
 
 def test_patients_and_their_frames(byra_folder):

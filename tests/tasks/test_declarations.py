@@ -4,9 +4,9 @@ import sys
 import pytest
 import usbench_tasks
 
-from usbench.mapping.scoring import PROTOCOLS as OF_MAPS
-from usbench.media.policies import BetweenMarks, RandomFrames
-from usbench.plugins import DATASETS, TASKS, load_task
+from usbench.data.frame_sampling import BetweenMarks, RandomFrames
+from usbench.evaluation.retrieval import PROTOCOLS as OF_MAPS
+from usbench.plugins.catalog import DATASETS, TASKS, load_task
 from usbench.probes import PROTOCOLS
 
 ALL_TASKS = list(usbench_tasks.TASKS)
@@ -52,7 +52,7 @@ def test_the_papers_settings():
 def test_listing_and_declaring_imports_nothing_heavy():
     code = (
         "import sys\n"
-        "from usbench.plugins import DATASETS, TASKS\n"
+        "from usbench.plugins.catalog import DATASETS, TASKS\n"
         "for registry in (DATASETS, TASKS):\n"
         "    for name in registry.names(): registry.get(name)\n"
         "heavy = {'torch', 'pandas', 'sklearn', 'scipy', 'av', 'numpy.random', 'monai', 'PIL'} & set(sys.modules)\n"

@@ -2,11 +2,11 @@ import pandas as pd
 import pytest
 from usbench_tasks.datasets.echonet_dynamic import EchoNetDynamic
 
+from usbench.core.settings import load_settings
+from usbench.data.frame_sampling import FrameSource
 from usbench.errors import DataError
-from usbench.locate import load_dataset
-from usbench.media.policies import FrameSource
-from usbench.plugins import load_task
-from usbench.settings import load_settings
+from usbench.plugins.catalog import load_task
+from usbench.plugins.data_sources import load_dataset
 
 
 def test_traced_frames_split_and_volumes(echonet_folder):

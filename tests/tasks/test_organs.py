@@ -3,11 +3,11 @@ import pandas as pd
 import pytest
 from made_up_files import write_image
 
+from usbench.core.settings import load_settings, register
 from usbench.errors import DataError
-from usbench.locate import dataset_for
-from usbench.plugins import load_task
-from usbench.settings import load_settings, register
-from usbench.units import build_cohort
+from usbench.plugins.catalog import load_task
+from usbench.plugins.data_sources import dataset_for
+from usbench.task.cohort import build_cohort
 
 
 def collection(folder, organs):

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from usbench_tasks.datasets.phantoms import PhantomLung
+from usbench_tasks.phantoms import build_liver_phantom, build_lung_phantom
+from usbench_tasks.phantoms.display import pixel_positions
+from usbench_tasks.phantoms.liver import Liver, Scan, masks, simulate_liver
+from usbench_tasks.phantoms.liver import _instrument as liver_instrument
+from usbench_tasks.phantoms.lung import SIZE, Lung, View, _instrument, simulate_lung
+from usbench_tasks.phantoms.lung_cohort import B_LINES, draw_cohort
 
 from usbench.errors import UsbenchError
 from usbench.media import open_media
-from usbench.media.phantom import build_liver_phantom, build_lung_phantom
-from usbench.media.phantom.display import pixel_positions
-from usbench.media.phantom.liver import Liver, Scan, masks, simulate_liver
-from usbench.media.phantom.liver import _instrument as liver_instrument
-from usbench.media.phantom.lung import SIZE, Lung, View, _instrument, simulate_lung
-from usbench.media.phantom.lung_cohort import B_LINES, draw_cohort
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

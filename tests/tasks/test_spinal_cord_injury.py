@@ -3,8 +3,8 @@ from made_up_files import write_image
 from usbench_tasks.datasets.spinal_cord_injury import SpinalCordInjury
 
 from usbench.errors import DataError
-from usbench.plugins import load_task
-from usbench.units import build_cohort, draw_splits
+from usbench.plugins.catalog import load_task
+from usbench.task.cohort import build_cohort, draw_splits
 
 LAYOUTS = [("{split}/images", "{split}/labels"), ("images/{split}", "labels/{split}")]
 BOX = "0 0.5 0.5 0.1 0.2\n"

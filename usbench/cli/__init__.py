@@ -18,7 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("usbench.cli.run", "Run encoders on tasks and print the table."),
     "sweep": ("usbench.cli.sweep", "Run a grid of encoders and tasks, here or on a cluster."),
     "plan": ("usbench.cli.plan", "Estimate what a grid costs before it runs."),
-    "list": ("usbench.cli.listing", "List encoders, tasks or datasets, and whether each is ready."),
+    "list": ("usbench.cli.list", "List encoders, tasks or datasets, and whether each is ready."),
     "embed": ("usbench.cli.embed", "Write the vectors of any data, and an index of them."),
     "info": ("usbench.cli.info", "Describe an encoder, a task or a dataset."),
     "compare": ("usbench.cli.compare", "Compare two encoders on a task: difference, interval, p."),

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from usbench.results import Result
+    from usbench.results.schema import Result
 
 app = typer.Typer()
 
@@ -48,12 +48,13 @@ def audit(
     """
     from rich.console import Console
 
-    from usbench.audit.instruments import audit as measure
-    from usbench.audit.instruments import chosen_instruments
     from usbench.cli.progress import EncodingProgress
-    from usbench.plugins import load_encoder, load_task
-    from usbench.runner import Options, prepare, run_prepared
-    from usbench.settings import load_settings
+    from usbench.core.settings import load_settings
+    from usbench.diagnostics.suite import audit as measure
+    from usbench.diagnostics.suite import chosen_instruments
+    from usbench.pipeline.context import Options, prepare
+    from usbench.pipeline.experiment import run_prepared
+    from usbench.plugins.catalog import load_encoder, load_task
 
     names = chosen_instruments(only or ())
     settings = load_settings(data_root or (), cache)
@@ -78,7 +79,7 @@ def _print(console: Console, result: Result, results: Path, names: list[str]) ->
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from usbench.audit.wording import findings
+    from usbench.leaderboard.diagnostics_text import findings
 
     table = Table(title=f"{result.encoder['name']} on {result.board}", title_justify="left", box=SIMPLE_HEAD)
     table.add_column("instrument", no_wrap=True)
@@ -92,8 +93,8 @@ def _print(console: Console, result: Result, results: Path, names: list[str]) ->
 
 def _floor(result: Result, results: Path) -> str:
     """Say how far the result is from the best floor that has been run on the same board."""
-    from usbench.leaderboard.boards import gather
-    from usbench.leaderboard.pair import PairRow, find_entry, sentence
+    from usbench.leaderboard.board import gather
+    from usbench.leaderboard.pairwise import PairRow, find_entry, sentence
 
     board = next((b for b in gather(results, tasks=()) if b.name == result.board), None)
     if board is None or not board.entries:

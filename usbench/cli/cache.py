@@ -20,8 +20,8 @@ def list_entries(cache: Cache = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from usbench.core.settings import load_settings
     from usbench.embedding.store import entries
-    from usbench.settings import load_settings
 
     root = load_settings(cache_dir=cache).store_dir
     table = Table(title=str(root), title_justify="left")
@@ -59,8 +59,8 @@ def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Remove damaged shards; they are encoded again.")] = False,
 ) -> None:
     """Check every shard against its checksum."""
+    from usbench.core.settings import load_settings
     from usbench.embedding.store import verify as verify_store
-    from usbench.settings import load_settings
 
     root = load_settings(cache_dir=cache).store_dir
     damaged = verify_store(root, repair)
@@ -79,8 +79,8 @@ def gc(
     encoder: Annotated[list[str] | None, typer.Option(help="Also remove everything of this encoder.")] = None,
 ) -> None:
     """Remove stray files and merge small shards; with options, remove whole encoders."""
+    from usbench.core.settings import load_settings
     from usbench.embedding.store import collect_garbage
-    from usbench.settings import load_settings
 
     freed = collect_garbage(load_settings(cache_dir=cache).store_dir, unused_days, encoder or ())
     typer.echo(f"freed {freed / 1e6:.1f} MB")

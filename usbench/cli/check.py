@@ -34,8 +34,8 @@ def encoder(
     from rich.console import Console
     from rich.markup import escape
 
-    from usbench.checking import check_encoder
-    from usbench.plugins import load_encoder
+    from usbench.conformance import check_encoder
+    from usbench.plugins.catalog import load_encoder
 
     loaded = load_encoder(name, weights=weights, device=device, pooling=pooling, preprocessing=preprocessing)
     console = Console(soft_wrap=True, highlight=False)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from usbench.leaderboard.pair import Pair, PairRow
+    from usbench.leaderboard.pairwise import Pair, PairRow
 
 app = typer.Typer()
 
@@ -47,8 +47,8 @@ def compare(
 def _two(results: Path, first: str, second: str, task: str, protocol: str | None, metric: list[str] | None) -> None:
     from rich.console import Console
 
-    from usbench.leaderboard import formats
-    from usbench.leaderboard.pair import compare_pair
+    from usbench.leaderboard import number_format
+    from usbench.leaderboard.pairwise import compare_pair
 
     pair = compare_pair(results, first, second, task, protocol, metric)
     console = Console()
@@ -56,7 +56,7 @@ def _two(results: Path, first: str, second: str, task: str, protocol: str | None
     for row in pair.rows:
         column, found = row.column, row.difference
         cells = [column.value(row.first), column.value(row.second), *_difference(row)]
-        cells += [formats.DASH] * 2 if found is None else [formats.p_value(found.p), found.test]
+        cells += [number_format.DASH] * 2 if found is None else [number_format.p_value(found.p), found.test]
         table.add_row(column.heading, *cells, style="bold" if column.metric == pair.primary else "")
     console.print(table)
     console.print(pair.sentence, highlight=False)
@@ -69,8 +69,8 @@ def _two(results: Path, first: str, second: str, task: str, protocol: str | None
 def _several(results: Path, first: str, others: list[str], task: str, protocol: str | None) -> None:
     from rich.console import Console
 
-    from usbench.leaderboard import formats
-    from usbench.leaderboard.pair import compare_with_each
+    from usbench.leaderboard import number_format
+    from usbench.leaderboard.pairwise import compare_with_each
 
     pairs = compare_with_each(results, first, others, task, protocol)
     console = Console()
@@ -82,9 +82,9 @@ def _several(results: Path, first: str, others: list[str], task: str, protocol: 
         found = row.difference
         cells = [row.column.value(row.second), *_difference(row)]
         if found is None:
-            cells += [formats.DASH] * 3
+            cells += [number_format.DASH] * 3
         else:
-            cells += [formats.p_value(found.p), formats.p_value(found.p_adjusted), found.test]
+            cells += [number_format.p_value(found.p), number_format.p_value(found.p_adjusted), found.test]
         table.add_row(other, *cells)
     console.print(table)
     for pair in pairs:
@@ -111,9 +111,9 @@ def _table(console: Console, pair: Pair, headings: tuple[str, ...]) -> Table:
 
 
 def _difference(row: PairRow) -> list[str]:
-    from usbench.leaderboard import formats
+    from usbench.leaderboard import number_format
 
     column, found = row.column, row.difference
     if found is None:
-        return [formats.DASH] * 2
+        return [number_format.DASH] * 2
     return [column.difference(found.value), f"{column.difference(found.low)} to {column.difference(found.high)}"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from usbench.dataset import Dataset
+    from usbench.data.dataset import Dataset
 
 app = typer.Typer(help="Say where datasets lie, and check them.")
 
@@ -24,12 +24,12 @@ def add(
     location: Annotated[Path, typer.Argument(help="Folder as published, or a manifest (.csv, .parquet).")],
 ) -> None:
     """Remember where a dataset lies, after reading its index."""
+    from usbench.core.settings import register
+    from usbench.data.label_table import SUFFIXES
+    from usbench.data.manifest import ManifestDataset
     from usbench.errors import DataError, did_you_mean
-    from usbench.locate import load_dataset
-    from usbench.manifest import ManifestDataset
-    from usbench.plugins import DATASETS, TASKS
-    from usbench.settings import register
-    from usbench.tables import SUFFIXES
+    from usbench.plugins.catalog import DATASETS, TASKS
+    from usbench.plugins.data_sources import load_dataset
 
     location = location.expanduser()
     if not location.exists():
@@ -60,9 +60,9 @@ def check(
     ] = False,
 ) -> None:
     """Read the index, count, and look for files of one patient under two names; exit status 1 if anything is found."""
-    from usbench.dataset_check import check_dataset
-    from usbench.locate import load_dataset
-    from usbench.settings import load_settings
+    from usbench.core.settings import load_settings
+    from usbench.data.integrity import check_dataset
+    from usbench.plugins.data_sources import load_dataset
 
     name = _spelled_as_registered(name)
     dataset = load_dataset(name, settings=load_settings(data_root or ()))
@@ -96,7 +96,7 @@ def check(
 
 def _spelled_as_registered(name: str) -> str:
     """Return the registered spelling of a name typed with underscores for hyphens, or the name as it is."""
-    from usbench.plugins import DATASETS, TASKS
+    from usbench.plugins.catalog import DATASETS, TASKS
 
     hyphens = name.replace("_", "-")
     return hyphens if name not in TASKS.names() and hyphens in DATASETS.names() else name
@@ -104,7 +104,7 @@ def _spelled_as_registered(name: str) -> str:
 
 def _summary(dataset: Dataset, name: str) -> list[str]:
     """Return counts of files and subjects, by split, and by the target of every task that asks this dataset."""
-    from usbench.plugins import TASKS
+    from usbench.plugins.catalog import TASKS
 
     index = dataset.index
     table = index.table

@@ -15,13 +15,13 @@ def doctor() -> None:
     import tempfile
     from pathlib import Path
 
-    from usbench import provenance
-    from usbench.embedding.remote import is_remote
+    from usbench.core import provenance
+    from usbench.core.atomic_files import atomic_write
+    from usbench.core.object_store import is_remote
+    from usbench.core.settings import load_settings
     from usbench.errors import StoreError
-    from usbench.files import atomic_write
-    from usbench.locate import provision_of, where_is
-    from usbench.plugins import DATASETS, ENCODERS, TASKS, load_encoder, load_task
-    from usbench.settings import load_settings
+    from usbench.plugins.catalog import DATASETS, ENCODERS, TASKS, load_encoder, load_task
+    from usbench.plugins.data_sources import provision_of, where_is
 
     settings = load_settings()
     problems = 0

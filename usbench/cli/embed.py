@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from usbench.cluster.jobs import Shard
-    from usbench.embedding.engine import FrameRef
-    from usbench.encoder import Encoder
+    from usbench.data.frames import FrameRef
+    from usbench.embedding.extract import Shard
+    from usbench.encoder.base import Encoder
 
 app = typer.Typer()
 
@@ -69,11 +69,11 @@ def embed(
     from rich.console import Console
 
     from usbench.cli.progress import EncodingProgress
-    from usbench.embedding.export import embed as write
+    from usbench.core.settings import load_settings
+    from usbench.data.frame_sampling import parse_policy
     from usbench.errors import UsbenchError
-    from usbench.media import parse_policy
-    from usbench.plugins import load_encoder, load_task
-    from usbench.settings import load_settings
+    from usbench.pipeline.embed import embed as write
+    from usbench.plugins.catalog import load_encoder, load_task
 
     elsewhere = engine != "local" or jobs > 1
     if (address is not None or threads is not None) and not elsewhere:
@@ -88,10 +88,10 @@ def embed(
         progress = stack.enter_context(EncodingProgress(Console(stderr=True)))
         spread = None
         if elsewhere:
-            from usbench.cluster.engines import open_engine
-            from usbench.cluster.grid import EngineSpec
-            from usbench.cluster.specs import EncoderSpec, Source, TaskSpec
-            from usbench.cluster.spread import spread as encode_in_parts
+            from usbench.sweep.config import EngineSpec
+            from usbench.sweep.embed import spread as encode_in_parts
+            from usbench.sweep.local_engines import open_engine
+            from usbench.sweep.specs import EncoderSpec, Source, TaskSpec
 
             spec = EngineSpec(engine, address, jobs, threads)
             asked = EncoderSpec(

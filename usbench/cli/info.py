@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from usbench.encoder import Encoder
-    from usbench.task import Task
+    from usbench.encoder.base import Encoder
+    from usbench.task.task import Task
 
 app = typer.Typer()
 
@@ -18,13 +18,13 @@ app = typer.Typer()
 def info(name: Annotated[str, typer.Argument(help="Name of an encoder, a task or a dataset.")]) -> None:
     """Describe an encoder, a task or a dataset."""
     from usbench.errors import UnknownNameError, did_you_mean
-    from usbench.plugins import DATASETS, ENCODERS, TASKS, load_encoder, load_task
+    from usbench.plugins.catalog import DATASETS, ENCODERS, TASKS, load_encoder, load_task
 
     if name in TASKS.names() or name.endswith(".toml"):
         _show(_task_lines(load_task(name)))
     elif name in DATASETS.names():
-        from usbench.locate import where_is
-        from usbench.settings import load_settings
+        from usbench.core.settings import load_settings
+        from usbench.plugins.data_sources import where_is
 
         card = DATASETS.get(name).value.card
         _show(
@@ -84,8 +84,8 @@ def _encoder_lines(encoder: Encoder) -> list[tuple[str, str]]:
 
 
 def _task_lines(task: Task) -> list[tuple[str, str]]:
-    from usbench.locate import provision_of
-    from usbench.settings import load_settings
+    from usbench.core.settings import load_settings
+    from usbench.plugins.data_sources import provision_of
 
     return [
         ("task", task.name),

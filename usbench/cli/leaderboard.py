@@ -46,7 +46,7 @@ def leaderboard(
     if html is not None:
         if check:
             raise UsbenchError("--html writes a site and --check writes nothing: give one of them.")
-        from usbench.leaderboard.site import write_site
+        from usbench.leaderboard.html import write_site
 
         changed = write_site(results, html, reported, _by_encoder(picture or ()))
         typer.echo(f"{html / 'index.html'}: {len(changed)} files changed.")

@@ -37,11 +37,11 @@ def draw_map(
     from rich.table import Table
 
     from usbench.cli.progress import EncodingProgress
-    from usbench.mapping.draw import write_maps
-    from usbench.mapping.take import take_maps
-    from usbench.plugins import load_encoder, load_task
-    from usbench.runner import Options
-    from usbench.settings import load_settings
+    from usbench.core.settings import load_settings
+    from usbench.pipeline.context import Options
+    from usbench.pipeline.map import take_maps
+    from usbench.plugins.catalog import load_encoder, load_task
+    from usbench.projection.plot import write_maps
 
     settings = load_settings(data_root or (), cache)
     encoders = [load_encoder(name, device=device) for name in encoder]

@@ -26,7 +26,7 @@ def encoder(
     ] = None,
 ) -> None:
     """Write a working encoder and its test, as one file or as an installable package."""
-    from usbench.scaffold import new_encoder
+    from usbench.plugins.scaffold import new_encoder
 
     folder = out if out is not None else Path(f"usbench-{name}" if package else ".")
     files = new_encoder(name, folder.expanduser(), package)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from usbench.cluster.planning import Planned
+    from usbench.sweep.plan import Planned
 
 app = typer.Typer()
 
@@ -34,12 +34,12 @@ def plan(
     from rich.console import Console
     from rich.table import Table
 
-    from usbench.cluster.estimate import Estimator
-    from usbench.cluster.grid import DEFAULT_RESULTS, read_grid
-    from usbench.cluster.planning import plan_grid, to_dict, total
-    from usbench.cluster.report import span
-    from usbench.files import atomic_write
-    from usbench.settings import load_settings
+    from usbench.core.atomic_files import atomic_write
+    from usbench.core.settings import load_settings
+    from usbench.sweep.config import DEFAULT_RESULTS, read_grid
+    from usbench.sweep.cost_model import Estimator
+    from usbench.sweep.plan import plan_grid, to_dict, total
+    from usbench.sweep.report import span
 
     asked = read_grid(grid)
     settings = load_settings(asked.data_roots, asked.cache, asked.store)
@@ -81,7 +81,7 @@ def size(count: int) -> str:
 
 
 def _row(item: Planned, sources: list[str]) -> tuple[str, ...]:
-    from usbench.cluster.report import span
+    from usbench.sweep.report import span
 
     names, cost = (item.cell.encoder.name, item.cell.task.label), item.estimate
     if cost is None:

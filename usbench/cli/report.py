@@ -25,10 +25,10 @@ def report(
     ] = None,
 ) -> None:
     """Write a report on one encoder: every task it was run on, against floors and others, with its strata."""
-    from usbench.files import atomic_write
-    from usbench.leaderboard.pdf import print_pdf
-    from usbench.leaderboard.site.report import render_report
-    from usbench.results import slug
+    from usbench.core.atomic_files import atomic_write
+    from usbench.leaderboard.html.pdf import print_pdf
+    from usbench.leaderboard.html.report import render_report
+    from usbench.results.schema import slug
 
     text = render_report(results, encoder, pictures=picture or ())
     target = out if out is not None else Path(f"report-{slug(encoder)}.html")

@@ -23,8 +23,8 @@ def validate(
     Exit status 1 when something is wrong.
     """
     from usbench.errors import ResultError
-    from usbench.results_check import Finding, validate_folder
-    from usbench.results_check import validate as validate_file
+    from usbench.submission.validate import Finding, validate_folder
+    from usbench.submission.validate import validate as validate_file
 
     count = 0
     findings: list[Finding] = []
@@ -54,8 +54,8 @@ def show(path: Annotated[Path, typer.Argument(help="A result file.")]) -> None:
     """Print one result as a table."""
     from rich.console import Console
 
-    from usbench.cli.tables import print_board
-    from usbench.results import load
+    from usbench.cli.result_table import print_board
+    from usbench.results.schema import load
 
     result = load(path)
     console = Console()
@@ -73,9 +73,9 @@ def row(
 ) -> None:
     """Print the lines that results add to their boards, as Markdown, beside the best floor."""
     from usbench.errors import ResultError
-    from usbench.leaderboard.boards import gather
-    from usbench.leaderboard.excerpt import excerpt
-    from usbench.results import load, result_path
+    from usbench.leaderboard.board import gather
+    from usbench.leaderboard.markdown.excerpt import excerpt
+    from usbench.results.schema import load, result_path
 
     for path in paths:
         result, folder = load(path), path.resolve().parent.parent
@@ -94,8 +94,8 @@ def diff(
     from rich.console import Console
     from rich.table import Table
 
-    from usbench.results import load
-    from usbench.results_diff import diff as changes_between
+    from usbench.results.diff import diff as changes_between
+    from usbench.results.schema import load
 
     changes = changes_between(load(first), load(second))
     if not changes:
@@ -111,8 +111,8 @@ def diff(
 @app.command()
 def migrate(paths: Annotated[list[Path], typer.Argument(help="Result files of an older schema.")]) -> None:
     """Rewrite files in the current schema; files that are current stay as they are."""
-    from usbench.files import atomic_write
-    from usbench.results import load
+    from usbench.core.atomic_files import atomic_write
+    from usbench.results.schema import load
 
     changed = 0
     for path in paths:
@@ -129,6 +129,6 @@ def schema() -> None:
     """Print the JSON schema of result files."""
     import json
 
-    from usbench.results_check import schema as current
+    from usbench.submission.validate import schema as current
 
     typer.echo(json.dumps(current(), indent=2))

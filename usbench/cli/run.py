@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from usbench.results import Result
+    from usbench.results.schema import Result
 
 app = typer.Typer()
 
@@ -66,15 +66,17 @@ def run(
     """
     from rich.console import Console
 
-    from usbench.audit.extras import add_extras
-    from usbench.cli.instruments import print_shifts, print_strata
+    from usbench.cli.diagnostics_table import print_shifts, print_strata
     from usbench.cli.progress import EncodingProgress
-    from usbench.cli.tables import print_board
+    from usbench.cli.result_table import print_board
+    from usbench.core.provenance import typed_command
+    from usbench.core.settings import load_settings
+    from usbench.diagnostics.shifts import parse_shifts
+    from usbench.diagnostics.suite import add_extras
     from usbench.errors import UsbenchError
-    from usbench.plugins import load_encoder, load_task
-    from usbench.runner import Options, prepare, run_prepared, typed_command
-    from usbench.settings import load_settings
-    from usbench.shifts import parse_shifts
+    from usbench.pipeline.context import Options, prepare
+    from usbench.pipeline.experiment import run_prepared
+    from usbench.plugins.catalog import load_encoder, load_task
 
     if weights is not None and len(encoder) > 1:
         raise UsbenchError("--weights names one file, but several encoders are asked for. Run them one at a time.")
@@ -96,10 +98,10 @@ def run(
     failures: list[str] = []
     finished: list[Result] = []
     if engine != "local" or jobs > 1:
-        from usbench.cli.elsewhere import run_elsewhere
-        from usbench.cluster.grid import EngineSpec
-        from usbench.cluster.record import Wish
-        from usbench.cluster.specs import Cell, EncoderSpec, TaskSpec
+        from usbench.cli.run_distributed import run_elsewhere
+        from usbench.sweep.cell_state import Wish
+        from usbench.sweep.config import EngineSpec
+        from usbench.sweep.specs import Cell, EncoderSpec, TaskSpec
 
         file = str(weights) if weights else None
         asked = [EncoderSpec(e, file, device, precision, pooling, preprocessing, batch_size) for e in encoder]

@@ -29,10 +29,10 @@ def submit(
     from rich.console import Console
     from rich.markup import escape
 
+    from usbench.core.settings import config_path
     from usbench.errors import ResultError
-    from usbench.results import save
-    from usbench.settings import config_path
-    from usbench.submission import prepare, read_secret
+    from usbench.results.schema import save
+    from usbench.submission.deidentify import prepare, read_secret
 
     if not path.is_file():
         raise ResultError(f"{path}: no such result file.")

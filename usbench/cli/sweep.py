@@ -35,14 +35,14 @@ def sweep(
     from rich.console import Console
 
     from usbench.cli.leaderboard import leaderboard as render_leaderboard
-    from usbench.cli.live import SweepTable
-    from usbench.cluster.campaign import Campaign
-    from usbench.cluster.engines import open_engine
-    from usbench.cluster.estimate import Estimator
-    from usbench.cluster.grid import DEFAULT_RESULTS, read_grid, with_engine
-    from usbench.cluster.record import Wish
-    from usbench.cluster.report import build_report, read_report, write_report
-    from usbench.settings import load_settings
+    from usbench.cli.sweep_table import SweepTable
+    from usbench.core.settings import load_settings
+    from usbench.sweep.cell_state import Wish
+    from usbench.sweep.config import DEFAULT_RESULTS, read_grid, with_engine
+    from usbench.sweep.cost_model import Estimator
+    from usbench.sweep.local_engines import open_engine
+    from usbench.sweep.report import build_report, read_report, write_report
+    from usbench.sweep.scheduler import Campaign
 
     asked = with_engine(read_grid(grid), name=engine, address=address, jobs=jobs, threads=threads)
     asked = replace(asked, results=results or asked.results, cache=cache or asked.cache)

@@ -20,10 +20,10 @@ def add(
     copy: Annotated[bool, typer.Option("--copy", help="Copy it to the folder of weights first.")] = False,
 ) -> None:
     """Register a weight file for an encoder, after seeing that it fits."""
-    from usbench import weights
+    from usbench.core.settings import load_settings, register
+    from usbench.encoder import weights
     from usbench.errors import WeightsError
-    from usbench.plugins import load_encoder
-    from usbench.settings import load_settings, register
+    from usbench.plugins.catalog import load_encoder
 
     file = file.expanduser()
     if not file.is_file():
@@ -46,10 +46,10 @@ def list_weights() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from usbench import weights
+    from usbench.core.settings import load_settings
+    from usbench.encoder import weights
     from usbench.errors import UsbenchError
-    from usbench.plugins import ENCODERS, load_encoder
-    from usbench.settings import load_settings
+    from usbench.plugins.catalog import ENCODERS, load_encoder
 
     table = Table()
     for column in ("encoder", "file", "MB", "sha256", "licence of weights"):
@@ -78,9 +78,9 @@ def list_weights() -> None:
 @app.command()
 def where(name: Name) -> None:
     """Say where the weights of an encoder are looked for, and where its authors publish them."""
-    from usbench import weights
+    from usbench.encoder import weights
     from usbench.errors import UsbenchError
-    from usbench.plugins import load_encoder
+    from usbench.plugins.catalog import load_encoder
 
     encoder = load_encoder(name)
     card = encoder.card
@@ -110,10 +110,10 @@ def fetch(name: Name) -> None:
     """Download the published weights where their authors give a direct link."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-    from usbench import weights
-    from usbench.plugins import load_encoder
-    from usbench.settings import load_settings
-    from usbench.weights.fetching import fetch as download
+    from usbench.core.settings import load_settings
+    from usbench.encoder import weights
+    from usbench.encoder.weights.download import fetch as download
+    from usbench.plugins.catalog import load_encoder
 
     encoder = load_encoder(name)
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
@@ -132,8 +132,8 @@ def fetch(name: Name) -> None:
 def _copied(file: Path, target: Path) -> Path:
     import shutil
 
+    from usbench.core.atomic_files import explain_os_error
     from usbench.errors import WeightsError
-    from usbench.files import explain_os_error
 
     if target.exists() and target.samefile(file):
         return target

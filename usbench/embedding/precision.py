@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from usbench.dataset import Dataset
-from usbench.encoder import Encoder, Vectors
+from usbench.core.types import Vectors
+from usbench.data.dataset import Dataset
+from usbench.encoder.base import Encoder
 
 if TYPE_CHECKING:
-    from usbench.embedding.engine import FrameRef
+    from usbench.data.frames import FrameRef
 
 # The smallest cosine similarity to float32, over the vectors of the batch, at which bfloat16 is used.
 COSINE = 0.9999

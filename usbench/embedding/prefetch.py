@@ -11,11 +11,12 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from usbench.dataset import Dataset
-from usbench.encoder import Encoder, Frame
+from usbench.core.types import Frame
+from usbench.data.dataset import Dataset
+from usbench.data.frames import FrameRef
+from usbench.encoder.base import Encoder
 from usbench.errors import EncodingError, UsbenchError
 
 if TYPE_CHECKING:
@@ -30,21 +31,6 @@ MOST_WAITING = 4096
 WAITING_FRAMES = 64
 # Seconds after which a waiting thread looks whether it is still wanted.
 _PATIENCE = 0.2
-
-
-@dataclass(frozen=True)
-class FrameRef:
-    """One frame of a dataset.
-
-    Attributes:
-        path: Value of the index's ``path`` column.
-        frame: Position in the file, from 0.
-        key: Key in the embedding store.
-    """
-
-    path: str
-    frame: int
-    key: bytes
 
 
 def prepared_frames(

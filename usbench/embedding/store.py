@@ -9,7 +9,7 @@ A shard is named by the SHA-256 of its own bytes and never changes, so that a re
 write at once without a lock, and a kill leaves nothing but a stray temporary file. There is no index to go stale: the
 keys in the shards are the index. A frame's key covers the content of its file, its position in it and the version of
 the decoder; the folder covers weights, adapter, preprocessing, pooling and precision. The root is a folder, or an
-address of an object store (:mod:`usbench.embedding.remote`).
+address of an object store (:mod:`usbench.core.object_store`).
 """
 
 from __future__ import annotations
@@ -27,27 +27,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from usbench.embedding.remote import is_remote, look_again, modified, remove_folder
-from usbench.encoder import EncoderIdentity, Vectors
+from usbench.core.atomic_files import atomic_write, explain_os_error
+from usbench.core.object_store import is_remote, look_again, modified, remove_folder
+from usbench.core.types import Vectors
+from usbench.data.frames import KEY_BYTES
+from usbench.encoder.card import EncoderIdentity
 from usbench.errors import StoreError
-from usbench.files import atomic_write, explain_os_error
 
-KEY_BYTES = 32
 _SUFFIX = ".safetensors"
-
-
-def frame_key(file_sha256: str, frame: int, decoding: str) -> bytes:
-    """Return the key of one frame.
-
-    Args:
-        file_sha256: Digest of the file's content.
-        frame: Position in the file, from 0.
-        decoding: Version of the decoding code and of what else changed the pixels, such as an acquisition shift.
-
-    Returns:
-        32 bytes.
-    """
-    return hashlib.sha256(f"{file_sha256}|{frame}|{decoding}".encode()).digest()
 
 
 @dataclass(frozen=True)

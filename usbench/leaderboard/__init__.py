@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from usbench.leaderboard.boards import Board, gather
-from usbench.leaderboard.drift import Drift, find_drift, write_pages
-from usbench.leaderboard.reported import default_reported_dir
+from usbench.leaderboard.board import Board, gather
+from usbench.leaderboard.published_values import default_reported_dir
+from usbench.leaderboard.staleness import Drift, find_drift, write_pages
 
 __all__ = ["Board", "Drift", "default_reported_dir", "find_drift", "gather", "render", "write_pages"]
 
@@ -29,10 +29,10 @@ def render(results: Path, reported: Path | None = None, front: Path | None = Non
     Raises:
         ResultError: A result or a file of reported values is damaged.
     """
-    from usbench.leaderboard.excerpt import fill_tables
     from usbench.leaderboard.figures import figures_of
-    from usbench.leaderboard.overview import bundled_encoders, overview_page
-    from usbench.leaderboard.pages import page_name, task_page
+    from usbench.leaderboard.markdown.excerpt import fill_tables
+    from usbench.leaderboard.markdown.overview import bundled_encoders, overview_page
+    from usbench.leaderboard.markdown.task_page import page_name, task_page
 
     boards = gather(results, reported if reported is not None else default_reported_dir())
     pages = {"README.md": overview_page(boards, bundled_encoders())}

@@ -15,7 +15,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from usbench.leaderboard.outcomes import Scored
+from usbench.evaluation.scoring import Scored
 from usbench.statistics._types import FloatArray
 from usbench.statistics.auc_variance import auc_test
 from usbench.statistics.bootstrap import draw, percentile_bounds

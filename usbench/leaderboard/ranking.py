@@ -14,7 +14,7 @@ from itertools import combinations
 
 import numpy as np
 
-from usbench.leaderboard.boards import Board
+from usbench.leaderboard.board import Board
 from usbench.leaderboard.comparison import LEVEL
 from usbench.statistics._types import FloatArray
 from usbench.statistics.bootstrap import percentile_bounds

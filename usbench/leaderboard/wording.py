@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from usbench.leaderboard import formats
-from usbench.leaderboard.boards import Board, Entry
+from usbench.leaderboard import number_format
+from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.comparison import ALPHA
 
 PHANTOM = (
@@ -120,11 +120,11 @@ def sample(board: Board) -> str:
     classes = counts.get("classes", {})
     told = ", ".join(f"{n} {name}" for name, n in _class_names(board, classes))
     if board.task.unit == "subject":
-        text = formats.plural(units, "subject")
+        text = number_format.plural(units, "subject")
     else:
-        text = f"{formats.plural(units, board.task.unit)} of {formats.plural(subjects, 'subject')}"
+        text = f"{number_format.plural(units, board.task.unit)} of {number_format.plural(subjects, 'subject')}"
     frames = counts.get("frames")
-    return text + (f" ({told})" if told else "") + (f", {formats.plural(frames, 'frame')}" if frames else "")
+    return text + (f" ({told})" if told else "") + (f", {number_format.plural(frames, 'frame')}" if frames else "")
 
 
 def _class_names(board: Board, classes: dict[str, int]) -> list[tuple[str, int]]:

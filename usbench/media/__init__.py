@@ -17,18 +17,8 @@ if TYPE_CHECKING:
     from usbench.media.base import Media
     from usbench.media.digest import decoder_versions, file_digest
     from usbench.media.errors import MediaError
-    from usbench.media.grey import to_grey
-    from usbench.media.opening import open_media
-    from usbench.media.policies import (
-        AllFrames,
-        BetweenMarks,
-        FramePolicy,
-        FrameSource,
-        LinspaceFrames,
-        RandomFrames,
-        Selection,
-        parse_policy,
-    )
+    from usbench.media.grayscale import to_grey
+    from usbench.media.open import open_media
 
 MEDIA_VERSION: int = 1
 """Raise it whenever the grey values that any file decodes to may change: it is part of every cache key."""
@@ -38,41 +28,41 @@ _HOME = {
     "MediaError": "errors",
     "decoder_versions": "digest",
     "file_digest": "digest",
-    "open_media": "opening",
-    "to_grey": "grey",
-    "AllFrames": "policies",
-    "BetweenMarks": "policies",
-    "FramePolicy": "policies",
-    "FrameSource": "policies",
-    "LinspaceFrames": "policies",
-    "RandomFrames": "policies",
-    "Selection": "policies",
-    "parse_policy": "policies",
+    "open_media": "open",
+    "to_grey": "grayscale",
 }
+
+# Where plugins written for earlier versions import these from.
+_MOVED = dict.fromkeys(
+    (
+        "AllFrames",
+        "BetweenMarks",
+        "FramePolicy",
+        "FrameSource",
+        "LinspaceFrames",
+        "RandomFrames",
+        "Selection",
+        "parse_policy",
+    ),
+    "usbench.data.frame_sampling",
+)
 
 __all__ = [
     "MEDIA_VERSION",
-    "AllFrames",
-    "BetweenMarks",
-    "FramePolicy",
-    "FrameSource",
-    "LinspaceFrames",
     "Media",
     "MediaError",
-    "RandomFrames",
-    "Selection",
     "decoder_versions",
     "file_digest",
     "open_media",
-    "parse_policy",
     "to_grey",
 ]
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOME:
+    home = f"{__name__}.{_HOME[name]}" if name in _HOME else _MOVED.get(name)
+    if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    value = getattr(importlib.import_module(home), name)
     globals()[name] = value
     return value
 

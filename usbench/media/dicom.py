@@ -18,7 +18,7 @@ import numpy as np
 from usbench.errors import UsbenchError
 from usbench.media.base import Media
 from usbench.media.errors import COPY_AGAIN, MediaError, one_line
-from usbench.media.grey import to_grey
+from usbench.media.grayscale import to_grey
 
 if TYPE_CHECKING:
     import numpy.typing as npt

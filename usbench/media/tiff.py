@@ -12,7 +12,7 @@ import numpy as np
 from usbench.errors import UsbenchError
 from usbench.media.base import Media
 from usbench.media.errors import COPY_AGAIN, MediaError
-from usbench.media.grey import luma, to_grey
+from usbench.media.grayscale import luma, to_grey
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from usbench.media.base import Media
-from usbench.media.containers import check_complete
 from usbench.media.errors import COPY_AGAIN, MediaError
-from usbench.media.grey import luma
+from usbench.media.grayscale import luma
+from usbench.media.truncation import check_complete
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from usbench.errors import DataError, UnknownNameError, UsbenchError, did_you_mean
-from usbench.probes import attention, constant, knn, ridge, svc
+from usbench.probes import constant, knn, linear_svm, ridge
+from usbench.probes.attention import head
 from usbench.probes.data import ProbeData, ProbeResult, encode_labels, mean_by_unit
 from usbench.probes.problem import Answer, Problem
 from usbench.statistics.metrics import METRICS
@@ -86,7 +87,7 @@ PROTOCOLS: dict[str, ProtocolInfo] = {
             {"classification": (*_SVC_METRICS, "balanced_accuracy", "macro_f1")},
             "Mean latent of each unit; class-balanced linear SVC on features standardised in the training fold; C "
             "tuned for accuracy on the very folds that are scored; folds pooled, then the metrics taken. Optimistic.",
-            svc.svc_paper,
+            linear_svm.svc_paper,
         ),
         ProtocolInfo(
             "svc-nested",
@@ -99,7 +100,7 @@ PROTOCOLS: dict[str, ProtocolInfo] = {
             "As the paper's protocol, but C is tuned inside each training fold, on folds of whole subjects stratified "
             "by class. The headline AUC counts only pairs tested in the same fold, because each fold's decision "
             "function has its own offset; classes are decided at zero in each fold.",
-            svc.svc_nested,
+            linear_svm.svc_nested,
         ),
         ProtocolInfo(
             "ridge-nested",
@@ -124,7 +125,7 @@ PROTOCOLS: dict[str, ProtocolInfo] = {
             "All frames of a unit; two linear layers a frame, attention over frames, one linear layer; ten random "
             "initialisations. Features and target standardised on the training units; early stopping on whole "
             "subjects set aside from the training fold. Metrics are means over the initialisations.",
-            attention.attention_paper,
+            head.attention_paper,
         ),
         ProtocolInfo(
             "knn",

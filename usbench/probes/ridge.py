@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from usbench.probes.data import FoldChoice
-from usbench.probes.linear import fit_scaler
-from usbench.probes.parallel import map_folds
 from usbench.probes.problem import Answer, Problem, fold_prediction, stack
+from usbench.probes.squared_hinge_svm import fit_scaler
+from usbench.probes.threads import map_folds
 from usbench.statistics._types import FloatArray
 from usbench.statistics.splits import Split
 

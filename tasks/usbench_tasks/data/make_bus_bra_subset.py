@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from usbench.files import atomic_write
+from usbench.core.atomic_files import atomic_write
 from usbench_tasks.data.near_lossless_png import encode
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def main() -> None:
     import imagecodecs
     from PIL import Image
 
-    from usbench.tables import read_table
+    from usbench.data.label_table import read_table
     from usbench_tasks.datasets.bus_bra import CITATION, BusBra
 
     parser = argparse.ArgumentParser(description="Choose and pack the embedded subset of BUS-BRA.")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from usbench.dataset import Dataset, DatasetCard, Index
+from usbench.data.dataset import Dataset, DatasetCard, Index
+from usbench.data.label_table import listed, read_table
 from usbench.errors import DataError
-from usbench.tables import listed, read_table
 
 if TYPE_CHECKING:
-    from usbench.settings import Settings
+    from usbench.core.settings import Settings
 
 CITATION = (
     "W. Gómez-Flores, M. J. Gregorio-Calas, W. Coelho de Albuquerque Pereira, 'BUS-BRA: A breast ultrasound dataset "

@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from usbench.dataset import Dataset, DatasetCard, Index
+from usbench.data.dataset import Dataset, DatasetCard, Index
+from usbench.data.label_table import listed
 from usbench.errors import DataError
 from usbench.media.base import Media
-from usbench.tables import listed
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from usbench.dataset import Dataset, DatasetCard, Index
+from usbench.data.dataset import Dataset, DatasetCard, Index
+from usbench.data.label_table import listed, read_table
 from usbench.errors import DataError
-from usbench.tables import listed, read_table
 
 if TYPE_CHECKING:
     import pandas as pd

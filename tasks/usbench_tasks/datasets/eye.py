@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from usbench.dataset import DatasetCard
-from usbench.manifest import ManifestDataset
+from usbench.data.dataset import DatasetCard
+from usbench.data.manifest import ManifestDataset
 
 
 class EyeHemorrhage(ManifestDataset):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from usbench.dataset import Dataset, DatasetCard, Index
+from usbench.core.settings import Settings, load_settings
+from usbench.data.dataset import Dataset, DatasetCard, Index
+from usbench.data.label_table import read_table
 from usbench.errors import DataError
-from usbench.settings import Settings, load_settings
-from usbench.tables import read_table
 
 if TYPE_CHECKING:
     from usbench.media import Media
@@ -83,7 +83,7 @@ class Organs(Dataset):
     @classmethod
     def embedded_root(cls, settings: Settings) -> Path | None:
         """Return the folder of the first part that is found."""
-        from usbench.locate import dataset_root
+        from usbench.plugins.data_sources import dataset_root
 
         roots = (dataset_root(name, settings) for name in PARTS)
         return next((root.parent for root in roots if root is not None), None)
@@ -132,7 +132,7 @@ class Organs(Dataset):
         return part.digest(inner)
 
     def _open_parts(self) -> dict[str, Dataset]:
-        from usbench.locate import dataset_root, load_dataset
+        from usbench.plugins.data_sources import dataset_root, load_dataset
 
         if not self._parts:
             found = [name for name in PARTS if dataset_root(name, self._settings) is not None]

@@ -6,11 +6,11 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from usbench.dataset import DatasetCard
-from usbench.manifest import ManifestDataset
+from usbench.data.dataset import DatasetCard
+from usbench.data.manifest import ManifestDataset
 
 if TYPE_CHECKING:
-    from usbench.settings import Settings
+    from usbench.core.settings import Settings
 
 MANIFEST = "manifest.csv"
 
@@ -28,18 +28,18 @@ class PhantomDataset(ManifestDataset):
     """
 
     builder: str
-    """Function of :mod:`usbench.media.phantom` that writes the folder."""
+    """Function of :mod:`usbench_tasks.phantoms` that writes the folder."""
 
     def __init__(self, path: str | Path, name: str | None = None) -> None:
         path = Path(path).expanduser()
         if path.name == MANIFEST and not path.exists():
-            getattr(importlib.import_module("usbench.media.phantom"), self.builder)(path.parent)
+            getattr(importlib.import_module("usbench_tasks.phantoms"), self.builder)(path.parent)
         super().__init__(path, name)
 
     @classmethod
     def embedded_root(cls, settings: Settings) -> Path:
         """Return where its manifest lies, or will lie once made."""
-        from usbench.media.phantom import PHANTOM_VERSION
+        from usbench_tasks.phantoms import PHANTOM_VERSION
 
         return settings.phantom_dir / f"{cls.card.name}-v{PHANTOM_VERSION}" / MANIFEST
 

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from usbench.dataset import Dataset, DatasetCard, Index
+from usbench.data.dataset import Dataset, DatasetCard, Index
+from usbench.data.label_table import listed
 from usbench.errors import DataError
-from usbench.tables import listed
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from usbench.leaderboard.boards import Board
+from usbench.leaderboard.board import Board
 from usbench.leaderboard.figures import forest, maps, pareto, scatter
 from usbench.leaderboard.figures import shifts as shift_curves
 from usbench.leaderboard.figures.svg import Drawing

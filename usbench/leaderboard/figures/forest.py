@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from usbench.leaderboard import formats, wording
-from usbench.leaderboard.boards import Board, Entry
+from usbench.leaderboard import number_format, wording
+from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.figures.svg import Drawing, nice_ticks, text_width
 from usbench.leaderboard.figures.text import csv_line, number, tick_label
 
@@ -94,7 +94,7 @@ def csv_of(board: Board) -> str:
 class _Scale:
     """Position of a value on the horizontal axis."""
 
-    def __init__(self, lines: list[Line], left: float, column: formats.Column) -> None:
+    def __init__(self, lines: list[Line], left: float, column: number_format.Column) -> None:
         values = [v for line in lines for v in (line.value, line.low, line.high) if v is not None]
         self.factor = column.factor
         self.ticks = nice_ticks(min(values) * self.factor, max(values) * self.factor)
@@ -108,7 +108,9 @@ class _Scale:
         return self.left + 12 + (PLOT - 24) * (tick - self.ticks[0]) / self.span
 
 
-def _frame(drawing: Drawing, board: Board, column: formats.Column, scale: _Scale, top: float, bottom: float) -> None:
+def _frame(
+    drawing: Drawing, board: Board, column: number_format.Column, scale: _Scale, top: float, bottom: float
+) -> None:
     drawing.text(8, 20, board.task.title, "t h")
     mark = "SIMULATED IMAGES, NOT PATIENTS. " if board.synthetic else ""
     first = board.first
@@ -157,7 +159,7 @@ def _mark(
     radius: float,
     whisker: str,
     board: Board,
-    column: formats.Column,
+    column: number_format.Column,
 ) -> None:
     if line.low is not None and line.high is not None:
         drawing.line(scale(line.low), y, scale(line.high), y, whisker)
@@ -166,6 +168,6 @@ def _mark(
     draw(scale(line.value), y, radius, style, tip)
 
 
-def _told(column: formats.Column, line: Line) -> str:
+def _told(column: number_format.Column, line: Line) -> str:
     interval = f" ({column.interval(line.low, line.high)})" if line.low is not None else ""
     return f"{column.value(line.value)}{interval}"

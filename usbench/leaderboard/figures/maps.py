@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from usbench.leaderboard import formats
-from usbench.leaderboard.boards import Board, Entry
+from usbench.leaderboard import number_format
+from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.figures.svg import CLASS_COLOURS, Drawing, text_width
 from usbench.leaderboard.figures.text import csv_line, number
 
@@ -114,7 +114,7 @@ def _panel(drawing: Drawing, entry: Entry, names: Sequence[str], left: float, to
         left,
         top + PANEL + 30,
         f"Silhouette: {before['silhouette']:.3f}, in the map {after['silhouette']['mean']:.3f}; "
-        f"trustworthiness {after['trustworthiness']['mean']:.2f}.".replace("-", formats.MINUS),
+        f"trustworthiness {after['trustworthiness']['mean']:.2f}.".replace("-", number_format.MINUS),
         "t s n",
     )
 

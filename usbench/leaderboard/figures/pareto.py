@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from usbench.leaderboard import formats
-from usbench.leaderboard.boards import Board, Entry
+from usbench.leaderboard import number_format
+from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.figures.svg import Drawing, nice_ticks, text_width
 from usbench.leaderboard.figures.text import csv_line, number, tick_label
 
@@ -34,7 +34,7 @@ def points_of(board: Board) -> list[Point]:
     return sorted(found, key=lambda point: (point.gflops, point.entry.title))
 
 
-def frontier(points: list[Point], column: formats.Column) -> list[Point]:
+def frontier(points: list[Point], column: number_format.Column) -> list[Point]:
     """Return the points that no cheaper or equally cheap one matches, cheapest first."""
     best: list[Point] = []
     for point in sorted(points, key=lambda p: (p.gflops, column.rank_key(p.value))):
@@ -100,7 +100,7 @@ def pareto(board: Board) -> Drawing | None:
     for point in points:
         style, draw = ("f", drawing.diamond) if point.entry.floor else ("e", drawing.circle)
         px, py = x(point.gflops), y(point.value * column.factor)
-        tip = f"{point.entry.title}: {column.value(point.value)}, {formats.count(point.gflops, 1, 2)} GFLOPs"
+        tip = f"{point.entry.title}: {column.value(point.value)}, {number_format.count(point.gflops, 1, 2)} GFLOPs"
         draw(px, py, 5, style, tip)
         _label(drawing, point.entry, px, py, taken)
     return drawing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-from usbench.leaderboard.boards import Board, Entry
+from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.figures.svg import Drawing, nice_ticks
 from usbench.leaderboard.figures.text import csv_line, number, tick_label
 

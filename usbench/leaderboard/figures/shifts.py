@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from usbench.leaderboard import formats
-from usbench.leaderboard.boards import Board, Entry
+from usbench.diagnostics.shifts.levels import NAMES
+from usbench.leaderboard import number_format
+from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.figures.svg import Drawing, nice_ticks, text_width
 from usbench.leaderboard.figures.text import csv_line, number, tick_label
-from usbench.shifts.request import NAMES
 
 WIDTH, HEIGHT, GUTTER, PAD, COLUMNS = 168, 120, 26, 46, 4
 LEVELS = 5
@@ -117,7 +117,7 @@ def _panel(
     name: str,
     curves: list[tuple[int, Curve]],
     ticks: list[float],
-    column: formats.Column,
+    column: number_format.Column,
     left: float,
     top: float,
     labelled: bool,

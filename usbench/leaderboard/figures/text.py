@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from usbench.leaderboard.formats import MINUS
+from usbench.leaderboard.number_format import MINUS
 
 
 def tick_label(value: float) -> str:

@@ -1,0 +1,130 @@
+"""Downloads from a server on this machine: whole, broken off and continued, changed, wrong."""
+
+import hashlib
+import http.server
+import io
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from usbench.encoder.card import EncoderCard, WeightsSource
+from usbench.encoder.weights.download import fetch
+from usbench.errors import WeightsError
+
+
+def weights(seed: int) -> bytes:
+    stream = io.BytesIO()
+    torch.save({"w": torch.randn(700_000, generator=torch.Generator().manual_seed(seed))}, stream)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    """A file server that knows ranges; ``break_after`` cuts the next answer short."""
+    state = SimpleNamespace(content=weights(0), tag='"one"', break_after=None, ranges=[], status=None, length=True)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked = self.headers.get("Range")
+            state.ranges.append(asked)
+            if state.status:
+                self.send_error(state.status)
+                return
+            start = 0
+            if asked and self.headers.get("If-Range") == state.tag:
+                start = int(asked.removeprefix("bytes=").rstrip("-"))
+                self.send_response(206)
+            else:
+                self.send_response(200)
+            body = state.content[start:]
+            self.send_header("ETag", state.tag)
+            if state.length:
+                self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if state.break_after is not None:
+                body, state.break_after = body[: state.break_after], None
+            self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=web.serve_forever, daemon=True)
+    thread.start()
+    state.url = f"http://127.0.0.1:{web.server_port}/mine.pth"
+    yield state
+    web.shutdown()
+    web.server_close()
+
+
+def card(server: Any, sha256: str | None = None) -> EncoderCard:
+    source = WeightsSource("mine.pth", "https://example.org", server.url, sha256=sha256)
+    return EncoderCard(name="mine", title="Mine", embedding_dim=2, weights=source)
+
+
+def test_whole_file_with_progress_and_checksum(server: Any, tmp_path: Path) -> None:
+    digest = hashlib.sha256(server.content).hexdigest()
+    seen: list[tuple[int, int | None]] = []
+    path = fetch("mine", card(server, digest), tmp_path / "w", lambda done, total: seen.append((done, total)))
+    assert path.read_bytes() == server.content
+    assert len(seen) > 1
+    assert seen == sorted(seen)
+    assert seen[-1] == (len(server.content), len(server.content))
+    assert [p.name for p in path.parent.iterdir()] == ["mine.pth"]
+    fetch("mine", card(server, digest), tmp_path / "w")
+    assert len(server.ranges) == 1, "a file that is there is not downloaded again"
+
+
+def test_broken_download_continues(server: Any, tmp_path: Path) -> None:
+    server.break_after = 1_500_000
+    with pytest.raises(WeightsError, match=r"broke off.*are kept; the same command continues"):
+        fetch("mine", card(server), tmp_path)
+    assert not (tmp_path / "mine.pth").exists()
+    path = fetch("mine", card(server), tmp_path)
+    assert path.read_bytes() == server.content
+    assert server.ranges[1].startswith("bytes=")
+    assert int(server.ranges[1][6:-1]) > 1_000_000
+
+
+def test_changed_file_starts_anew(server: Any, tmp_path: Path) -> None:
+    server.break_after = 1_500_000
+    with pytest.raises(WeightsError):
+        fetch("mine", card(server), tmp_path)
+    server.content, server.tag = weights(1), '"two"'
+    assert fetch("mine", card(server), tmp_path).read_bytes() == server.content
+
+
+def test_wrong_checksum_leaves_nothing(server: Any, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="not the expected SHA-256"):
+        fetch("mine", card(server, "0" * 64), tmp_path)
+    assert list(tmp_path.glob("mine*")) == []
+
+
+def test_web_page_instead_of_a_file(server: Any, tmp_path: Path) -> None:
+    server.content = b"<!doctype html><html>Sign in</html>"
+    with pytest.raises(WeightsError, match="web page"):
+        fetch("mine", card(server), tmp_path)
+    assert list(tmp_path.glob("mine*")) == []
+
+
+@pytest.mark.parametrize("status", [403, 404, 503])
+def test_refusals_of_the_server(status: int, server: Any, tmp_path: Path) -> None:
+    server.status = status
+    with pytest.raises(WeightsError, match=f"answers {status}"):
+        fetch("mine", card(server), tmp_path)
+
+
+def test_no_server(tmp_path: Path) -> None:
+    nowhere = SimpleNamespace(url="http://127.0.0.1:9/mine.pth")
+    with pytest.raises(WeightsError, match="no connection"):
+        fetch("mine", card(nowhere), tmp_path)
+
+
+def test_no_direct_link(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"in a browser.*weights add mine"):
+        fetch("mine", card(SimpleNamespace(url=None)), tmp_path)

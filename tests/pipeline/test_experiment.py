@@ -1,0 +1,223 @@
+"""Whole runs on real images: units, splits, results, the store, and every mistake in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import usbench
+from usbench import results
+from usbench.core.settings import load_settings
+from usbench.data.frame_sampling import AllFrames, RandomFrames
+from usbench.encoder.base import Encoder
+from usbench.errors import DataError, UsbenchError
+from usbench.pipeline.context import Options
+from usbench.pipeline.experiment import run_one
+from usbench.plugins.catalog import load_encoder
+from usbench.task.task import SplitPlan, Task
+
+
+@pytest.fixture
+def images(bus_bra_subset: Path) -> pd.DataFrame:
+    """Rows of the embedded subset: twelve patients a class, with absolute paths."""
+    table = usbench.load_dataset("bus-bra-subset").index.table
+    patients = table.groupby("pathology")["subject"].unique()
+    chosen = [subject for subjects in patients for subject in subjects[:12]]
+    rows = table[table["subject"].isin(chosen)].copy()
+    rows["path"] = [str((bus_bra_subset / path).resolve()) for path in rows["path"]]
+    return rows[["path", "subject", "pathology", "device"]].rename(columns={"pathology": "label"})
+
+
+def manifest(folder: Path, rows: pd.DataFrame) -> Path:
+    path = folder / "manifest.csv"
+    rows.to_csv(path, index=False)
+    return path
+
+
+def task(**changes: Any) -> Task:
+    base = {
+        "name": "mine",
+        "title": "Mine",
+        "dataset": "mine",
+        "target": "label",
+        "positive": "malignant",
+        "unit": "image",
+        "frames": AllFrames(),
+        "split": SplitPlan("grouped", folds=3, repeats=2),
+        "strata": ("device",),
+    }
+    return Task(**{**base, **changes})
+
+
+def run(a_task: Task, data: Path, keep: Path | None = None, encoder: str | Encoder = "pixels") -> results.Result:
+    loaded = load_encoder(encoder) if isinstance(encoder, str) else encoder
+    return run_one(loaded, a_task, Options(data=str(data), results=keep), load_settings())
+
+
+def test_a_result_holds_its_evidence(tmp_path: Path, images: pd.DataFrame) -> None:
+    result = run(task(), manifest(tmp_path, images))
+    assert len(result.units.id) == len(images)
+    assert result.dataset["counts"]["subjects"] == 24
+    assert set(result.protocols) == {"svc-nested@1", "svc-paper@1"}
+    for outcome in result.protocols.values():
+        assert len(outcome.repeats) == 2
+        for repeat in outcome.repeats:
+            folds: dict[str, set[int | None]] = {}
+            for subject, fold in zip(result.units.subject, repeat.fold, strict=True):
+                folds.setdefault(subject, set()).add(fold)
+            assert all(len(seen) == 1 for seen in folds.values())  # no subject in two folds
+        estimate = outcome.metrics["fold_auc"]
+        assert estimate.low <= estimate.value <= estimate.high
+    assert set(result.units.strata["device"]) == set(images["device"])
+    assert result.provenance["packages"]["scikit-learn"]
+    assert result.leakage["state"] == "clean"
+
+
+def test_result_survives_the_disk(tmp_path: Path, images: pd.DataFrame) -> None:
+    result = run(task(), manifest(tmp_path, images), tmp_path / "results")
+    (path,) = (tmp_path / "results").glob("*/*.json")
+    assert results.load(path) == result
+    assert json.loads(path.read_text())["schema"] == results.SCHEMA_VERSION
+
+
+def test_a_repeated_run_is_answered_and_a_changed_label_is_not(tmp_path: Path, images: pd.DataFrame) -> None:
+    path = manifest(tmp_path, images)
+    first = run(task(), path, tmp_path / "results")
+    again = run(task(), path, tmp_path / "results")
+    assert again == first
+    flipped = images.copy()
+    flipped.loc[flipped.index[0], "label"] = "benign" if flipped["label"].iloc[0] == "malignant" else "malignant"
+    changed = run(task(), manifest(tmp_path, flipped), tmp_path / "results")
+    assert changed.inputs != first.inputs
+
+
+def test_changed_pixels_are_encoded_anew(tmp_path: Path, images: pd.DataFrame) -> None:
+    from PIL import Image
+
+    rows = images.copy()
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(Path(rows["path"].iloc[0]).read_bytes())
+    rows.loc[rows.index[0], "path"] = str(copy)
+    path = manifest(tmp_path, rows)
+    first = run(task(), path, tmp_path / "results")
+    pixels = np.asarray(Image.open(copy).convert("L"))
+    Image.fromarray(255 - pixels).save(copy)
+    second = run(task(), path, tmp_path / "results")
+    assert second.inputs != first.inputs
+    assert second.provenance["timings"]["encoded_now"] == 1
+
+
+def test_figures_do_not_depend_on_threads_or_row_order(tmp_path: Path, images: pd.DataFrame) -> None:
+    first = run(task(), manifest(tmp_path, images))
+    shuffled = images.sample(frac=1, random_state=1)
+    second = run(task(), manifest(tmp_path, shuffled))
+    assert {p: o.metrics for p, o in first.protocols.items()} == {p: o.metrics for p, o in second.protocols.items()}
+
+
+def test_api_returns_a_frame(tmp_path: Path, images: pd.DataFrame) -> None:
+    done = usbench.run(encoder=["pixels", "texture"], task=task(), data=str(manifest(tmp_path, images)))
+    table = done.to_frame()
+    assert set(table["encoder"]) == {"pixels", "texture"}
+    assert table.loc[table["metric"] == "accuracy", "value"].between(0, 1).all()
+
+
+def test_subject_unit_averages_and_contradictions_are_named(tmp_path: Path, images: pd.DataFrame) -> None:
+    by_subject = run(task(unit="subject"), manifest(tmp_path, images.drop_duplicates(["subject"])))
+    assert len(by_subject.units.id) == 24
+    wrong = images.copy()
+    twice = wrong["subject"].duplicated(keep=False)
+    first = wrong[twice].index[0]
+    wrong.loc[first, "label"] = "benign" if wrong.loc[first, "label"] == "malignant" else "malignant"
+    with pytest.raises(DataError, match="contradictory values of 'label'"):
+        run(task(unit="subject"), manifest(tmp_path, wrong))
+
+
+@pytest.mark.parametrize(
+    ("break_it", "changes", "message"),
+    [
+        (lambda t: t, {"target": "lable"}, r"no column 'lable'.*Did you mean 'label'"),
+        (lambda t: t.assign(label=np.nan), {}, "empty"),
+        (lambda t: t.assign(label="malignant"), {}, "one class only"),
+        (lambda t: t.groupby("label").head(1), {}, "asks for 3 folds, but the data have 2 subjects"),
+        (lambda t: t.assign(label=[f"c{i % 3}" for i in range(len(t))]), {}, "3 classes"),
+        (lambda t: t.assign(split=["train", "test"] * (len(t) // 2) + ["train"] * (len(t) % 2)),
+         {"split": SplitPlan("fixed")}, "is in|are in|in both|two sets"),
+        (lambda t: t, {"unit": "case"}, "column 'case' is missing"),
+        (lambda t: t, {"split": SplitPlan("official")}, "column 'fold' is empty"),
+        (lambda t: t, {"protocols": ("svc-nestd@1",)}, "Did you mean"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_data(
+    tmp_path: Path, images: pd.DataFrame, break_it: Any, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsbenchError, match=message) as caught:
+        run(task(**changes), manifest(tmp_path, break_it(images)))
+    assert "\n" not in str(caught.value)
+
+
+def test_partly_missing_targets_are_an_error_that_names_the_row(tmp_path: Path, images: pd.DataFrame) -> None:
+    rows = images.rename(columns={"label": "finding"})
+    rows["finding"] = rows["finding"].astype(object)
+    rows.loc[rows.index[0], "finding"] = None
+    with pytest.raises(DataError, match=f"'finding' is missing in 1 of {len(rows)} rows"):
+        run(task(target="finding"), manifest(tmp_path, rows))
+
+
+@pytest.mark.slow
+def test_kill_9_in_the_middle_continues(tmp_path: Path, data_root: Path) -> None:
+    """A run that is killed while it encodes leaves whole shards, and the next one encodes only the rest."""
+    command = [sys.executable, "-m", "usbench", "run", "-e", "texture", "-t", "covid"]
+    command += ["--data-root", str(data_root), "--results", str(tmp_path / "results"), "--batch-size", "1"]
+    environment = {**os.environ, "USBENCH_SHARD_SECONDS": "0.5"}
+    store = Path(environment["USBENCH_CACHE"]) / "embeddings"
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        while not list(store.glob("*/*.safetensors")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    assert not (tmp_path / "results").exists()
+    settings = load_settings([data_root])
+    done = run_one(load_encoder("texture"), usbench.load_task("covid"), Options(), settings)
+    assert 0 < done.provenance["timings"]["encoded_now"] < 63 * 20
+
+
+@pytest.mark.slow
+def test_covid_blues_is_63_patients_with_33_positive(data_root: Path) -> None:
+    (result,) = usbench.run(encoder="pixels", task="covid", data_root=data_root)
+    assert result.dataset["counts"]["subjects"] == 63
+    assert result.dataset["counts"]["classes"] == {"0": 30, "1": 33}
+    assert result.dataset["counts"]["frames"] == 63 * 20
+    nested, paper = result.protocols["svc-nested@1"].metrics, result.protocols["svc-paper@1"].metrics
+    # Known from an independent evaluation of 16 x 16 thumbnails: about 0.71 flat and 0.64 nested.
+    assert paper["accuracy"].value == pytest.approx(0.71, abs=0.04)
+    assert nested["accuracy"].value == pytest.approx(0.64, abs=0.05)
+
+
+def test_frames_of_a_subject_are_the_same_whoever_else_is_there(tmp_path: Path, images: pd.DataFrame) -> None:
+    from usbench.task.cohort import build_cohort, select_frames
+
+    few = task(unit="subject", frames=RandomFrames(1, seed=3))
+
+    def chosen(rows: pd.DataFrame) -> dict[str, str]:
+        dataset = usbench.load_dataset(str(manifest(tmp_path, rows)))
+        cohort = build_cohort(few, dataset)
+        digests = {path: dataset.digest(path) for unit in cohort.units for path in unit.paths}
+        refs, owner, _ = select_frames(cohort, dataset, few.frames, digests, "1")
+        return {cohort.units[o].id: ref.path for ref, o in zip(refs, owner, strict=True)}
+
+    consistent = images.groupby("subject").filter(lambda rows: rows["label"].nunique() == 1)
+    everyone = chosen(consistent)
+    half = consistent[consistent["subject"].isin(sorted(set(consistent["subject"]))[::2])]
+    assert chosen(half) == {subject: everyone[subject] for subject in half["subject"]}

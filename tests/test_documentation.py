@@ -1,0 +1,73 @@
+"""What the documentation tells a newcomer to type is typed here."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import usbench
+
+ROOT = Path(__file__).parents[1]
+
+
+def code(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), flags=re.M | re.S)
+
+
+@pytest.fixture
+def nodules(tmp_path: Path, bus_bra_subset: Path) -> Path:
+    """Thirty patients with two pictures each, in the folder that the guides speak of."""
+    folder = tmp_path / "Thyroid"
+    (folder / "images").mkdir(parents=True)
+    rows = []
+    for number, picture in enumerate(sorted(bus_bra_subset.rglob("*.png"))[:60]):
+        shutil.copy(picture, folder / "images" / f"{number}.png")
+        patient = number // 2
+        label = ("benign", "malignant")[patient % 2]
+        rows.append({"file": f"{number}.png", "patient": patient, "pathology": label, "device": "A"})
+    pd.DataFrame(rows).to_csv(folder / "cases.csv", index=False)
+    return tmp_path
+
+
+def test_a_task_in_python_runs_as_written(nodules: Path) -> None:
+    (nodules / "thyroid.py").write_text(code("tasks/README.md", "python")[0])
+    done = usbench.run(
+        encoder="pixels",
+        task=f"{nodules / 'thyroid.py'}:task",
+        data=f"{nodules / 'thyroid.py'}:Thyroid",
+        data_root=nodules,
+    )
+    assert next(iter(done)).task["name"] == "thyroid"
+
+
+def test_a_task_in_toml_runs_as_written(nodules: Path) -> None:
+    table = pd.read_csv(nodules / "Thyroid" / "cases.csv")
+    table = table.assign(path="../Thyroid/images/" + table["file"], subject=table["patient"], label=table["pathology"])
+    (nodules / "thyroid").mkdir(exist_ok=True)
+    table[["path", "subject", "label"]].to_csv(nodules / "thyroid" / "manifest.csv", index=False)
+    (nodules / "thyroid.toml").write_text(code("docs/data.md", "toml")[0])
+    done = usbench.run(encoder="pixels", task=str(nodules / "thyroid.toml"))
+    assert len(next(iter(done)).units.id) == 30
+
+
+@pytest.mark.slow
+def test_the_encoder_of_the_front_page_runs_as_written(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(code("README.md", "python")[1])
+    done = usbench.run(encoder=f"{tmp_path / 'mine.py'}:Mine", task="breast_lesion", data="subset")
+    assert len(next(iter(done)).units.id) == 354
+
+
+def test_links_lead_somewhere() -> None:
+    pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")]
+    assert len(pages) > 4
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+    assert broken == []

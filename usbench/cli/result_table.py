@@ -1,0 +1,106 @@
+"""Tables on the terminal: the headline protocol with intervals, the other protocols beside it, floors below a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from usbench.results.schema import Result
+from usbench.statistics.metrics import METRICS, Metric
+
+# What a person reads first, per kind of task; every metric is in the result file and on the pages.
+HEADLINE: dict[str, tuple[str, ...]] = {
+    "binary": ("fold_auc", "accuracy"),
+    "multiclass": ("balanced_accuracy", "accuracy"),
+    "regression": ("pearson_r", "mae"),
+    "map": ("balanced_accuracy",),
+}
+SHORT = {"fold_auc": "Fold AUC", "accuracy": "Acc.", "balanced_accuracy": "Bal. acc."}
+BESIDE: dict[str, tuple[str, ...]] = {
+    "binary": ("auc", "accuracy"),
+    "multiclass": ("accuracy",),
+    "regression": ("pearson_r", "mae"),
+    "map": ("balanced_accuracy",),
+}
+
+
+def print_board(console: Console, results: Sequence[Result]) -> None:
+    """Print the results of one board.
+
+    Args:
+        console: Where to print.
+        results: Results of one task on one dataset.
+    """
+    ordered = sorted(results, key=lambda r: (bool(r.encoder["floor"]), r.encoder["name"]))
+    first = ordered[0]
+    headline, *others = dict.fromkeys(p for r in ordered for p in r.protocols)
+    shown = HEADLINE.get(first.task["kind"], ())
+    beside = BESIDE.get(first.task["kind"], ())
+    table = Table(
+        title=_title(first),
+        caption=_caption(first, headline, others),
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),  # two metrics with intervals and another protocol fit a terminal of 80 columns
+        pad_edge=False,
+    )
+    table.add_column("encoder", no_wrap=True, min_width=max(len(r.encoder["name"]) for r in ordered))
+    for name in shown:
+        table.add_column(f"{_heading(METRICS[name])}\n[dim]95 % interval[/dim]", justify="right", no_wrap=True)
+    for protocol in others:
+        heading = " / ".join(_heading(METRICS[name], arrow=False) for name in beside)
+        table.add_column(f"{heading}\n[dim]{protocol.partition('@')[0]}[/dim]", justify="right", no_wrap=True)
+    table.add_column("leakage", no_wrap=True)
+    for position, row in enumerate(ordered):
+        if position and row.encoder["floor"] and not ordered[position - 1].encoder["floor"]:
+            table.add_section()
+        style = "italic" if row.encoder["floor"] else "bold"
+        cells = [_cell(row, headline, name, interval=True) for name in shown]
+        cells += [" / ".join(_cell(row, protocol, name) for name in beside) for protocol in others]
+        table.add_row(f"[{style}]{row.encoder['name']}[/{style}]", *cells, row.leakage["state"])
+    console.print(table)
+
+
+def _title(result: Result) -> str:
+    mark = "[bold yellow]PHANTOM, not patients:[/bold yellow] " if result.synthetic else ""
+    return f"{mark}[bold]{result.task['title']}[/bold] · {result.dataset['title']}"
+
+
+def _caption(result: Result, headline: str, others: Sequence[str]) -> str:
+    counts = result.dataset["counts"]
+    classes = ", ".join(f"{number} {_class_name(result, name)}" for name, number in counts.get("classes", {}).items())
+    subjects = "" if result.task["unit"] == "subject" else f" of {counts['subjects']} subjects"
+    beside = f"; beside it {', '.join(others)}" if others else ""
+    shares = f" ({classes})" if classes else ""
+    return (
+        f"{counts['units']} {result.task['unit']}s{subjects}{shares}; {result.task['split']}. "
+        f"{headline} with 95 % intervals that resample subjects{beside}. Floors in italics."
+    )
+
+
+def _class_name(result: Result, name: str) -> str:
+    if result.task["kind"] == "binary" and name in ("0", "1"):
+        return "positive" if name == result.task["positive"] else "negative"
+    return name
+
+
+def _heading(metric: Metric, arrow: bool = True) -> str:
+    unit = " %" if metric.unit == "%" else ""
+    direction = f" {'↑' if metric.higher_is_better else '↓'}" if arrow else ""
+    return f"{SHORT.get(metric.name, metric.title)}{unit}{direction}"
+
+
+def _cell(row: Result, protocol: str, name: str, interval: bool = False) -> str:
+    outcome = row.protocols.get(protocol)
+    estimate = outcome.metrics.get(name) if outcome else None
+    if estimate is None or estimate.value is None:
+        return "-"
+    scale, digits = (100.0, 1) if METRICS[name].unit == "%" else (1.0, 2)
+    text = f"{estimate.value * scale:.{digits}f}"
+    if not interval or estimate.low is None or estimate.high is None:
+        return text
+    return f"{text} [dim]({estimate.low * scale:.{digits}f}–{estimate.high * scale:.{digits}f})[/dim]"

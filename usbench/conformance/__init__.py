@@ -1,0 +1,13 @@
+"""The encoder contract in executable form.
+
+>>> from usbench import load_encoder
+>>> from usbench.conformance import check_encoder
+>>> report = check_encoder(load_encoder("pixels"))
+>>> report.passed
+True
+"""
+
+from usbench.conformance.report import Finding, Report
+from usbench.conformance.suite import check_encoder
+
+__all__ = ["Finding", "Report", "check_encoder"]

@@ -1,0 +1,1 @@
+"""What every part stands on: settings, files written whole, the object store, provenance, shared types."""

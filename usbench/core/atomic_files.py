@@ -1,0 +1,56 @@
+"""Writing files so that a kill, a full disk or a second process never leaves half of one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from usbench.errors import StoreError
+
+# mkstemp makes files private; results and pages are to be readable like any other file. The process-wide umask
+# can only be read by setting it, which is done once here rather than in threads.
+_umask = os.umask(0o022)
+os.umask(_umask)
+_FILE_MODE = 0o666 & ~_umask
+
+
+def atomic_write(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` in one step: readers see the old file or the new one, never a part.
+
+    Args:
+        path: Destination; missing parent folders are made.
+        content: The whole content.
+
+    Raises:
+        StoreError: The folder cannot be written, or the disk is full. The old file, if any, is intact.
+    """
+    from usbench.core.object_store import is_remote, publish
+
+    if is_remote(path):  # an object store publishes in one step by itself
+        publish(path, content)
+        return
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(_FILE_MODE)
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise StoreError(explain_os_error(path, error)) from None
+
+
+def explain_os_error(path: Path, error: OSError) -> str:
+    """Say in one line why ``path`` could not be written and what to do."""
+    if error.errno == errno.ENOSPC:
+        return f"{path}: the disk is full. What was finished is kept; free some space and run the same command again."
+    denied = error.errno in (errno.EACCES, errno.EROFS, errno.EPERM)
+    why = "no permission to write there" if denied else f"cannot be written ({error.strerror or error})"
+    return f"{path}: {why}. Choose another place with USBENCH_CACHE or --results."

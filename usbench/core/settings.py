@@ -1,0 +1,180 @@
+"""Where data, weights, embeddings and results lie.
+
+Every place can be set, in order of precedence, by an argument (``--data-root``), by an environment variable, or
+in the configuration file ``config.toml``::
+
+    [paths]
+    data = ["/mnt/ultrasound"]     # USBENCH_DATA_ROOT   folders in which data sets are found by name
+    weights = "/mnt/weights"       # USBENCH_WEIGHTS     folder of weight files
+    cache = "/scratch/usbench"     # USBENCH_CACHE       embeddings and simulated phantoms
+    store = "s3://bucket/usbench"  # USBENCH_STORE       embeddings alone, at an address or in another folder
+
+    [data]                         # written by `usbench data add`
+    eye_hemorrhage = "/mnt/eye/manifest.csv"
+
+    [weights]                      # written by `usbench weights add`
+    medsam = "/mnt/weights/medsam_vit_b.pth"
+
+The file itself is ``USBENCH_CONFIG`` or the platform's usual place.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from usbench.errors import UsbenchError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Resolved places.
+
+    Attributes:
+        config_file: The configuration file, which need not exist.
+        data_roots: Folders searched for datasets, first match wins.
+        weights_dir: Folder searched for weight files, and where downloads go.
+        cache_dir: Root of the embedding store, unless that has a place of its own, and of simulated phantoms.
+        data: Registered datasets and manifests: name to folder or manifest.
+        weights: Registered weights: encoder name to file.
+        store: Address or folder of the embedding store, when it is not below ``cache_dir``.
+    """
+
+    config_file: Path
+    data_roots: tuple[Path, ...]
+    weights_dir: Path
+    cache_dir: Path
+    data: dict[str, Path] = field(default_factory=dict)
+    weights: dict[str, Path] = field(default_factory=dict)
+    store: str | None = None
+
+    @property
+    def store_dir(self) -> Path:
+        """Root of the embedding store; at an address, something that is used like a path.
+
+        Raises:
+            StoreError: The address cannot be used.
+        """
+        if self.store is not None:
+            from usbench.core.object_store import is_address, open_address
+
+            return open_address(self.store) if is_address(self.store) else Path(self.store).expanduser()
+        return self.cache_dir / "embeddings"
+
+    @property
+    def phantom_dir(self) -> Path:
+        """Where simulated phantoms are kept once made."""
+        return self.cache_dir / "phantoms"
+
+
+def config_path() -> Path:
+    """Return the configuration file in use; it need not exist."""
+    named = os.environ.get("USBENCH_CONFIG")
+    return Path(named).expanduser() if named else Path(platformdirs.user_config_dir("usbench")) / "config.toml"
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Parse the configuration file, or return an empty mapping when there is none.
+
+    Raises:
+        UsbenchError: The file is not valid TOML or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise UsbenchError(f"{path}: not valid TOML ({error}). Correct it or move it away.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsbenchError(f"{path}: cannot be read ({error}).") from None
+
+
+def load_settings(
+    data_roots: Iterable[Path | str] = (), cache_dir: Path | None = None, store: str | None = None
+) -> Settings:
+    """Resolve all places from arguments, environment and configuration file.
+
+    Args:
+        data_roots: Folders to search before any configured one.
+        cache_dir: Overrides environment and configuration.
+        store: Overrides environment and configuration.
+
+    Raises:
+        UsbenchError: The configuration file is malformed, or a data root given here does not exist.
+    """
+    path = config_path()
+    config = read_config(path)
+    paths = _table(config, "paths", path)
+    roots: list[Path] = []
+    for root in data_roots:
+        folder = Path(root).expanduser()
+        if not folder.is_dir():
+            raise UsbenchError(f"--data-root {root}: no such folder. Give the folder that holds the dataset folders.")
+        roots.append(folder)
+    if named := os.environ.get("USBENCH_DATA_ROOT"):
+        roots += [Path(part).expanduser() for part in named.split(os.pathsep) if part]
+    configured = paths.get("data", [])
+    roots += [Path(r).expanduser() for r in ([configured] if isinstance(configured, str) else configured)]
+    weights = os.environ.get("USBENCH_WEIGHTS") or paths.get("weights")
+    cache = cache_dir or os.environ.get("USBENCH_CACHE") or paths.get("cache")
+    return Settings(
+        config_file=path,
+        data_roots=tuple(roots),
+        weights_dir=_folder(weights, Path(platformdirs.user_data_dir("usbench")) / "weights"),
+        cache_dir=_folder(cache, Path(platformdirs.user_cache_dir("usbench"))),
+        data=_registered(config, "data", path),
+        weights=_registered(config, "weights", path),
+        # A cache that is named on the command line is meant to hold everything.
+        store=store or (None if cache_dir is not None else os.environ.get("USBENCH_STORE") or paths.get("store")),
+    )
+
+
+def register(section: str, name: str, location: Path) -> Path:
+    """Write ``name = location`` into a section of the configuration file, keeping its comments.
+
+    Args:
+        section: ``"data"`` or ``"weights"``.
+        name: Dataset, task or encoder name.
+        location: Folder or file; stored as an absolute path.
+
+    Returns:
+        The configuration file written.
+
+    Raises:
+        UsbenchError: The file cannot be written.
+    """
+    import tomlkit
+
+    from usbench.core.atomic_files import atomic_write
+
+    path = config_path()
+    read_config(path)  # a malformed file is reported, never overwritten
+    document = tomlkit.parse(path.read_text("utf-8")) if path.exists() else tomlkit.document()
+    if section not in document:
+        document.add(section, tomlkit.table())
+    table: Any = document[section]
+    table[name] = str(location.expanduser().resolve())
+    atomic_write(path, tomlkit.dumps(document).encode())
+    return path
+
+
+def _table(config: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
+    table = config.get(name, {})
+    if not isinstance(table, dict):
+        raise UsbenchError(f"{path}: [{name}] must be a table of names and paths.")
+    return table
+
+
+def _registered(config: dict[str, Any], section: str, path: Path) -> dict[str, Path]:
+    return {name: Path(value).expanduser() for name, value in _table(config, section, path).items()}
+
+
+def _folder(value: str | Path | None, default: Path) -> Path:
+    return Path(value).expanduser() if value else default

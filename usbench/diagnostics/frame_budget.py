@@ -1,0 +1,77 @@
+"""How many frames a patient does the score need? The same probe on nested budgets of frames."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from usbench.data.frame_sampling import BetweenMarks, LinspaceFrames, RandomFrames
+from usbench.diagnostics import perturbation
+from usbench.results.schema import Result
+
+if TYPE_CHECKING:
+    from usbench.core.settings import Settings
+    from usbench.pipeline.context import Options, Prepared
+
+INSTRUMENT_VERSION = 1
+BUDGETS = (1, 5, 20)
+
+
+def measure_budget(ready: Prepared, result: Result, options: Options, settings: Settings) -> dict[str, Any]:
+    """Train and test on fewer frames a unit.
+
+    Args:
+        ready: Encoder, task and data.
+        result: Its result, on the task's own number of frames.
+        options: How to run.
+        settings: Places to use.
+
+    Returns:
+        The instrument: score and paired difference to the full budget for each smaller one; or a ``note`` that says
+        why there is none.
+    """
+    from usbench.embedding.extract import extract
+    from usbench.embedding.store import Store
+    from usbench.evaluation.scoring import evaluate
+    from usbench.task.cohort import draw_splits, select_frames
+
+    policy = ready.task.frames
+    if not isinstance(policy, RandomFrames | LinspaceFrames | BetweenMarks) or policy.n < 2:
+        return {
+            "version": INSTRUMENT_VERSION,
+            "note": f"Not measured: the task takes {policy.describe()} and no number of frames that could be smaller.",
+        }
+    protocol = perturbation.honest_protocol(result)
+    metric = perturbation.primary_metric(result, protocol)
+    full = perturbation.outcome(result, result.protocols[protocol].repeats)
+    splits = draw_splits(ready.task.split, ready.cohort)
+    store = Store(settings.store_dir, ready.encoder.identity())
+    curve = []
+    for n in (n for n in BUDGETS if n < policy.n):
+        refs, owner, _ = select_frames(
+            ready.cohort, ready.located.dataset, replace(policy, n=n), dict(ready.digests), ready.decoding
+        )
+        vectors = extract(ready.encoder, ready.located.dataset, refs, store, workers=options.workers).vectors
+        entry = evaluate(protocol, ready.task, ready.cohort, vectors, np.asarray(owner).tolist(), splits)
+        e = entry.metrics[metric]
+        few = perturbation.outcome(result, entry.repeats)
+        curve.append(
+            {
+                "frames": n,
+                "estimate": {"value": e.value, "low": e.low, "high": e.high},
+                "difference": perturbation.difference(few, full, metric),
+                "score": [repeat.score for repeat in entry.repeats],
+            }
+        )
+    e = result.protocols[protocol].metrics[metric]
+    curve.append({"frames": policy.n, "estimate": {"value": e.value, "low": e.low, "high": e.high}})
+    nested = isinstance(policy, RandomFrames)
+    return {
+        "version": INSTRUMENT_VERSION,
+        "protocol": protocol,
+        "metric": metric,
+        "curve": curve,
+        "note": "The frames of a smaller budget are among those of a larger one." if nested else "",
+    }

@@ -1,0 +1,70 @@
+"""Recomputing what instruments state from the predictions that are stored with them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from usbench.diagnostics import perturbation
+from usbench.diagnostics.shortcut import METRIC, shortcut_outcome
+from usbench.errors import DataError, UsbenchError
+from usbench.results.schema import Estimate, Result
+
+TOLERANCE = 2e-6
+
+
+def recheck(result: Result) -> list[tuple[str, str]]:
+    """Compare every figure of an instrument that follows from stored predictions with what they give.
+
+    Args:
+        result: A result whose own predictions are sound.
+
+    Returns:
+        Place and what is wrong, empty when nothing is.
+    """
+    findings = []
+    for where, stated, compute in _checks(result):
+        try:
+            found = compute()
+        except (UsbenchError, DataError, KeyError, ValueError, TypeError, IndexError) as error:
+            findings.append((where, f"cannot be computed from the predictions ({error})"))
+            continue
+        for part in ("value", "low", "high"):
+            a, b = stated.get(part), getattr(found, part)
+            if (a is None) != (b is None) or (a is not None and not math.isclose(a, b, rel_tol=0, abs_tol=TOLERANCE)):
+                findings.append((f"{where}, {part}", f"is {a}, the predictions give {b}"))
+    return findings
+
+
+def _checks(result: Result) -> Iterator[tuple[str, dict[str, Any], Any]]:
+    shifts = result.instruments.get("shifts")
+    if shifts is not None:
+        for name, entry in shifts["measured"].items():
+            where = f"instruments/shifts/{name}"
+            yield where, entry["estimate"], lambda e=entry: _scored(result, shifts, e)
+    budget = result.instruments.get("frame_budget", {})
+    for point in budget.get("curve", ()):
+        if "score" in point:
+            where = f"instruments/frame_budget/{point['frames']}"
+            yield where, point["estimate"], lambda e=point: _scored(result, budget, e)
+    shortcut = result.instruments.get("shortcut", {})
+    if "repeats" in shortcut:
+        yield "instruments/shortcut", shortcut["estimate"], lambda: _shortcut(result, shortcut)
+
+
+def _scored(result: Result, section: dict[str, Any], entry: dict[str, Any]) -> Estimate:
+    repeats = result.protocols[section["protocol"]].repeats
+    answers = entry.get("predicted", [repeat.predicted for repeat in repeats])
+    shifted = [
+        replace(repeat, score=score, predicted=predicted)
+        for repeat, score, predicted in zip(repeats, entry["score"], answers, strict=True)
+    ]
+    return perturbation.estimate(perturbation.outcome(result, shifted), section["metric"])
+
+
+def _shortcut(result: Result, section: dict[str, Any]) -> Estimate:
+    kept = list(section["subjects"])
+    found = shortcut_outcome(section["values"], result.units.subject, kept, section["repeats"])
+    return perturbation.estimate(found, METRIC)

@@ -1,0 +1,332 @@
+"""The encoder contract: frames in, one float32 vector a frame out.
+
+An encoder plugin is one class with a card and three short methods::
+
+    class Mine(Encoder):
+        card = EncoderCard(name="mine", title="My encoder", embedding_dim=384, input_size=(224, 224))
+
+        def load(self):
+            return timm.create_model("vit_small_patch16_224", num_classes=0)
+
+        def preprocess(self, frame):
+            return grey_to_tensor(frame, self.card.input_size, channels=3, mean=0.5, std=0.5)
+
+        def encode(self, batch):
+            return self.network(batch)
+
+Modules of encoders are imported to list and describe them, so they import torch inside methods, not at the
+top.
+"""
+
+from __future__ import annotations
+
+import abc
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from usbench.core.types import Frame, Vectors
+from usbench.encoder.card import EncoderCard, EncoderIdentity, Readiness, WeightsSource
+from usbench.encoder.preprocessing import grey_to_tensor
+from usbench.errors import EncodingError, UsbenchError, WeightsError, did_you_mean
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import torch
+
+__all__ = [
+    "PRECISIONS",
+    "Encoder",
+    "EncoderCard",
+    "EncoderIdentity",
+    "Frame",
+    "Readiness",
+    "Vectors",
+    "WeightsSource",
+    "grey_to_tensor",
+]
+
+PRECISIONS = ("fp32", "bf16", "auto")
+
+
+class Encoder(abc.ABC):
+    """A frozen image encoder.
+
+    Construction is cheap: the network is built on the first use, so that listing, describing and answering
+    from the store need neither torch nor weights.
+
+    Args:
+        weights: Weight file; found by ``usbench weights`` when omitted.
+        device: torch device on which the network runs.
+        pooling: One of ``card.poolings``; the first by default.
+        preprocessing: One of ``card.preprocessings``; the first by default.
+        precision: ``fp32``, ``bf16`` for autocast, or ``auto``, which a run replaces by one of them after a check
+            on its first frames (:mod:`usbench.embedding.precision`). Vectors are float32 in each case.
+
+    Raises:
+        UsbenchError: An option is not one the card offers, or weights are given to an encoder that takes
+            none.
+    """
+
+    card: EncoderCard  # a class attribute, unless the card depends on an argument
+    version: ClassVar[int] = 1
+    batch_size: ClassVar[int] = 16
+    # A number, if encode() may run in several threads at once and is faster so: on a CPU each thread then has one core
+    # and takes so many frames at a time. For networks of many small operations.
+    frames_a_pass: ClassVar[int | None] = None
+
+    def __init__(
+        self,
+        *,
+        weights: str | Path | None = None,
+        device: str = "cpu",
+        pooling: str | None = None,
+        preprocessing: str | None = None,
+        precision: str = "fp32",
+    ) -> None:
+        self.pooling = self._variant("pooling", pooling, self.card.poolings)
+        self.preprocessing = self._variant("preprocessing", preprocessing, self.card.preprocessings)
+        self.precision = self._variant("precision", precision, dict.fromkeys(PRECISIONS, ""))
+        self.device = device
+        self.source = ""
+        self._weights = Path(weights).expanduser() if weights else None
+        self._network: Any = None
+        self._loaded = False
+        self._loading = threading.RLock()
+        if weights and not self.takes_weights:
+            raise UsbenchError(
+                f"{self.card.name}: takes no weight file, so {weights} would be ignored. Leave it out; a plugin that "
+                "takes one declares it as `weights` on its card."
+            )
+
+    # What a plugin writes ---------------------------------------------------------------------------------
+
+    def load(self) -> torch.nn.Module | None:
+        """Build the network with its weights; called once, on first use.
+
+        The harness puts it in eval mode, freezes it and moves it to the device. Return ``None`` when there
+        is no network.
+        """
+        return None
+
+    @abc.abstractmethod
+    def preprocess(self, frame: Frame) -> torch.Tensor:
+        """Turn one grey frame, uint8 of shape ``(H, W)`` in 0-255, into the tensor the network takes.
+
+        Must not change ``frame``. Tensors of all frames must have one shape, ``(C, h, w)`` as a rule.
+        """
+
+    @abc.abstractmethod
+    def encode(self, batch: torch.Tensor) -> torch.Tensor:
+        """Turn a batch of preprocessed frames, ``(B, C, h, w)``, into vectors ``(B, D)``."""
+
+    def weights_id(self) -> str:
+        """Return the identity of the weights for the embedding store, by default a digest of the content."""
+        from usbench.encoder import weights
+
+        path = self.weights_path()
+        if path is not None:
+            return "sha256:" + weights.file_sha256(path)
+        if self.card.parameters == 0:
+            return "none"
+        self._ensure_loaded()
+        return "none" if self._network is None else "state:" + weights.state_sha256(self._network)
+
+    # What the harness calls -------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Registry name; generic encoders include their argument."""
+        return self.card.name
+
+    @property
+    def takes_weights(self) -> bool:
+        """Whether a weight file can be given or registered."""
+        return self.card.weights is not None
+
+    @property
+    def title(self) -> str:
+        """Name as printed in tables."""
+        return self.card.title
+
+    @property
+    def network(self) -> Any:
+        """The loaded network, frozen and in eval mode."""
+        self._ensure_loaded()
+        return self._network
+
+    def weights_path(self) -> Path | None:
+        """Return the weight file in use, or ``None`` when the encoder has none.
+
+        Raises:
+            WeightsError: The file named does not exist, or the encoder needs one and none is found.
+        """
+        from usbench.encoder import weights
+
+        if self._weights is not None:
+            if not self._weights.exists():
+                raise WeightsError(f"{self._weights}: no such weight file for {self.name}. Check the path.")
+            return self._weights
+        if self.card.weights is None:
+            return None
+        return weights.require(self.name, self.card)
+
+    def pretraining(self) -> tuple[str, ...] | None:
+        """Return the names of the datasets that the weights in use have seen, ``None`` when nobody knows.
+
+        The card's answer, unless an encoder has several sets of weights with different histories.
+
+        Raises:
+            WeightsError: The answer depends on the weights, and there are none.
+        """
+        return self.card.pretraining
+
+    def readiness(self) -> Readiness:
+        """Say, without loading anything, whether the encoder can be used now."""
+        try:
+            self.weights_path()
+        except UsbenchError as error:
+            return Readiness(False, str(error))
+        return Readiness(True)
+
+    def identity(self) -> EncoderIdentity:
+        """Return the identity under which vectors are stored.
+
+        Raises:
+            UsbenchError: The precision is ``auto`` and not settled yet.
+        """
+        self._require_settled()
+        return EncoderIdentity(
+            name=self.name,
+            version=self.version,
+            weights=self.weights_id(),
+            preprocessing=self.preprocessing,
+            pooling=self.pooling,
+            precision=self.precision,
+            source=self.source,
+        )
+
+    def encode_batch(self, batch: torch.Tensor) -> Vectors:
+        """Encode preprocessed frames and check the contract.
+
+        Args:
+            batch: Stacked outputs of :meth:`preprocess`.
+
+        Returns:
+            float32 array of shape ``(B, D)``.
+
+        Raises:
+            EncodingError: Wrong shape, or values that are not finite.
+        """
+        import torch
+
+        self._require_settled()
+        self._ensure_loaded()
+        device_type = self.device.split(":")[0]
+        with (
+            torch.inference_mode(),
+            torch.autocast(device_type, dtype=torch.bfloat16, enabled=self.precision == "bf16"),
+        ):
+            output = self.encode(batch.to(self.device))
+        return self._checked(output, len(batch))
+
+    def encode_frames(self, frames: Sequence[npt.ArrayLike], batch_size: int | None = None) -> Vectors:
+        """Encode images held in memory.
+
+        Args:
+            frames: Grey ``(H, W)`` or RGB ``(H, W, 3)`` uint8 arrays of any sizes. Colour is reduced to
+                ITU-R 601 luma first, as for every image the harness reads.
+            batch_size: Frames a forward pass; the encoder's own by default.
+
+        Returns:
+            float32 array of shape ``(len(frames), D)``, in the order given.
+
+        Raises:
+            EncodingError: The encoder broke its contract.
+            UsbenchError: No frames, or an array that is not an image.
+        """
+        import numpy as np
+
+        from usbench.encoder.batching import Passes
+        from usbench.media import to_grey
+
+        if not len(frames):
+            raise UsbenchError("encode_frames: the list of frames is empty. Give at least one image.")
+        grey = [to_grey(np.asarray(frame)) for frame in frames]
+        with Passes(self, batch_size) as passes:
+            parts = [
+                passes.encode([self.preprocess(f) for f in grey[start : start + passes.frames]], "the images given")
+                for start in range(0, len(grey), passes.frames)
+            ]
+        return np.concatenate(parts)
+
+    def prepare(self) -> None:
+        """Build the network now rather than on the first batch."""
+        self._ensure_loaded()
+
+    # Private ----------------------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the lock, which can be neither copied nor sent to another process."""
+        return {name: value for name, value in vars(self).items() if name != "_loading"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._loading = threading.RLock()
+
+    def _require_settled(self) -> None:
+        if self.precision == "auto":
+            raise UsbenchError(
+                f"{self.name}: precision 'auto' is settled by a run on its first frames. To encode frames directly, "
+                "choose 'fp32' or 'bf16'."
+            )
+
+    def _ensure_loaded(self) -> None:
+        if self._loaded:
+            return
+        with self._loading:  # decoding threads may ask for the network while it is being built
+            if not self._loaded:
+                self._build()
+                self._loaded = True
+
+    def _build(self) -> None:
+        network = self.load()
+        if network is not None:
+            try:
+                self._network = network.eval().requires_grad_(False).to(self.device)
+            except (RuntimeError, AssertionError) as error:
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                raise UsbenchError(
+                    f"{self.name}: device {self.device!r} cannot be used ({reason}). Use --device cpu."
+                ) from None
+
+    def _checked(self, output: Any, count: int) -> Vectors:
+        import numpy as np
+        import torch
+
+        if not isinstance(output, torch.Tensor):
+            raise EncodingError(f"{self.name}: encode() must return a tensor, got {type(output).__name__}.")
+        if output.ndim != 2 or output.shape[0] != count:
+            raise EncodingError(
+                f"{self.name}: encode() must return shape ({count}, D), got {tuple(output.shape)}. "
+                "Pool the output to one vector a frame."
+            )
+        vectors: Vectors = output.detach().to("cpu", torch.float32).numpy()
+        if not np.isfinite(vectors).all():
+            bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+            raise EncodingError(
+                f"{self.name}: {len(bad)} of {count} vectors hold NaN or infinity (first at position {bad[0]} of the "
+                "batch). Check the weights and preprocess(), for example a division by zero on a constant frame."
+            )
+        return vectors
+
+    def _variant(self, what: str, chosen: str | None, offered: Mapping[str, str]) -> str:
+        if chosen is None:
+            return next(iter(offered))
+        if chosen not in offered:
+            raise UsbenchError(
+                f"{self.card.name}: unknown {what} {chosen!r}; it offers {', '.join(offered)}."
+                + did_you_mean(chosen, offered)
+            )
+        return chosen

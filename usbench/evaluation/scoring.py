@@ -1,0 +1,237 @@
+"""From embeddings to a protocol's result, and from a stored result back to the arrays its metrics come from.
+
+Metrics are computed from the predictions *as they are stored*, after rounding, so that anyone can recompute every
+figure of a table from the result file to the last digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from usbench.errors import DataError, ResultError
+from usbench.results.schema import Estimate, ProtocolResult, Repeat, Result, Units
+from usbench.statistics.bootstrap import bootstrap
+from usbench.statistics.metrics import METRICS
+from usbench.statistics.outcome import Outcome, binary_outcome, multiclass_outcome, regression_outcome
+
+if TYPE_CHECKING:
+    from usbench.core.types import Vectors
+    from usbench.probes import ProbeResult
+    from usbench.statistics.splits import Split
+    from usbench.task.cohort import Cohort
+    from usbench.task.task import Task
+
+# Raised when the same predictions would get other metrics or intervals.
+EVALUATION_VERSION = 1
+RESAMPLES = 2000
+# Significant digits of stored scores: far below any effect, and enough to keep ties apart.
+DIGITS = 7
+
+
+def evaluate(
+    protocol: str,
+    task: Task,
+    cohort: Cohort,
+    vectors: Vectors,
+    owner: Sequence[int],
+    splits: list[list[Split]],
+) -> ProtocolResult:
+    """Run one protocol and score its predictions.
+
+    Args:
+        protocol: Versioned name, such as ``svc-nested@1``.
+        task: The task.
+        cohort: Units, labels and subjects.
+        vectors: float32 ``(n_frames, D)``.
+        owner: Position of the unit of each frame.
+        splits: Splits of every repeat.
+
+    Raises:
+        UsbenchError: The protocol is unknown or cannot be applied to these labels.
+    """
+    from usbench.probes import ProbeData, run_protocol
+
+    labels = np.asarray(cohort.labels())
+    data = ProbeData(vectors, np.asarray(owner, dtype=np.int64), labels, np.asarray(cohort.groups))
+    question: Literal["classification", "regression"] = "regression" if task.kind == "regression" else "classification"
+    probe = run_protocol(protocol, data, splits, seed=0, question=question, n_jobs=-1)
+    repeats = repeats_of(probe, len(cohort.units), cohort.classes)
+    return scored_protocol(task, cohort, repeats, _hyperparameters(probe))
+
+
+def scored_protocol(
+    task: Task, cohort: Cohort, repeats: list[Repeat], hyperparameters: dict[str, Any]
+) -> ProtocolResult:
+    """Compute the metrics of predictions and their intervals.
+
+    Args:
+        task: The task.
+        cohort: Units, labels and subjects.
+        repeats: Predictions as they are stored.
+        hyperparameters: What was chosen.
+    """
+    units = cohort.describe([0] * len(cohort.units))
+    outcome = build_outcome(task.kind, cohort.classes, units, repeats, task.threshold)
+    estimates = bootstrap(outcome, metric_names(outcome), n_resamples=RESAMPLES, seed=0)
+    return ProtocolResult(
+        metrics={name: Estimate(_round(e.value), _round(e.low), _round(e.high)) for name, e in estimates.items()},
+        repeats=repeats,
+        hyperparameters=hyperparameters,
+    )
+
+
+def outcome_of(result: Result, protocol: str) -> Outcome:
+    """Rebuild the arrays behind the metrics of a stored result.
+
+    Args:
+        result: The result.
+        protocol: One of its protocols.
+
+    Raises:
+        ResultError: The predictions do not fit the units.
+    """
+    kind = result.task["kind"]
+    classes = tuple(result.dataset["counts"].get("classes", {}))
+    try:
+        return build_outcome(
+            kind, classes, result.units, result.protocols[protocol].repeats, result.task.get("threshold")
+        )
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise ResultError(
+            f"{result.encoder['name']} on {result.board}, {protocol}: predictions do not fit the units ({error!r})."
+        ) from None
+
+
+def build_outcome(
+    kind: str, classes: Sequence[str], units: Units, repeats: Sequence[Repeat], threshold: float | None
+) -> Outcome:
+    """Arrange stored predictions for metrics, intervals and tests, over the units that were tested.
+
+    Args:
+        kind: ``binary``, ``multiclass``, ``regression`` or ``map``.
+        classes: Class names by number, the positive one last for ``binary``. A ``map`` asks about those of them only
+            that some tested unit has, and its scores hold one value for each of these.
+        units: The units.
+        repeats: Predictions aligned with the units.
+        threshold: Clinical threshold of a regression target.
+    """
+    tested = [i for i, fold in enumerate(repeats[0].fold) if fold is not None]
+    groups = [units.subject[i] for i in tested]
+    fold = np.array([[repeat.fold[i] for i in tested] for repeat in repeats], dtype=np.int64)
+    score = np.array([[repeat.score[i] for i in tested] for repeat in repeats], dtype=np.float64)
+    if kind == "regression":
+        return regression_outcome([units.target[i] for i in tested], score, fold, groups, threshold)
+    if kind == "map":
+        asked = {units.target[i] for i in tested}
+        classes = [name for name in classes if name in asked]
+    number = {name: i for i, name in enumerate(classes)}
+    truth = [number[units.target[i]] for i in tested]
+    predicted = np.array(
+        [[number[repeat.predicted[i]] for i in tested] for repeat in repeats if repeat.predicted is not None],
+        dtype=np.int64,
+    )
+    make = binary_outcome if kind == "binary" else multiclass_outcome
+    return make(truth, score, predicted, fold, groups)
+
+
+def metric_names(outcome: Outcome) -> list[str]:
+    """Return the metrics that are defined for an outcome."""
+    names = [name for name, metric in METRICS.items() if outcome.kind in metric.kinds]
+    if outcome.kind == "regression" and outcome.threshold is None:
+        names = [name for name in names if name not in ("auc", "fold_auc")]
+    return names
+
+
+def repeats_of(probe: ProbeResult, n_units: int, classes: Sequence[str]) -> list[Repeat]:
+    """Arrange a probe's predictions as they are stored, rounded, one entry a draw of the splits.
+
+    Args:
+        probe: The probe's answer; units it did not test stay empty.
+        n_units: Number of units.
+        classes: Class names by number; empty for regression.
+    """
+    table = probe.prediction
+    repeats = []
+    for repeat in np.unique(table.repeat):
+        fold: list[int | None] = [None] * n_units
+        score: list[Any] = [None] * n_units
+        predicted: list[Any] = [None] * n_units
+        for row in np.flatnonzero(table.repeat == repeat):
+            unit = int(table.unit[row])
+            fold[unit] = int(table.fold[row])
+            score[unit] = significant(table.score[row])
+            if probe.kind != "regression":
+                predicted[unit] = classes[int(table.predicted[row])]
+        repeats.append(
+            Repeat(
+                fold=fold, score=score, predicted=None if probe.kind == "regression" else predicted, seed=int(repeat)
+            )
+        )
+    return repeats
+
+
+def _hyperparameters(probe: ProbeResult) -> dict[str, Any]:
+    names = sorted({name for choice in probe.choices for name in choice.parameters})
+    return {name: [choice.parameters.get(name) for choice in probe.choices] for name in names}
+
+
+def significant(value: Any) -> Any:
+    """Round scores to the digits that are stored; nested lists keep their shape."""
+    if np.ndim(value):
+        return [significant(v) for v in value]
+    return float(f"{float(value):.{DIGITS}g}")
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 6)
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """An outcome with the names of its units.
+
+    Attributes:
+        units: Ids of the units that were tested, in the order of the arrays.
+        truth: Their true classes or values, as written in the result.
+        outcome: The arrays.
+    """
+
+    units: tuple[str, ...]
+    truth: tuple[Any, ...]
+    outcome: Outcome
+
+    def comparable(self, other: Scored) -> bool:
+        """Whether both decided about the same units with the same truth, so that a paired test is meaningful."""
+        return self.units == other.units and self.truth == other.truth
+
+
+def scored(result: Result, protocol: str, where: str = "") -> Scored:
+    """Rebuild the outcome of one protocol from the predictions.
+
+    Args:
+        result: The result.
+        protocol: One of its protocols.
+        where: File name for messages.
+
+    Returns:
+        The outcome over all units that were tested; units that were only trained on are left out.
+
+    Raises:
+        ResultError: The predictions do not fit the units, or the protocol is absent.
+    """
+    if protocol not in result.protocols:
+        raise ResultError(f"{where or result.encoder['name']}: has no protocol {protocol!r}.")
+    repeats = result.protocols[protocol].repeats
+    if not repeats:
+        raise ResultError(f"{where or result.encoder['name']}, {protocol}: no predictions. Run the task again.")
+    tested = [i for i, fold in enumerate(repeats[0].fold) if fold is not None]
+    try:
+        outcome = outcome_of(result, protocol)
+    except (ResultError, DataError) as error:
+        raise ResultError(f"{where}: {error}" if where else str(error)) from None
+    units, target = result.units.id, result.units.target
+    return Scored(tuple(units[i] for i in tested), tuple(target[i] for i in tested), outcome)

@@ -1,0 +1,348 @@
+"""Gathering: from result files, registered tasks and reported values to boards, the model behind every page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from usbench.evaluation.scoring import Scored, scored
+from usbench.leaderboard import number_format
+from usbench.leaderboard.comparison import ALPHA, Comparator, Difference
+from usbench.leaderboard.constant_baseline import NAME as CONSTANT
+from usbench.leaderboard.constant_baseline import constant_floor
+from usbench.leaderboard.published_values import Reported, load_reported
+from usbench.results.schema import Estimate, Result, load_all
+from usbench.task import kinds
+from usbench.task.task import Task
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """What a page says of a task; taken from the registry, or from results of tasks that are not bundled."""
+
+    name: str
+    title: str
+    kind: str
+    dataset: str
+    unit: str
+    frames: str
+    split: str
+    protocols: tuple[str, ...]
+    reported: str | None
+    unit_of_target: str = ""
+    threshold: float | None = None
+    description: str = ""
+    registered: bool = False
+
+    @classmethod
+    def of(cls, task: Task) -> TaskFacts:
+        """Take the facts from a registered task."""
+        return cls(
+            name=task.name,
+            title=task.title,
+            kind=task.kind,
+            dataset=task.dataset,
+            unit=task.unit,
+            frames=task.frames.describe(),
+            split=task.split.describe(),
+            protocols=task.protocols,
+            reported=task.reported,
+            unit_of_target=task.unit_of_target,
+            threshold=task.threshold,
+            description=task.description,
+            registered=True,
+        )
+
+    @classmethod
+    def from_result(cls, result: Result) -> TaskFacts:
+        """Take the facts from a result."""
+        task = result.task
+        return cls(
+            name=task["name"],
+            title=task["title"],
+            kind=task["kind"],
+            dataset=task["dataset"],
+            unit=task["unit"],
+            frames=str(task.get("frames", "")),
+            split=str(task.get("split", "")),
+            protocols=tuple(result.protocols),
+            reported=task.get("reported"),
+            unit_of_target=task.get("unit_of_target") or "",
+            threshold=task.get("threshold"),
+        )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One encoder on one board.
+
+    Attributes:
+        result: Its result.
+        file: Path of the result file relative to the results folder; empty for the constant answer.
+        comparable: Whether it decided about the same units as the others, so that paired tests are possible.
+    """
+
+    result: Result
+    file: str
+    comparable: bool = True
+
+    @property
+    def name(self) -> str:
+        """Registry name of the encoder."""
+        return str(self.result.encoder["name"])
+
+    @property
+    def title(self) -> str:
+        """Printed name."""
+        return str(self.result.encoder.get("title") or self.name)
+
+    @property
+    def floor(self) -> bool:
+        """Whether it is a reference that a foundation model has to beat."""
+        return bool(self.result.encoder.get("floor"))
+
+    def estimate(self, protocol: str, metric: str | None) -> Estimate:
+        """Return a metric with its interval; empty where it does not exist."""
+        entry = self.result.protocols.get(protocol)
+        nothing = Estimate(None)
+        return nothing if entry is None or metric is None else entry.metrics.get(metric, nothing)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the paired tests say about one board and protocol.
+
+    Attributes:
+        metric: The metric it is ranked by; ``None`` for maps.
+        comparator: Scores on common resamples.
+        best_floor: The floor with the best point estimate.
+        differences: Encoder name to its difference to the best floor.
+        leaders: The best and those not told apart from it; empty when nobody can be told apart.
+    """
+
+    metric: str | None
+    comparator: Comparator
+    best_floor: str | None
+    differences: dict[str, Difference]
+    leaders: frozenset[str]
+
+
+@dataclass
+class Board:
+    """All results of one task on one dataset.
+
+    Attributes:
+        name: The task's name, with ``@dataset`` unless it is the task's own dataset.
+        task: Facts of the task.
+        entries: Results; foundation models first, best first, then floors.
+        reported: Published values that may stand beside, only on the task's own dataset.
+    """
+
+    name: str
+    task: TaskFacts
+    entries: list[Entry]
+    reported: Reported | None = None
+    _standings: dict[str, Standing] = field(default_factory=dict)
+
+    @property
+    def first(self) -> Result | None:
+        """Any result of the board, for facts that all share."""
+        return self.entries[0].result if self.entries else None
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether its images are simulated."""
+        return any(entry.result.synthetic for entry in self.entries)
+
+    @property
+    def own_dataset(self) -> bool:
+        """Whether it is the task on the dataset it is declared for."""
+        return self.name == self.task.name
+
+    @property
+    def protocols(self) -> list[str]:
+        """Protocols with results, the task's order first; without results, those the task declares."""
+        present = dict.fromkeys(p for entry in self.entries for p in entry.result.protocols)
+        if not present:
+            return list(self.task.protocols)
+        declared = [p for p in self.task.protocols if p in present]
+        return declared + [p for p in present if p not in declared]
+
+    @property
+    def headline(self) -> str:
+        """The protocol that ranks."""
+        return self.protocols[0]
+
+    @property
+    def encoders(self) -> list[Entry]:
+        """Entries that are not floors."""
+        return [entry for entry in self.entries if not entry.floor]
+
+    @property
+    def floors(self) -> list[Entry]:
+        """Entries that are floors."""
+        return [entry for entry in self.entries if entry.floor]
+
+    def primary(self, protocol: str | None = None) -> str | None:
+        """Return the metric a protocol is ranked by: the first of the kind's that some entry has."""
+        protocol = protocol or self.headline
+        for metric in kinds.PRIMARY.get(self.task.kind, ()):
+            if any(entry.estimate(protocol, metric).value is not None for entry in self.encoders or self.entries):
+                return metric
+        return None
+
+    def shown(self, protocol: str) -> list[str]:
+        """Return the metrics a table of this protocol shows."""
+        present = {
+            m for e in self.entries if protocol in e.result.protocols for m in e.result.protocols[protocol].metrics
+        }
+        known = [m for m in kinds.SHOWN.get(self.task.kind, ()) if m in present]
+        if self.task.kind in kinds.SHOWN:
+            return known
+        return sorted(present)
+
+    def column(self, metric: str) -> number_format.Column:
+        """Return how a metric is printed here."""
+        return number_format.column(metric, self.task.unit_of_target)
+
+    def optimism(self, entry: Entry) -> float | None:
+        """Return how much better the paper's protocol looks than the nested one, in the metric that was tuned.
+
+        Positive means that the paper's protocol flatters. ``None`` unless both were run.
+        """
+        metric = kinds.TUNED.get(self.task.kind)
+        nested = next((p for p in self.protocols if "nested" in p), None)
+        flat = next((p for p in self.protocols if "paper" in p), None)
+        if metric is None or nested is None or flat is None:
+            return None
+        a, b = entry.estimate(flat, metric).value, entry.estimate(nested, metric).value
+        if a is None or b is None:
+            return None
+        return a - b if self.column(metric).higher_is_better else b - a
+
+    def standing(self, protocol: str | None = None) -> Standing:
+        """Return the paired comparisons of a protocol; computed once."""
+        protocol = protocol or self.headline
+        if protocol not in self._standings:
+            self._standings[protocol] = self._compare(protocol)
+        return self._standings[protocol]
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What results say of their dataset, each sentence once."""
+        found: dict[str, None] = {}
+        for entry in self.entries:
+            for note in (entry.result.dataset.get("note"), *entry.result.dataset.get("notes", ())):
+                if note:
+                    found[str(note)] = None
+        return list(found)
+
+    def _compare(self, protocol: str) -> Standing:
+        metric = self.primary(protocol)
+        if metric is None:
+            return Standing(None, Comparator("accuracy", {}), None, {}, frozenset())
+        found = {
+            e.name: scored(e.result, protocol, e.file or e.name)
+            for e in self.entries
+            if e.comparable and metric in getattr(e.result.protocols.get(protocol), "metrics", {})
+        }
+        comparator = Comparator(metric, found)
+        floor = comparator.best([e.name for e in self.floors])
+        differences = comparator.against(floor, [e.name for e in self.encoders])
+        return Standing(metric, comparator, floor, differences, comparator.leaders(_worse(comparator, differences)))
+
+
+def _worse(comparator: Comparator, differences: Mapping[str, Difference]) -> list[str]:
+    """Return who is shown to be worse than the best floor, and so than the best."""
+    sign = 1.0 if comparator.higher_is_better else -1.0
+    return [name for name, d in differences.items() if d.p_adjusted < ALPHA and sign * d.value < 0]
+
+
+def gather(results: Path, reported: Path | None = None, tasks: Iterable[Task] | None = None) -> list[Board]:
+    """Read everything and sort it into boards.
+
+    Args:
+        results: Folder of result files; it need not exist.
+        reported: Folder of reported values; none by default.
+        tasks: Tasks that get a page even without results; the bundled ones by default.
+
+    Returns:
+        Boards of bundled tasks in the order of their names, each followed by its boards on other datasets; then
+        boards of other tasks. Boards on simulated images are last.
+
+    Raises:
+        ResultError: A file is damaged.
+    """
+    known = {task.name: TaskFacts.of(task) for task in (bundled_tasks() if tasks is None else tasks)}
+    published = load_reported(reported) if reported is not None else {}
+    groups: dict[str, list[tuple[str, Result]]] = {name: [] for name in known}
+    for path, result in load_all(results):
+        groups.setdefault(result.board, []).append((path.relative_to(results).as_posix(), result))
+    boards = [_board(name, items, known, published) for name, items in groups.items()]
+    return sorted(boards, key=lambda b: (b.synthetic, not b.task.registered, b.task.name, not b.own_dataset, b.name))
+
+
+def bundled_tasks() -> list[Task]:
+    """Return the tasks that come with the program.
+
+    Tasks of other installed distributions are left out: pages must not depend on what else is installed.
+    """
+    from usbench.plugins.catalog import TASKS
+
+    names = [name for name, source in TASKS.sources.items() if source.origin == "bundled" and not name.endswith(":")]
+    return [TASKS.get(name).value for name in names]
+
+
+def _board(
+    name: str, items: Sequence[tuple[str, Result]], known: dict[str, TaskFacts], published: dict[str, Reported]
+) -> Board:
+    task = known.get(name.partition("@")[0]) or TaskFacts.from_result(items[0][1])
+    entries = [Entry(result, file) for file, result in items]
+    entries = _mark_comparable(entries)
+    constant = _constant(entries)
+    board = Board(name, task, entries + constant)
+    if board.own_dataset and task.reported:
+        board.reported = published.get(task.reported)
+    metric = board.primary()
+    column = board.column(metric) if metric else None
+
+    def order(entry: Entry) -> tuple[Any, ...]:
+        key = column.rank_key(entry.estimate(board.headline, metric).value) if column else 0.0
+        return (entry.floor, not entry.comparable, key, entry.title)
+
+    board.entries.sort(key=order)
+    return board
+
+
+def _mark_comparable(entries: list[Entry]) -> list[Entry]:
+    """Mark the entries that decided about the same units as most others."""
+    if len(entries) < 2:
+        return entries
+    keys = [_units_key(entry.result) for entry in entries]
+    usual = max(sorted(set(keys)), key=keys.count)
+    return [Entry(e.result, e.file, key == usual) for e, key in zip(entries, keys, strict=True)]
+
+
+def _units_key(result: Result) -> str:
+    return repr((result.units.id, result.units.subject, [str(t) for t in result.units.target]))
+
+
+def _constant(entries: list[Entry]) -> list[Entry]:
+    usual = [entry for entry in entries if entry.comparable]
+    if not usual or any(entry.name == CONSTANT for entry in entries):
+        return []
+    most = max(usual, key=lambda entry: len(entry.result.protocols))
+    result = constant_floor(most.result)
+    return [] if result is None else [Entry(result, "")]
+
+
+def scored_entries(board: Board, protocol: str) -> dict[str, Scored]:
+    """Return the predictions of every comparable entry of a board under one protocol."""
+    return {
+        e.name: scored(e.result, protocol, e.file or e.name)
+        for e in board.entries
+        if e.comparable and protocol in e.result.protocols
+    }

@@ -1,0 +1,213 @@
+"""Two encoders on one board, compared in every metric and in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from usbench.errors import ResultError, UnknownNameError, did_you_mean
+from usbench.evaluation.scoring import scored
+from usbench.leaderboard import number_format
+from usbench.leaderboard.board import Board, Entry, gather
+from usbench.leaderboard.comparison import ALPHA, RESAMPLES, Comparator, Difference
+from usbench.statistics.exact import holm
+from usbench.statistics.metrics import METRICS
+from usbench.statistics.outcome import Outcome
+from usbench.statistics.paired import compare
+
+
+@dataclass(frozen=True)
+class PairRow:
+    """One metric of both encoders, and their difference where it can be tested."""
+
+    column: number_format.Column
+    first: float | None
+    second: float | None
+    difference: Difference | None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two encoders on one board.
+
+    Attributes:
+        board: The board.
+        protocol: The protocol.
+        primary: The metric that ranks; ``None`` when it was not asked for.
+        rows: One a metric.
+        sentence: What the comparison means.
+    """
+
+    board: Board
+    protocol: str
+    primary: str | None
+    rows: tuple[PairRow, ...]
+    sentence: str
+
+
+def compare_pair(
+    results: Path,
+    first: str,
+    second: str,
+    board_name: str,
+    protocol: str | None = None,
+    metrics: Sequence[str] | None = None,
+) -> Pair:
+    """Compare two encoders by their result files.
+
+    Args:
+        results: Folder of result files.
+        first: Name of an encoder.
+        second: Name of another one.
+        board_name: Task or board.
+        protocol: Protocol; the board's headline by default.
+        metrics: Metrics; all that the page shows by default.
+
+    Raises:
+        UnknownNameError: No such board, encoder, protocol or metric; the message names those there are.
+        ResultError: The two were not computed on the same units.
+    """
+    board = find_board(gather(results, tasks=()), board_name, results)
+    protocol = protocol or board.headline
+    a, b = find_entry(board, first), find_entry(board, second)
+    if protocol not in board.protocols:
+        raise UnknownNameError(f"{board.name} has no protocol {protocol!r}; it has {', '.join(board.protocols)}.")
+    outcomes = {entry.name: scored(entry.result, protocol, entry.file) for entry in (a, b)}
+    if not outcomes[a.name].comparable(outcomes[b.name]):
+        raise ResultError(
+            f"{first} and {second} did not decide about the same units of {board.name}: run both on the same data."
+        )
+    known = [name for name in board.shown(protocol) if name in METRICS]
+    for name in metrics or ():
+        if name not in known:
+            raise UnknownNameError(f"no metric {name!r} here.{did_you_mean(name, known)} There are {', '.join(known)}.")
+    rows = []
+    for name in metrics or known:
+        comparator = Comparator(name, outcomes)
+        if name == "accuracy":  # which has an exact test
+            difference = _accuracy(outcomes[a.name].outcome, outcomes[b.name].outcome, b.name)
+        else:
+            difference = comparator.difference(a.name, b.name)
+        rows.append(PairRow(board.column(name), comparator.value(a.name), comparator.value(b.name), difference))
+    primary = board.primary(protocol)
+    ranked = next((row for row in rows if row.column.metric == primary), rows[0])
+    subjects = len({*outcomes[a.name].outcome.group.tolist()})
+    return Pair(board, protocol, primary, tuple(rows), sentence(a, b, ranked, subjects))
+
+
+def compare_with_each(
+    results: Path, first: str, others: Sequence[str], board_name: str, protocol: str | None = None
+) -> list[Pair]:
+    """Compare one encoder with several others in the metric that ranks, corrected for their number.
+
+    Args:
+        results: Folder of result files.
+        first: Name of an encoder.
+        others: Names of the others, each once.
+        board_name: Task or board.
+        protocol: Protocol; the board's headline by default.
+
+    Returns:
+        One pair an other encoder, each with one row, whose difference carries Holm's p in ``p_adjusted``, and a
+        sentence that goes by it.
+
+    Raises:
+        UnknownNameError: No such board, encoder or protocol, or an encoder is named twice.
+        ResultError: Two were not computed on the same units.
+    """
+    twice = next((name for k, name in enumerate(others) if name in (first, *others[:k])), None)
+    if twice is not None:
+        raise UnknownNameError(f"{twice!r} is named twice: give every encoder once.")
+    metric = find_board(gather(results, tasks=()), board_name, results).primary(protocol)
+    chosen = [metric] if metric is not None else None
+    pairs = [compare_pair(results, first, other, board_name, protocol, chosen) for other in others]
+    rows = [pair.rows[0] for pair in pairs]
+    adjusted = holm([None if row.difference is None else row.difference.p for row in rows])
+    family = sum(p is not None for p in adjusted)
+    found = []
+    for pair, row, other, p in zip(pairs, rows, others, adjusted, strict=True):
+        difference = row.difference
+        if difference is not None and p is not None:
+            difference = replace(difference, p_adjusted=p)
+        a, b = find_entry(pair.board, first), find_entry(pair.board, other)
+        subjects = len({*scored(a.result, pair.protocol, a.file).outcome.group.tolist()})
+        told = replace(row, difference=difference)
+        found.append(replace(pair, rows=(told,), sentence=sentence(a, b, told, subjects, family)))
+    return found
+
+
+def sentence(a: Entry, b: Entry, row: PairRow, subjects: int, family: int = 1) -> str:
+    """Say in plain words what a comparison found.
+
+    Args:
+        a: First encoder.
+        b: Second encoder.
+        row: Their difference.
+        subjects: Number of subjects.
+        family: Number of comparisons read together; with several, Holm's p decides.
+    """
+    column, found = row.column, row.difference
+    if found is None:
+        return f"{a.title} and {b.title} cannot be compared in {column.title}: it does not exist for one of them."
+    unit = {"%": " points", "": ""}.get(column.unit, f" {column.unit}")
+    size = column.value(abs(found.value)) + unit
+    p, corrected = (found.p_adjusted, f", Holm over {family} comparisons") if family > 1 else (found.p, "")
+    evidence = (
+        f"difference {column.difference(found.value)}, 95 % interval {column.difference(found.low)} to "
+        f"{column.difference(found.high)}, p {_p(p)}, {found.test}{corrected}, "
+        f"{number_format.plural(subjects, 'subject')}"
+    )
+    if p >= ALPHA:
+        return f"No difference in {column.title} is shown between {a.title} and {b.title} ({evidence})."
+    winner, loser = (a, b) if column.better(found.value, 0.0) else (b, a)
+    return f"{winner.title} is better than {loser.title} by {size} in {column.title} ({evidence})."
+
+
+def find_board(boards: Sequence[Board], name: str, results: Path) -> Board:
+    """Return the board with results of that name.
+
+    Args:
+        boards: All boards.
+        name: Task or board. A task without results on its own dataset stands for its only other board.
+        results: Folder, for the message.
+
+    Raises:
+        UnknownNameError: There is none, or several could be meant.
+    """
+    filled = {board.name: board for board in boards if board.entries}
+    if name in filled:
+        return filled[name]
+    others = [board for board in filled.values() if board.task.name == name]
+    if len(others) == 1:
+        return others[0]
+    if others:
+        raise UnknownNameError(f"task {name!r} has results on {', '.join(b.name for b in others)}: name one of these.")
+    there = f"There are {', '.join(filled)}." if filled else "There are none."
+    raise UnknownNameError(f"no results of {name!r} in {results}.{did_you_mean(name, filled)} {there}")
+
+
+def find_entry(board: Board, name: str) -> Entry:
+    """Return the entry of an encoder.
+
+    Raises:
+        UnknownNameError: It has no result on this board.
+    """
+    names = {entry.name: entry for entry in board.entries}
+    if name not in names:
+        raise UnknownNameError(
+            f"{name!r} has no result on {board.name}.{did_you_mean(name, names)} There are {', '.join(names)}."
+        )
+    return names[name]
+
+
+def _accuracy(a: Outcome, b: Outcome, name: str) -> Difference | None:
+    found = compare(a, b, "accuracy", n_resamples=RESAMPLES)
+    if found.difference is None or found.low is None or found.high is None or found.p is None:
+        return None
+    return Difference(name, found.difference, found.low, found.high, found.p, found.p, found.test)
+
+
+def _p(p: float) -> str:
+    text = number_format.p_value(p)
+    return text if text.startswith("<") else f"= {text}"

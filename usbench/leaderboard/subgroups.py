@@ -1,0 +1,72 @@
+"""Does an encoder do as well for everybody? The primary metric in each group of units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from usbench.errors import ResultError
+from usbench.evaluation.scoring import scored
+from usbench.leaderboard.board import Board, Entry
+from usbench.results.schema import Estimate, Result
+from usbench.results.subset import MIN_SUBJECTS, restrict
+from usbench.statistics.bootstrap import bootstrap
+
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """One group.
+
+    Attributes:
+        column: Stratum column, such as ``device``.
+        value: Its value.
+        subjects: Number of subjects.
+        units: Number of units.
+        estimate: The metric in this group; without value where it does not exist or the group is too small.
+    """
+
+    column: str
+    value: str
+    subjects: int
+    units: int
+    estimate: Estimate
+
+
+def strata_of(board: Board, entry: Entry, protocol: str | None = None) -> list[Stratum]:
+    """Break the primary metric of an entry down by every stratum column that its result holds.
+
+    Args:
+        board: The board.
+        entry: One of its entries.
+        protocol: Protocol; the headline by default.
+
+    Returns:
+        Groups in the order of columns and values; columns with one value only are left out.
+    """
+    protocol = protocol or board.headline
+    metric = board.primary(protocol)
+    result = entry.result
+    if metric is None or protocol not in result.protocols:
+        return []
+    found = []
+    for column, values in result.units.strata.items():
+        names = sorted({str(v) for v in values if v is not None})
+        if len(names) < 2:
+            continue
+        for name in names:
+            members = [i for i, v in enumerate(values) if v is not None and str(v) == name]
+            subjects = len({result.units.subject[i] for i in members})
+            estimate = Estimate(None)
+            if subjects >= MIN_SUBJECTS:
+                estimate = _estimate(restrict(result, members), protocol, metric)
+            found.append(Stratum(column, name, subjects, len(members), estimate))
+    return found
+
+
+def _estimate(result: Result, protocol: str, metric: str) -> Estimate:
+    try:
+        found = bootstrap(scored(result, protocol).outcome, [metric], n_resamples=RESAMPLES)[metric]
+    except ResultError:  # no unit of this group was tested
+        return Estimate(None)
+    return Estimate(found.value, found.low, found.high)

@@ -1,0 +1,1 @@
+"""From an encoder, a task and its data to a result."""

@@ -1,0 +1,170 @@
+"""What a run is about: an encoder and a task on its dataset, indexed and checked, but not yet encoded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from usbench.core import provenance
+from usbench.core.settings import Settings
+from usbench.core.thread_map import survey
+from usbench.data.frames import decoding_versions
+from usbench.encoder.base import Encoder
+from usbench.errors import UsbenchError
+from usbench.plugins.data_sources import Located, dataset_for
+from usbench.task.task import Task
+
+if TYPE_CHECKING:
+    from usbench.task.cohort import Cohort
+
+
+# Raised when the orchestration, the pairing of frames and units, or the meaning of a field changes.
+RUNNER_VERSION = 1
+
+
+# What is said while running: a message, or progress as (text, done, total).
+Say = Callable[[str], None]
+
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run.
+
+    Attributes:
+        data: ``phantom``, ``subset``, a path, or ``None`` to search.
+        results: Folder of results; ``None`` keeps nothing on disk.
+        batch_size: Frames a forward pass; the encoder's own by default.
+        workers: Decoding threads.
+        fresh: Whether to probe again although an equal result exists.
+        say: Called with messages for the user.
+        progress: Called while frames are encoded.
+    """
+
+    data: str | None = None
+    results: Path | None = None
+    batch_size: int | None = None
+    workers: int | None = None
+    fresh: bool = False
+    say: Say = field(default=lambda message: None)
+    progress: Progress = field(default=lambda text, done, total: None)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An encoder and a task on its dataset, indexed and checked, but not yet encoded.
+
+    Attributes:
+        encoder: The encoder.
+        task: The task.
+        located: Its dataset.
+        cohort: The units to decide about.
+        digests: SHA-256 of the content behind each path.
+        decoding: Versions of everything between file and pixels, for the keys of frames.
+        inputs: Digest of everything that decides the outcome.
+    """
+
+    encoder: Encoder
+    task: Task
+    located: Located
+    cohort: Cohort
+    digests: Mapping[str, str]
+    decoding: str
+    inputs: str
+
+
+def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) -> Prepared:
+    """Find and index the dataset of a task.
+
+    Args:
+        encoder: The encoder.
+        task: The task.
+        options: How to run.
+        settings: Places to use.
+
+    Raises:
+        UsbenchError: The encoder is not ready, or the dataset is absent or does not fit the task.
+    """
+    from usbench.embedding.precision import settle
+    from usbench.task.cohort import build_cohort, select_frames
+
+    readiness = encoder.readiness()
+    if not readiness.ready:
+        raise UsbenchError(readiness.reason)
+    located = dataset_for(task, settings, options.data)
+    _announce(task, located, options.say)
+    dataset = located.dataset
+    cohort = build_cohort(task, dataset)
+    paths = sorted({path for unit in cohort.units for path in unit.paths})
+    digests = survey(dataset.digest, paths)
+    decoding = decoding_versions()
+    if encoder.precision == "auto":
+        refs, _, _ = select_frames(cohort, dataset, task.frames, digests, decoding)
+        decision = settle(encoder, dataset, refs)
+        if decision is not None:
+            options.say(f"{encoder.name}: {decision.describe()}")
+    inputs = inputs_digest(encoder, task, located, digests, decoding)
+    return Prepared(encoder, task, located, cohort, digests, decoding, inputs)
+
+
+def leakage(encoder: Encoder, located: Located) -> dict[str, str]:
+    """Compare an encoder's pre-training sets with the dataset it is asked about.
+
+    Args:
+        encoder: The encoder, with the weights in use.
+        located: The dataset.
+
+    Returns:
+        ``state``: clean, overlap or unknown, and a ``detail`` of one sentence.
+    """
+    card = located.dataset.card
+    seen = encoder.pretraining()
+    if seen is None:
+        return {
+            "state": "unknown",
+            "detail": encoder.card.pretraining_note or "Its pre-training sets are not published.",
+        }
+    names = {card.name, *card.aliases, *located.dataset.constituents()}
+    common = sorted(names & set(seen))
+    if common:
+        return {"state": "overlap", "detail": f"It was pre-trained on {', '.join(common)}."}
+    if not seen:
+        return {"state": "clean", "detail": "It has not been trained on any image."}
+    return {"state": "clean", "detail": f"{card.title} is not among its {len(seen)} pre-training sets."}
+
+
+def _announce(task: Task, located: Located, say: Say) -> None:
+    card = located.dataset.card
+    if located.provision == "phantom":
+        say(
+            f"[bold yellow]PHANTOM DATA[/bold yellow]: {task.name} runs on simulated images ({card.title}). "
+            "The figures say that the pipeline works; they say nothing about patients, and they enter no leaderboard."
+        )
+    elif located.provision == "subset":
+        say(
+            f"{task.name} runs on {card.title}, embedded real data. "
+            f"For the whole set: `usbench data add {task.dataset} FOLDER`."
+        )
+
+
+def inputs_digest(encoder: Encoder, task: Task, located: Located, digests: Mapping[str, str], decoding: str) -> str:
+    """Digest everything that decides the figures: equal digests mean equal results."""
+    from usbench.evaluation.scoring import EVALUATION_VERSION
+
+    parts = [
+        encoder.identity().digest(),
+        repr(replace(task, description="", title="", twin=None)),  # the data themselves are named below
+        located.dataset.name,
+        located.dataset.fingerprint(),
+        json.dumps(dict(digests), sort_keys=True),
+        decoding,
+        f"{RUNNER_VERSION}.{EVALUATION_VERSION}",
+        json.dumps(provenance.package_versions(), sort_keys=True),
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -1,0 +1,217 @@
+"""Running encoders on tasks: from names to results on disk.
+
+The path of one run is: resolve names, index the dataset, choose frames, take embeddings from the store and encode what
+is missing, probe, add intervals, write the result. A result whose inputs have not changed is returned as it is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from usbench import results
+from usbench.core import provenance
+from usbench.core.provenance import typed_command
+from usbench.core.settings import Settings
+from usbench.encoder.base import Encoder
+from usbench.errors import ResultError
+from usbench.pipeline.context import Options, Prepared, leakage, prepare
+from usbench.plugins.data_sources import Located
+from usbench.task.task import Task
+
+if TYPE_CHECKING:
+    from usbench.core.types import Vectors
+    from usbench.embedding.extract import Extraction
+    from usbench.task.cohort import Cohort
+
+
+def run_one(encoder: Encoder, task: Task, options: Options, settings: Settings) -> results.Result:
+    """Run one encoder on one task.
+
+    Args:
+        encoder: The encoder.
+        task: The task.
+        options: How to run.
+        settings: Places to use.
+
+    Raises:
+        UsbenchError: What went wrong, in one message.
+    """
+    return run_prepared(prepare(encoder, task, options, settings), options, settings)
+
+
+def run_prepared(ready: Prepared, options: Options, settings: Settings) -> results.Result:
+    """Encode, probe and score, unless an equal result exists.
+
+    Args:
+        ready: Encoder, task and data.
+        options: How to run.
+        settings: Places to use.
+
+    Raises:
+        UsbenchError: What went wrong, in one message.
+    """
+    if not options.fresh and (kept := _kept(options.results, ready)):
+        options.say(f"{ready.encoder.name} on {kept.board}: nothing has changed, answered from {options.results}.")
+        return kept
+    result = _compute(ready, options, settings)
+    if options.results is not None:
+        results.save(options.results, result)
+    return result
+
+
+def _compute(ready: Prepared, options: Options, settings: Settings) -> results.Result:
+    from usbench.embedding.extract import extract
+    from usbench.embedding.store import Store
+    from usbench.task.cohort import select_frames
+
+    encoder, task, located, cohort = ready.encoder, ready.task, ready.located, ready.cohort
+    refs, owner, frame_notes = select_frames(cohort, located.dataset, task.frames, dict(ready.digests), ready.decoding)
+    text = f"{encoder.name} on {located.dataset.name}"
+    extraction = extract(
+        encoder,
+        located.dataset,
+        refs,
+        Store(settings.store_dir, encoder.identity()),
+        batch_size=options.batch_size,
+        workers=options.workers,
+        progress=lambda done, total: options.progress(text, done, total),
+    )
+    started = time.perf_counter()
+    protocols, figures = _answers(ready, extraction.vectors, owner, options)
+    frames = [0] * len(cohort.units)
+    for position in owner:
+        frames[position] += 1
+    return results.Result(
+        task=_task_facts(task),
+        dataset=_dataset_facts(located, cohort, frames, (*cohort.notes, *frame_notes), len(ready.digests)),
+        encoder=_encoder_facts(encoder, int(extraction.vectors.shape[1])),
+        leakage=leakage(encoder, located),
+        units=cohort.describe(frames),
+        protocols=protocols,
+        figures=figures,
+        inputs=ready.inputs,
+        provenance=_provenance(encoder, extraction, len(refs), time.perf_counter() - started),
+    )
+
+
+def _answers(
+    ready: Prepared, vectors: Vectors, owner: Sequence[int], options: Options
+) -> tuple[dict[str, results.ProtocolResult], dict[str, Any]]:
+    """Return the outcome of every protocol, and further figures where the task is a map."""
+    from usbench.evaluation.scoring import evaluate
+    from usbench.task.cohort import draw_splits
+
+    encoder, task, cohort = ready.encoder, ready.task, ready.cohort
+    if task.kind == "map":
+        from usbench.evaluation.retrieval import score_map
+
+        options.say(f"[dim]{encoder.name} on {task.name}: neighbours, and maps of {len(cohort.units)} units[/dim]")
+        return score_map(task, cohort, vectors, owner)
+    splits = draw_splits(task.split, cohort)
+    protocols = {}
+    for protocol in task.protocols:
+        options.say(f"[dim]{encoder.name} on {task.name}: {protocol}[/dim]")
+        protocols[protocol] = evaluate(protocol, task, cohort, vectors, owner, splits)
+    return protocols, {}
+
+
+def _kept(folder: Path | None, ready: Prepared) -> results.Result | None:
+    if folder is None:
+        return None
+    task, dataset = ready.task, ready.located.dataset
+    board = task.name if dataset.name == task.dataset else f"{task.name}@{dataset.name}"
+    path = folder / board / f"{results.slug(ready.encoder.name)}.json"
+    if not path.exists():
+        return None
+    try:
+        result = results.load(path)
+    except ResultError:  # damaged or of another schema: compute it again
+        return None
+    return result if result.inputs == ready.inputs else None
+
+
+def _task_facts(task: Task) -> dict[str, Any]:
+    return {
+        "name": task.name,
+        "title": task.title,
+        "kind": task.kind,
+        "dataset": task.dataset,
+        "target": task.target,
+        "positive": task.positive if task.kind == "binary" else None,
+        "unit": task.unit,
+        "frames": task.frames.describe(),
+        "split": task.split.describe(),
+        "threshold": task.threshold,
+        "unit_of_target": task.unit_of_target,
+        "reported": task.reported,
+    }
+
+
+def _dataset_facts(
+    located: Located, cohort: Cohort, frames: Sequence[int], notes: tuple[str, ...], files: int
+) -> dict[str, Any]:
+    card = located.dataset.card
+    counts: dict[str, Any] = {
+        "subjects": len(set(cohort.groups)),
+        "units": len(cohort.units),
+        "files": files,
+        "frames": sum(frames),
+    }
+    if cohort.classes:
+        counts["classes"] = {name: sum(u.target == name for u in cohort.units) for name in cohort.classes}
+    return {
+        "name": located.dataset.name,
+        "title": card.title,
+        "provision": located.provision,
+        "synthetic": card.synthetic,
+        "licence": card.licence,
+        "citation": card.citation,
+        "url": card.url,
+        "note": card.note,
+        "fingerprint": located.dataset.fingerprint(),
+        "counts": counts,
+        "notes": list(notes),
+    }
+
+
+def _encoder_facts(encoder: Encoder, dimension: int) -> dict[str, Any]:
+    card, identity = encoder.card, encoder.identity()
+    return {
+        "name": encoder.name,
+        "title": encoder.title,
+        "floor": card.floor,
+        "embedding_dim": dimension,
+        "parameters": card.parameters,
+        "gflops": card.gflops,
+        "input_size": list(card.input_size) if card.input_size else None,
+        "licence": card.licence,
+        "citation": card.citation,
+        "url": card.url,
+        "weights": identity.weights,
+        "version": identity.version,
+        "preprocessing": identity.preprocessing,
+        "pooling": identity.pooling,
+        "precision": identity.precision,
+        "identity": identity.digest(),
+    }
+
+
+def _provenance(encoder: Encoder, extraction: Extraction, frames: int, probe_seconds: float) -> dict[str, Any]:
+    timings: dict[str, Any] = {"frames": frames, "encoded_now": extraction.encoded}
+    if extraction.encoded:
+        timings["encode_seconds"] = round(extraction.seconds, 2)
+        timings["network_seconds"] = round(extraction.network_seconds, 2)
+        timings["images_per_second"] = round(extraction.encoded / extraction.seconds, 2)
+    timings["probe_seconds"] = round(probe_seconds, 2)
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "command": typed_command(),
+        "revision": provenance.revision(),
+        "packages": provenance.package_versions(),
+        "machine": {**provenance.machine(), "device": encoder.device},
+        "timings": timings,
+    }

@@ -1,0 +1,1 @@
+"""Finding encoders, tasks, datasets and the folders in which data lie."""

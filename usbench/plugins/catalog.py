@@ -1,0 +1,100 @@
+"""The three registries, and functions that turn names into ready objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from usbench.data.dataset import Dataset
+from usbench.encoder.base import Encoder
+from usbench.encoder.weights.state_dict import set_recogniser
+from usbench.errors import UsbenchError
+from usbench.plugins.registry import Registry
+from usbench.task.task import Task
+
+
+def _subclass_of(base: type) -> Any:
+    return lambda item: isinstance(item, type) and issubclass(item, base) and item is not base
+
+
+ENCODERS: Registry[type[Encoder]] = Registry(
+    "encoder",
+    "usbench_encoders:CATALOG",
+    "usbench.encoders",
+    _subclass_of(Encoder),
+    "a subclass of usbench.Encoder",
+)
+DATASETS: Registry[type[Dataset]] = Registry(
+    "dataset",
+    "usbench_tasks:DATASETS",
+    "usbench.datasets",
+    _subclass_of(Dataset),
+    "a subclass of usbench.Dataset",
+)
+TASKS: Registry[Task] = Registry(
+    "task", "usbench_tasks:TASKS", "usbench.tasks", lambda item: isinstance(item, Task), "a usbench.Task"
+)
+
+
+def load_encoder(name: str, weights: str | Path | None = None, device: str = "cpu", **options: Any) -> Encoder:
+    """Return an encoder by name; nothing heavy happens before its first use.
+
+    Args:
+        name: ``tusa``, ``tusa.random``, ``timm:<name>``, ``path/file.py:Class``, ...
+        weights: Weight file, when it is not to be found by name.
+        device: torch device.
+        **options: ``pooling``, ``preprocessing``, ``precision``, and whatever else the encoder takes.
+
+    Raises:
+        UnknownNameError: No such encoder.
+        UsbenchError: An option is not one that the encoder offers.
+    """
+    found = ENCODERS.get(name)
+    if found.argument:
+        options["argument"] = found.argument
+    try:
+        encoder = found.value(weights=weights, device=device, **options)
+    except TypeError as error:
+        raise UsbenchError(f"encoder {name!r}: {error}. See `usbench info {name}`.") from error
+    encoder.source = found.source_digest or encoder.source
+    return encoder
+
+
+def load_task(name: str) -> Task:
+    """Return a task by name, from ``path/file.py:name`` or from a TOML file.
+
+    Args:
+        name: ``covid``, ``path/file.py:task`` or ``path/file.toml``.
+
+    Raises:
+        UnknownNameError: No such task.
+        UsbenchError: The file does not declare a valid task.
+    """
+    if name.endswith(".toml"):
+        from usbench.task.toml import read_task_file
+
+        return read_task_file(Path(name).expanduser())
+    return TASKS.get(name).value
+
+
+def guess_model(keys: Iterable[str]) -> str | None:
+    """Return the name of the encoder whose published file holds tensors of these names, if one is recognised.
+
+    Args:
+        keys: Names of tensors as in the file, without wrappers.
+    """
+    known = set(keys)
+    for name in ENCODERS.names():
+        if name.endswith(":"):
+            continue
+        try:
+            source = ENCODERS.get(name).value.card.weights
+        except UsbenchError:
+            continue  # a plugin that cannot be imported recognises nothing
+        if source is not None and source.signature and known.issuperset(source.signature):
+            return name
+    return None
+
+
+set_recogniser(guess_model)

@@ -1,0 +1,1 @@
+"""The temporal-attention regression head of the paper, trained for many folds at once."""

@@ -1,0 +1,315 @@
+"""One answer with its evidence: the result of one encoder on one task, as versioned JSON that diffs well.
+
+A result holds the predictions of every unit, so that every metric in every table can be recomputed from it, and the
+provenance that is needed to produce it again. Leaderboards are a pure function of these files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from usbench.core.atomic_files import atomic_write
+from usbench.errors import ResultError
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric with its 95 % interval.
+
+    Attributes:
+        value: Point estimate, or ``None`` where the metric is undefined.
+        low: Lower limit of the subject bootstrap.
+        high: Upper limit.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Out-of-fold predictions of one draw of the splits, aligned with ``Result.units``.
+
+    Attributes:
+        fold: Fold in which a unit was tested; ``None`` for units that are only trained on.
+        score: Decision value or predicted target; ``None`` for units that are only trained on. Multi-class
+            protocols give one list a unit.
+        predicted: Predicted class, for classification.
+        seed: Seed of the draw or of the initialisation.
+    """
+
+    fold: list[int | None]
+    score: list[Any]
+    predicted: list[Any] | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ProtocolResult:
+    """What one versioned protocol gave.
+
+    Attributes:
+        metrics: Metric name to estimate.
+        repeats: Predictions, one entry a draw.
+        hyperparameters: What was chosen in each fold, for example ``{"C": [...]}``.
+        note: What a reader has to know, for example that the interval is only as good as ten subjects.
+    """
+
+    metrics: dict[str, Estimate]
+    repeats: list[Repeat]
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Units:
+    """What is decided about, one entry a unit in a fixed order.
+
+    Attributes:
+        id: Unit name: subject, case or image.
+        subject: Subject of each unit; intervals and splits respect it.
+        target: True class (text) or value.
+        strata: Column name to one value a unit.
+        frames: Number of frames encoded for each unit.
+    """
+
+    id: list[str]
+    subject: list[str]
+    target: list[Any]
+    strata: dict[str, list[Any]] = field(default_factory=dict)
+    frames: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One encoder on one task.
+
+    Attributes:
+        task: Task name, kind, target, positive label, unit, frame policy, split plan, threshold.
+        dataset: Dataset name, title, provision, whether synthetic, licence, citation, fingerprint, counts, notes.
+        encoder: Card fields a table shows, and the identity of the embeddings.
+        leakage: ``state`` is clean, overlap or unknown; ``detail`` is one sentence.
+        units: What was decided about.
+        protocols: Versioned protocol name to its outcome, the headline one first.
+        figures: Extra measured tables, for example map quality.
+        inputs: Digest of everything that decides the outcome; an equal digest means an equal result.
+        provenance: Versions, revision, machine, seeds, timings, date and command.
+        instruments: What was measured on top of the scores: strata, shifts and audits, by name. They belong to exactly
+            these inputs, so that a result computed anew begins without any.
+        schema: Version of this layout.
+    """
+
+    task: dict[str, Any]
+    dataset: dict[str, Any]
+    encoder: dict[str, Any]
+    leakage: dict[str, str]
+    units: Units
+    protocols: dict[str, ProtocolResult]
+    inputs: str
+    provenance: dict[str, Any]
+    figures: dict[str, Any] = field(default_factory=dict)
+    instruments: dict[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA_VERSION
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether it was computed on simulated images."""
+        return bool(self.dataset.get("synthetic"))
+
+    @property
+    def board(self) -> str:
+        """Name of the board it belongs to: the task, with ``@dataset`` unless it is the task's own dataset."""
+        name: str = self.task["name"]
+        return name if self.dataset["name"] == self.task["dataset"] else f"{name}@{self.dataset['name']}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data in the order in which it is written."""
+        plain = self._plain()
+        return {**plain, "digest": _digest(plain)}
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the content: a file that was changed by hand no longer carries its own."""
+        return _digest(self._plain())
+
+    def _plain(self) -> dict[str, Any]:
+        data = asdict(self)
+        if not data["instruments"]:  # as files of before there were any, whose digest must not change
+            del data["instruments"]
+        return {"schema": data.pop("schema"), **data}
+
+    def to_json(self) -> str:
+        """Return the JSON text: keys in a fixed order, one line for each list of plain values."""
+        return _dump(self.to_dict()) + "\n"
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], where: str = "result") -> Result:
+        """Build a result from parsed JSON.
+
+        Args:
+            data: Parsed JSON of any known schema version.
+            where: File name for messages.
+
+        Raises:
+            ResultError: Unknown schema version, or a field is missing.
+        """
+        data = migrate(data, where)
+        try:
+            protocols = {
+                name: ProtocolResult(
+                    metrics={k: Estimate(**v) for k, v in entry["metrics"].items()},
+                    repeats=[Repeat(**r) for r in entry["repeats"]],
+                    hyperparameters=entry.get("hyperparameters", {}),
+                    note=entry.get("note", ""),
+                )
+                for name, entry in data["protocols"].items()
+            }
+            plain = {k: v for k, v in data.items() if k not in ("units", "protocols", "digest")}
+            return cls(units=Units(**data["units"]), protocols=protocols, **plain)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ResultError(f"{where}: not a result of schema {SCHEMA_VERSION} ({error}).") from None
+
+
+MIGRATIONS: dict[int, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {}
+"""Schema version to the function that turns a file of it into one of the next version, ``schema`` included."""
+
+
+def migrate(data: Mapping[str, Any], where: str = "result") -> Mapping[str, Any]:
+    """Bring older schema versions up to date, one version at a time.
+
+    Args:
+        data: Parsed JSON.
+        where: File name for messages.
+
+    Raises:
+        ResultError: The version is missing, newer than this program, or too old.
+    """
+    version = data.get("schema") if isinstance(data, Mapping) else None
+    if not isinstance(version, int):
+        raise ResultError(f"{where}: no schema version; this is not a usbench result.")
+    if version > SCHEMA_VERSION:
+        raise ResultError(f"{where}: schema {version} is newer than this program ({SCHEMA_VERSION}). Update usbench.")
+    while version < SCHEMA_VERSION:
+        step = MIGRATIONS.get(version)
+        if step is None:
+            raise ResultError(f"{where}: schema {version} is too old to be read. Run the task again.")
+        data = step(data)
+        version = data["schema"]
+    return data
+
+
+def result_path(folder: Path, result: Result) -> Path:
+    """Return where a result is kept below the results folder.
+
+    Args:
+        folder: The results folder.
+        result: The result.
+    """
+    return folder / result.board / f"{slug(result.encoder['name'])}.json"
+
+
+def slug(name: str) -> str:
+    """Return ``name`` as a file name: letters, digits, dot, minus and underscore.
+
+    Names that lose something are kept apart by a short digest.
+    """
+    clean = "".join(c if c.isalnum() or c in "._-" else "-" for c in name)
+    return clean if clean == name else f"{clean}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+
+
+def save(folder: Path, result: Result) -> Path:
+    """Write a result atomically and return its path.
+
+    Raises:
+        StoreError: The folder cannot be written.
+    """
+    path = result_path(folder, result)
+    atomic_write(path, result.to_json().encode())
+    return path
+
+
+def load(path: Path) -> Result:
+    """Read one result.
+
+    Raises:
+        ResultError: The file is not valid JSON, or not a result.
+    """
+    try:
+        return Result.from_dict(json.loads(path.read_text("utf-8")), str(path))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ResultError(f"{path}: cannot be read as a result ({error}).") from None
+
+
+def load_all(folder: Path) -> Iterator[tuple[Path, Result]]:
+    """Yield every result below ``folder`` in a fixed order.
+
+    Raises:
+        ResultError: A file is damaged.
+    """
+    for path in sorted(folder.glob("*/*.json")):
+        yield path, load(path)
+
+
+class Results(Sequence[Result]):
+    """Results of one run, in the order of computation.
+
+    Args:
+        results: The results.
+    """
+
+    def __init__(self, results: Sequence[Result]) -> None:
+        self._results = list(results)
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def __getitem__(self, index: Any) -> Any:
+        return Results(self._results[index]) if isinstance(index, slice) else self._results[index]
+
+    def to_frame(self) -> Any:
+        """Return a pandas table: one row a (task, dataset, encoder, protocol, metric) with value and interval."""
+        import pandas as pd
+
+        rows = [
+            {
+                "task": r.task["name"],
+                "dataset": r.dataset["name"],
+                "synthetic": r.synthetic,
+                "encoder": r.encoder["name"],
+                "protocol": protocol,
+                "metric": metric,
+                "value": estimate.value,
+                "low": estimate.low,
+                "high": estimate.high,
+                "subjects": len(set(r.units.subject)),
+                "units": len(r.units.id),
+                "leakage": r.leakage["state"],
+            }
+            for r in self._results
+            for protocol, outcome in r.protocols.items()
+            for metric, estimate in outcome.metrics.items()
+        ]
+        return pd.DataFrame(rows)
+
+
+def _digest(plain: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_dump(plain).encode()).hexdigest()
+
+
+def _dump(value: Any, indent: int = 0) -> str:
+    """Write JSON with nested containers indented and lists of plain values on one line."""
+    pad = " " * (indent + 1)
+    if isinstance(value, dict) and value:
+        items = [f"{pad}{json.dumps(str(k))}: {_dump(v, indent + 1)}" for k, v in value.items()]
+        return "{\n" + ",\n".join(items) + "\n" + " " * indent + "}"
+    if isinstance(value, list | tuple) and any(isinstance(v, dict) for v in value):
+        items = [f"{pad}{_dump(v, indent + 1)}" for v in value]
+        return "[\n" + ",\n".join(items) + "\n" + " " * indent + "]"
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

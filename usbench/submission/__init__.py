@@ -1,0 +1,1 @@
+"""Results for a public board: what leaves the machine, and whether it is valid."""

@@ -1,0 +1,200 @@
+"""Preparing a result for others: what it reveals about patients, and how to hide who they are.
+
+A result holds one line a unit: its name, its subject, its true class, its strata and the predictions. Names of subjects
+and units are replaced by keyed digests; the key is drawn anew for each task and dataset and kept by nobody, so that
+names cannot be found again by trying all of them. To compare two encoders the units must still match, so the key
+follows from a secret of the submitter, a file that never leaves their machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from usbench.core.atomic_files import atomic_write
+from usbench.errors import ResultError
+from usbench.results.schema import Result, Units, load, result_path
+
+SMALL_GROUP = 5
+"""Strata with fewer subjects than this are named as a risk: a rare combination can identify somebody."""
+
+_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A prepared result, and what it tells about patients.
+
+    Attributes:
+        result: The result as it would be published.
+        path: Where it belongs below the results folder.
+        reveals: One sentence for each kind of information that it holds about patients.
+        risks: What the submitter should think about before publishing.
+    """
+
+    result: Result
+    path: Path
+    reveals: tuple[str, ...]
+    risks: tuple[str, ...]
+
+
+def prepare(path: Path, secret: bytes, keep_ids: bool = False, keep_strata: bool = True) -> Submission:
+    """Turn a result file into one fit to be published.
+
+    Args:
+        path: The result file; it must be valid.
+        secret: Secret of the submitter, from :func:`read_secret`.
+        keep_ids: Whether names of subjects and units stay as they are.
+        keep_strata: Whether strata, such as sex or device, stay.
+
+    Returns:
+        The prepared result; the file itself is not touched.
+
+    Raises:
+        ResultError: The file is not valid; nothing of it should be published.
+    """
+    from usbench.submission.validate import validate
+
+    findings = validate(path)
+    if findings:
+        raise ResultError(f"{findings[0]}. Run the task again before submitting.")
+    result = load(path)
+    if not keep_strata:
+        result = replace(result, units=replace(result.units, strata={}))
+    if not keep_ids:
+        result = _hidden(result, secret)
+    return Submission(result, result_path(Path(), result), _reveals(result, keep_ids), _risks(result, keep_ids))
+
+
+def read_secret(path: Path) -> bytes:
+    """Return the submitter's secret; made on first use, readable by its owner only.
+
+    Args:
+        path: Where it is kept.
+
+    Raises:
+        ResultError: The file is there but is not a secret.
+        StoreError: The file cannot be written.
+    """
+    if not path.exists():
+        atomic_write(path, (secrets.token_hex(32) + "\n").encode())
+        path.chmod(0o600)
+    try:
+        key = bytes.fromhex(path.read_text("ascii").strip())
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path}: cannot be read as a submission secret ({error}). Move it away.") from None
+    if len(key) < 16:
+        raise ResultError(f"{path}: too short for a submission secret. Move it away and a new one is made.")
+    return key
+
+
+def _hidden(result: Result, secret: bytes) -> Result:
+    key = hmac.new(secret, f"{result.task['name']}\0{result.dataset['fingerprint']}".encode(), hashlib.sha256).digest()
+
+    def hide(kind: str, name: str) -> str:
+        return hmac.new(key, f"{kind}\0{name}".encode(), hashlib.sha256).hexdigest()[:_DIGITS]
+
+    units = result.units
+    subject = [hide("subject", name) for name in units.subject]
+    ids = subject if units.id == units.subject else [hide("unit", name) for name in units.id]
+    if len(set(ids)) != len(units.id):  # 48 bits: practically never
+        raise ResultError("two units have the same digest. Delete the submission secret and prepare again.")
+    # Files are listed in the order of their names; sorting by digest removes what the order would tell.
+    order = sorted(range(len(ids)), key=lambda i: ids[i])
+
+    def arranged(values: Any) -> Any:
+        return None if values is None else [values[i] for i in order] if values else values
+
+    hidden = Units(
+        id=arranged(ids),
+        subject=arranged(subject),
+        target=arranged(units.target),
+        strata={name: arranged(values) for name, values in units.strata.items()},
+        frames=arranged(units.frames),
+    )
+    protocols = {
+        name: replace(
+            entry,
+            repeats=[
+                replace(r, fold=arranged(r.fold), score=arranged(r.score), predicted=arranged(r.predicted))
+                for r in entry.repeats
+            ],
+        )
+        for name, entry in result.protocols.items()
+    }
+    moved = replace(result, units=hidden, protocols=protocols)
+    return _with_intervals(moved)
+
+
+def _with_intervals(result: Result) -> Result:
+    """Compute the intervals anew: which subjects a resample draws depends on their order."""
+    from usbench.results.schema import Estimate
+    from usbench.submission.validate import recompute
+
+    def rounded(value: float | None) -> float | None:
+        return None if value is None else round(value, 6)
+
+    protocols = {}
+    for name, entry in result.protocols.items():
+        if not entry.repeats:
+            protocols[name] = entry
+            continue
+        found = recompute(result, name)
+        metrics = {m: Estimate(rounded(e.value), rounded(e.low), rounded(e.high)) for m, e in found.items()}
+        protocols[name] = replace(entry, metrics=metrics)
+    return replace(result, protocols=protocols)
+
+
+def _reveals(result: Result, keep_ids: bool) -> tuple[str, ...]:
+    units = result.units
+    subjects = len(set(units.subject))
+    names = "as they are" if keep_ids else f"as digests of {_DIGITS} digits, which only your secret can reproduce"
+    told = [
+        f"Names of {subjects} subjects and {len(units.id)} units, {names}.",
+        f"For each unit: the true {result.task['target']}, the fold, the predictions"
+        + (f", the number of frames ({min(units.frames)} to {max(units.frames)})." if units.frames else "."),
+        f"A digest of the label table of {result.dataset['title']}, from which nothing can be read.",
+    ]
+    told += [f"For each unit, {name}: {_values(values)}." for name, values in units.strata.items()]
+    machine = result.provenance.get("machine", {})
+    told.append(
+        f"The machine: {machine.get('processor') or 'unknown processor'}, {machine.get('system', '')}; no name."
+    )
+    told.append(f"The command: {result.provenance.get('command', '')}")
+    return tuple(told)
+
+
+def _risks(result: Result, keep_ids: bool) -> tuple[str, ...]:
+    units = result.units
+    found = []
+    if keep_ids:
+        found.append("Names of subjects are kept: be sure that they are public already.")
+    for name, values in units.strata.items():
+        members: dict[str, set[str]] = {}
+        for value, subject in zip(values, units.subject, strict=True):
+            members.setdefault(str(value), set()).add(subject)
+        rare = sorted(value for value, who in members.items() if len(who) < SMALL_GROUP)
+        if rare:
+            found.append(
+                f"Stratum {name!r} has groups of fewer than {SMALL_GROUP} subjects ({', '.join(rare[:4])}): consider "
+                "--no-strata."
+            )
+    if result.dataset.get("provision") == "own":
+        found.append("The data are your own: check that your ethics approval covers publishing predictions by subject.")
+    elif not keep_ids:
+        found.append(
+            f"{result.dataset['title']} has names that others know: with --keep-ids the board can test this encoder against "  # noqa: E501
+            "the others on the same subjects; with digests it cannot."
+        )
+    if result.synthetic:
+        found.append("The images are simulated: the result will not enter a table of real ones.")
+    return tuple(found)
+
+
+def _values(values: list[Any]) -> str:
+    distinct = sorted({str(v) for v in values})
+    return ", ".join(distinct[:6]) + (f" and {len(distinct) - 6} more" if len(distinct) > 6 else "")

@@ -1,0 +1,112 @@
+"""The task contract: which probe is asked which question of which dataset.
+
+A task is a declaration. Code belongs to readers, probes and statistics, so that adding a task is filling in a form::
+
+    task = Task(
+        name="breast_lesion", title="Breast lesion: malignant or benign", dataset="bus-bra", target="pathology",
+        positive="malignant", unit="image", frames=AllFrames(), split=SplitPlan("official"),
+        protocols=("svc-nested@1", "svc-paper@1"),
+    )
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from usbench.data.frame_sampling import AllFrames, FramePolicy
+from usbench.errors import UsbenchError
+
+Kind = Literal["binary", "multiclass", "regression", "map"]
+Unit = Literal["subject", "case", "image"]
+SplitKind = Literal["grouped", "official", "leave-one-out", "fixed", "none"]
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """How subjects are divided.
+
+    Attributes:
+        kind: ``grouped`` draws folds by subject, stratified by class; ``official`` takes the dataset's ``fold``
+            column; ``leave-one-out`` leaves one subject out at a time; ``fixed`` takes its ``split`` column;
+            ``none`` is
+            for maps.
+        folds: Number of folds for ``grouped``.
+        repeats: How many times ``grouped`` folds are drawn anew, from seeds 0, 1, ...; the luck of one draw is as
+            large as the difference between encoders on small sets.
+    """
+
+    kind: SplitKind = "grouped"
+    folds: int = 5
+    repeats: int = 5
+
+    def describe(self) -> str:
+        """Return one phrase for tables."""
+        return {
+            "grouped": f"{self.folds} folds by subject, {self.repeats} draw{'s' if self.repeats > 1 else ''}",
+            "official": "the dataset's official folds",
+            "leave-one-out": "leave one subject out",
+            "fixed": "the authors' train/test split",
+            "none": "none, as nothing is trained",
+        }[self.kind]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A benchmark task.
+
+    Attributes:
+        name: Registry name.
+        title: Name as printed.
+        dataset: Name of the dataset asked.
+        target: Column of the index that holds the label or value.
+        kind: What is predicted; a ``map`` is projected, and its classes are named by neighbours without training.
+        positive: Label of the positive class, for ``binary``.
+        unit: What one decision is about: a subject, a case, or a single image or video.
+        frames: Which frames of a unit are encoded.
+        units_per_class: At most so many units of each class, drawn by a hash of their names; ``None`` for all.
+        split: How subjects are divided.
+        protocols: Versioned probe protocols, the headline one first.
+        strata: Columns by which scores can be broken down.
+        threshold: Clinical threshold of a regression target, for its AUC.
+        unit_of_target: Physical unit of a regression target, for printing.
+        fallback: Dataset used when ``dataset`` is not found: a redistributable subset of real data.
+        twin: Synthetic dataset used by ``--data phantom``, and unasked only where the real data are not published.
+        reported: Key of the paper's rows in ``leaderboards/reported``.
+        description: Two or three sentences for the page.
+    """
+
+    name: str
+    title: str
+    dataset: str
+    target: str
+    kind: Kind = "binary"
+    positive: str = "1"
+    unit: Unit = "subject"
+    frames: FramePolicy = AllFrames()  # noqa: RUF009 - frozen
+    units_per_class: int | None = None
+    split: SplitPlan = SplitPlan()
+    protocols: tuple[str, ...] = ("svc-nested@1", "svc-paper@1")
+    strata: tuple[str, ...] = ()
+    threshold: float | None = None
+    unit_of_target: str = ""
+    fallback: str | None = None
+    twin: str | None = None
+    reported: str | None = None
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a declaration that cannot run.
+
+        Raises:
+            UsbenchError: A field is missing for the kind of task.
+        """
+        if not self.protocols:
+            raise UsbenchError(f"task {self.name}: name at least one protocol, for example 'svc-nested@1'.")
+        if self.kind == "regression" and any(p.startswith("svc") for p in self.protocols):
+            raise UsbenchError(f"task {self.name}: a regression task cannot use an SVC protocol; try 'ridge-nested@1'.")
+        if (self.kind == "map") != (self.split.kind == "none"):
+            raise UsbenchError(
+                f"task {self.name}: a map has no splits and everything else needs them: "
+                f"kind {self.kind!r} with split {self.split.kind!r}."
+            )

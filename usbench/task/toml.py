@@ -1,0 +1,155 @@
+"""A task of one's own, declared in TOML.
+
+::
+
+    name = "thyroid"
+    title = "Thyroid nodule: malignant or benign"
+    dataset = "thyroid/manifest.csv"     # a manifest beside this file, or the name of a dataset
+    target = "label"
+    positive = "1"
+    unit = "subject"
+    frames = "random:20"                 # all, random:N, linspace:N, between:N
+
+    [split]
+    kind = "grouped"                     # grouped, official, leave-one-out, fixed
+    folds = 5
+
+Keys are the fields of :class:`usbench.Task`. Only ``dataset`` and ``target`` are required.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from usbench.data.frame_sampling import parse_policy
+from usbench.data.label_table import SUFFIXES
+from usbench.errors import UsbenchError, did_you_mean
+from usbench.task.task import Kind, SplitKind, SplitPlan, Task, Unit
+
+PROTOCOLS: Mapping[str, tuple[str, ...]] = {
+    "binary": ("svc-nested@1", "svc-paper@1"),
+    "multiclass": ("svc-nested@1", "svc-paper@1"),
+    "regression": ("ridge-nested@1", "knn@1"),
+    "map": ("neighbours@1",),
+}
+"""Protocols of a task that names none, by its kind."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_CHOICES: Mapping[str, tuple[str, ...]] = {"kind": get_args(Kind), "unit": get_args(Unit)}
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "positive": (str, int),
+    "units_per_class": int,
+    "threshold": (int, float),
+    "protocols": list,
+    "strata": list,
+}
+
+
+def read_task_file(path: Path) -> Task:
+    """Read a task from a TOML file.
+
+    Args:
+        path: The file. A manifest named in it is looked for beside the file.
+
+    Returns:
+        The task; named like the file when it gives no name.
+
+    Raises:
+        UsbenchError: The file is absent or not TOML, a key is unknown or missing, or a value is of the wrong kind;
+            the message names the file and the key.
+    """
+    try:
+        with path.open("rb") as file:
+            given = tomllib.load(file)
+    except FileNotFoundError:
+        raise UsbenchError(f"{path}: no such task file.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsbenchError(f"{path}: not valid TOML ({error}).") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsbenchError(f"{path}: cannot be read ({error}).") from None
+    _refuse_unknown(given, [field.name for field in dataclasses.fields(Task)], str(path))
+    for key in ("dataset", "target"):
+        if key not in given:
+            raise UsbenchError(f'{path}: {key!r} is missing. Add for example {key} = "{_EXAMPLE[key]}".')
+    fields: dict[str, Any] = {"name": path.stem, "title": given.get("name", path.stem)}
+    for key, value in given.items():
+        fields[key] = _value(key, value, path)
+    fields.setdefault("protocols", PROTOCOLS[fields.get("kind", "binary")])
+    try:
+        return Task(**fields)
+    except UsbenchError as error:
+        raise UsbenchError(f"{path}: {error}") from None
+
+
+_TOLD: Mapping[Any, str] = {
+    str: "text",
+    int: "a whole number",
+    list: "a list",
+    (int, float): "a number",
+    (str, int): "text or a whole number",
+}
+_EXAMPLE = {"dataset": "manifest.csv", "target": "label"}
+
+
+def _value(key: str, value: Any, path: Path) -> Any:
+    if key == "split":
+        return _split(value, path)
+    expected = _TYPES.get(key, str)
+    fits: bool = isinstance(value, expected) and not isinstance(value, bool)
+    if not fits:
+        raise UsbenchError(f"{path}: {key!r} must be {_TOLD[expected]}, not {value!r}.")
+    if key in _CHOICES and value not in _CHOICES[key]:
+        hint = did_you_mean(str(value), _CHOICES[key])
+        raise UsbenchError(f"{path}: {key} = {value!r} is not known.{hint} Choose from {', '.join(_CHOICES[key])}.")
+    if key == "name" and not _NAME.fullmatch(value):
+        raise UsbenchError(
+            f"{path}: name = {value!r} names a folder of results: use letters, digits, '_', '-' and '.'."
+        )
+    if key == "frames":
+        try:
+            return parse_policy(value)
+        except UsbenchError as error:
+            raise UsbenchError(f"{path}: {error}") from None
+    if key == "dataset" and str(value).lower().endswith(SUFFIXES):
+        return str(path.parent / value)
+    if key == "positive":
+        return str(value)
+    if key == "threshold":
+        return float(value)
+    if isinstance(value, list):
+        if not all(isinstance(item, str) for item in value):
+            raise UsbenchError(f"{path}: {key!r} must be a list of text, not {value!r}.")
+        return tuple(value)
+    return value
+
+
+def _split(value: Any, path: Path) -> SplitPlan:
+    if isinstance(value, str):
+        value = {"kind": value}
+    if not isinstance(value, dict):
+        raise UsbenchError(f"{path}: 'split' must be a table or a kind, for example split = \"fixed\".")
+    where = f"{path}, [split]"
+    _refuse_unknown(value, [field.name for field in dataclasses.fields(SplitPlan)], where)
+    kinds = get_args(SplitKind)
+    kind = value.get("kind", "grouped")
+    if kind not in kinds:
+        hint = did_you_mean(str(kind), kinds)
+        raise UsbenchError(f"{where}: kind = {kind!r} is not known.{hint} Choose from {', '.join(kinds)}.")
+    for key, least in (("folds", 2), ("repeats", 1)):
+        number = value.get(key, least)
+        if not isinstance(number, int) or isinstance(number, bool) or number < least:
+            raise UsbenchError(f"{where}: {key} must be a whole number from {least}, not {number!r}.")
+        if key in value and kind != "grouped":
+            raise UsbenchError(f"{where}: {key} has no meaning for kind = {kind!r}, which fixes the folds. Remove it.")
+    return SplitPlan(**value)
+
+
+def _refuse_unknown(given: Mapping[str, Any], known: list[str], where: str) -> None:
+    for key in given:
+        if key not in known:
+            raise UsbenchError(f"{where}: unknown key {key!r}.{did_you_mean(key, known)} Keys: {', '.join(known)}.")
