@@ -183,15 +183,15 @@ class Bench:
 
     def _run(self, cells: Any, where: str, spec: Any, engine: Any, fresh: bool = False) -> list[Any]:
         from usbench.core.settings import load_settings
-        from usbench.sweep.cell_state import Wish
+        from usbench.sweep.cell_state import SweepRequest
         from usbench.sweep.scheduler import Campaign
 
         cache = self._folder / where / "cache"
         cache.mkdir(parents=True, exist_ok=True)
         if self._phantoms is not None and not (cache / "phantoms").exists():
             shutil.copytree(self._phantoms / "phantoms", cache / "phantoms")
-        wish = Wish(results=self._folder / where / "results", fresh=fresh)
-        records = Campaign(cells, wish, spec, engine, load_settings((), cache)).run()
+        request = SweepRequest(results=self._folder / where / "results", fresh=fresh)
+        records = Campaign(cells, request, spec, engine, load_settings((), cache)).run()
         wrong = [f"{record}: {record.error}" for record in records if record.error]
         if wrong:
             raise SystemExit("\n".join(wrong))

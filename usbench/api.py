@@ -1,18 +1,23 @@
-"""The public way to run encoders on tasks."""
+"""The public way to run encoders on tasks, and the only loop over them: the command line calls it too."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from usbench import results
 from usbench.core.settings import Settings, load_settings
 from usbench.encoder.base import Encoder
-from usbench.pipeline.context import Options, prepare
+from usbench.errors import UsbenchError
+from usbench.pipeline.context import Notify, Options, Prepared, Progress, prepare
 from usbench.pipeline.experiment import run_prepared
 from usbench.plugins.catalog import load_encoder, load_task
 from usbench.task.task import Task
+
+# What is done with each result before it is returned: diagnostics that need the prepared run.
+Finish = Callable[[Prepared, results.Result, Options, Settings], results.Result]
+OnError = Callable[[str, str, UsbenchError], None]
 
 
 def run(
@@ -22,11 +27,21 @@ def run(
     data: str | None = None,
     data_root: str | Path | Iterable[str | Path] = (),
     results_dir: str | Path | None = None,
+    weights: str | Path | None = None,
     device: str = "cpu",
     precision: str = "fp32",
+    pooling: str | None = None,
+    preprocessing: str | None = None,
+    batch_size: int | None = None,
+    workers: int | None = None,
     by: Sequence[str] = (),
     shift: Sequence[str] = (),
+    fresh: bool = False,
     settings: Settings | None = None,
+    notify: Notify | None = None,
+    progress: Progress | None = None,
+    finish: Finish | None = None,
+    on_error: OnError | None = None,
 ) -> results.Results:
     """Run every encoder on every task.
 
@@ -36,14 +51,25 @@ def run(
         data: ``"phantom"`` for a task's synthetic twin, ``"subset"`` for its embedded subset, or a path.
         data_root: Folders in which datasets are found by name.
         results_dir: Where results are kept; by default nothing is written but embeddings.
+        weights: Weight file of an encoder given by name; for one encoder only.
         device: torch device for encoders given by name.
         precision: ``fp32``, ``bf16`` or ``auto`` for encoders given by name.
+        pooling: How one vector is made, for encoders given by name; their first pooling by default.
+        preprocessing: Preprocessing variant of encoders given by name; their first one by default.
+        batch_size: Frames per forward pass; the encoder's own by default.
+        workers: Decoding threads.
         by: Columns to score by as well, such as ``["device"]``; in ``instruments["strata"]`` of each result.
         shift: Acquisition shifts to test under as well, such as ``["gain:1..5"]``; in ``instruments["shifts"]``.
+        fresh: Whether to probe again although an equal result exists.
         settings: Places to use instead of the configured ones.
+        notify: Called with messages for the user.
+        progress: Called with a text, frames done and frames in all while frames are encoded.
+        finish: Called with each finished run; what it returns takes the result's place.
+        on_error: Called with the names of encoder and task and the error where a pair cannot run, so that the other
+            pairs still get their figures; without it the error is raised.
 
     Returns:
-        One result a pair; ``.to_frame()`` gives a table.
+        One result per pair that ran, those of one task after another; ``.to_frame()`` gives a table.
 
     Raises:
         UsbenchError: What went wrong, in one message; results finished before it are on disk.
@@ -51,20 +77,48 @@ def run(
     from usbench.diagnostics.shifts import parse_shifts
     from usbench.diagnostics.suite import add_extras
 
+    names = _several(encoder)
+    if weights is not None and (len(names) > 1 or isinstance(names[0], Encoder)):
+        raise UsbenchError(
+            "Weights were given as one file, which fits one encoder given by name. Run the encoders one at a time."
+        )
     roots = [data_root] if isinstance(data_root, str | Path) else list(data_root)
-    encoders = [
-        load_encoder(e, device=device, precision=precision) if isinstance(e, str) else e for e in _several(encoder)
-    ]
-    tasks = [load_task(t) if isinstance(t, str) else t for t in _several(task)]
-    options = Options(data=data, results=Path(results_dir) if results_dir is not None else None)
     places = settings or load_settings(roots)
     levels, columns = parse_shifts(shift), list(dict.fromkeys(by))
+    encoders = [
+        load_encoder(
+            item,
+            weights=weights,
+            device=device,
+            precision=precision,
+            pooling=pooling,
+            preprocessing=preprocessing,
+        )
+        if isinstance(item, str)
+        else item
+        for item in names
+    ]
+    tasks = [load_task(item) if isinstance(item, str) else item for item in _several(task)]
+    options = Options(
+        data=data,
+        results=Path(results_dir) if results_dir is not None else None,
+        batch_size=batch_size,
+        workers=workers,
+        fresh=fresh,
+    )
+    options = options.reporting_to(notify, progress)
     finished = []
     for one_task in tasks:
         for one_encoder in encoders:
-            ready = prepare(one_encoder, one_task, options, places)
-            result = run_prepared(ready, options, places)
-            finished.append(add_extras(ready, result, columns, levels, options, places))
+            try:
+                prepared = prepare(one_encoder, one_task, options, places)
+                result = run_prepared(prepared, options, places)
+                result = add_extras(prepared, result, columns, levels, options, places)
+                finished.append(finish(prepared, result, options, places) if finish else result)
+            except UsbenchError as error:
+                if on_error is None:
+                    raise
+                on_error(one_encoder.name, one_task.name, error)
     return results.Results(finished)
 
 

@@ -63,7 +63,7 @@ class Generic(Encoder):
         return weights.find(self.name, self.card)
 
     def readiness(self) -> Readiness:
-        """Say whether the model can be used, and when it will have to be downloaded."""
+        """Notify whether the model can be used, and when it will have to be downloaded."""
         state = super().readiness()
         if state.ready and not self.random and self.downloads and self.weights_path() is None:
             return Readiness(True, "weights of the library, downloaded on first use unless they are already here")

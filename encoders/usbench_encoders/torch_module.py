@@ -68,7 +68,7 @@ class TorchModule(Generic):
         return network
 
     def _is_random(self, network: torch.nn.Module) -> bool:
-        """Say whether a second network, built from another seed, has other weights."""
+        """Notify whether a second network, built from another seed, has other weights."""
         with seeded(SEED + 1):
             other = self._class()
         return weights.state_sha256(other) != weights.state_sha256(network)

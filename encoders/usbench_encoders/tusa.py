@@ -99,7 +99,7 @@ class TusaRandom(Encoder):
         **_CARD,
     )
 
-    frames_a_pass = 2
+    micro_batch_size = 2
     _fast: FastSwin | None = None
 
     def load(self) -> torch.nn.Module:
@@ -210,7 +210,7 @@ class TusaEncoder(TusaRandom):
 
 
 def is_export(path: Path) -> bool:
-    """Say whether a file is an export of the TUSA trainer, by the mark in its header."""
+    """Notify whether a file is an export of the TUSA trainer, by the mark in its header."""
     if not weights.is_safetensors(path):
         return False
     try:

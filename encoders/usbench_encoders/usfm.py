@@ -48,7 +48,7 @@ class USFMRandom(Encoder):
         floor=True,
         **_CARD,
     )
-    frames_a_pass = 4
+    micro_batch_size = 4
 
     def load(self) -> torch.nn.Module:
         """Build the network with seeded random weights."""

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from usbench.core.thread_map import survey
+from usbench.core.thread_map import map_in_threads
 from usbench.media import MediaError, file_digest
 
 
 def test_each_file_once_and_in_order(bus_bra_subset: Path) -> None:
     pictures = [str(path) for path in sorted((bus_bra_subset / "Images").glob("*.png"))]
-    found = survey(file_digest, [*pictures, *pictures[:5]])
+    found = map_in_threads(file_digest, [*pictures, *pictures[:5]])
     assert list(found) == pictures
     assert list(found.values()) == [file_digest(path) for path in pictures]
 
@@ -28,8 +28,8 @@ def test_quick_files_need_no_threads_and_slow_ones_get_them() -> None:
         return threading.get_ident()
 
     names = [str(number) for number in range(100)]
-    assert set(survey(quick, names).values()) == {threading.get_ident()}
-    assert len(set(survey(slow, names).values())) > 1
+    assert set(map_in_threads(quick, names).values()) == {threading.get_ident()}
+    assert len(set(map_in_threads(slow, names).values())) > 1
 
 
 @pytest.mark.parametrize("position", [0, 40])
@@ -37,8 +37,8 @@ def test_what_is_wrong_with_a_file_is_told(bus_bra_subset: Path, position: int) 
     pictures = [str(path) for path in sorted((bus_bra_subset / "Images").glob("*.png"))[:50]]
     pictures[position] = "absent.png"
     with pytest.raises(MediaError, match="absent"):
-        survey(file_digest, pictures)
+        map_in_threads(file_digest, pictures)
 
 
 def test_nothing_to_look_at() -> None:
-    assert survey(file_digest, []) == {}
+    assert map_in_threads(file_digest, []) == {}

@@ -12,7 +12,7 @@ import torch
 from usbench.core.types import Frame
 from usbench.data.frames import FrameRef, frame_key
 from usbench.embedding.extract import extract
-from usbench.embedding.precision import COSINE, lowest_cosine, multiplies_bfloat16, settle
+from usbench.embedding.precision import COSINE, lowest_cosine, multiplies_bfloat16, resolve_precision
 from usbench.embedding.store import Store
 from usbench.encoder.base import Encoder
 from usbench.encoder.card import EncoderCard
@@ -61,7 +61,7 @@ def refs(dataset: Any) -> list[FrameRef]:
 
 def test_close_vectors_give_bf16_and_a_store_of_their_own(tmp_path: Path, dataset: Any, refs: list[FrameRef]) -> None:
     encoder, exact = Smooth(precision="auto"), Smooth()
-    decision = settle(encoder, dataset, refs, gains=True)
+    decision = resolve_precision(encoder, dataset, refs, gains=True)
     assert decision is not None
     assert decision.cosine is not None
     assert decision.precision == encoder.precision == encoder.identity().precision == "bf16"
@@ -76,7 +76,7 @@ def test_close_vectors_give_bf16_and_a_store_of_their_own(tmp_path: Path, datase
 
 def test_vectors_that_bf16_would_change_stay_fp32(dataset: Any, refs: list[FrameRef]) -> None:
     encoder = Touchy(precision="auto")
-    decision = settle(encoder, dataset, refs, gains=True)
+    decision = resolve_precision(encoder, dataset, refs, gains=True)
     assert decision is not None
     assert decision.cosine is not None
     assert decision.cosine < COSINE
@@ -86,7 +86,7 @@ def test_vectors_that_bf16_would_change_stay_fp32(dataset: Any, refs: list[Frame
 
 def test_a_device_that_only_emulates_bf16_stays_fp32(dataset: Any, refs: list[FrameRef]) -> None:
     encoder = Smooth(precision="auto")
-    decision = settle(encoder, dataset, refs, gains=False)
+    decision = resolve_precision(encoder, dataset, refs, gains=False)
     assert decision is not None
     assert decision.cosine is None
     assert encoder.precision == "fp32"
@@ -95,7 +95,7 @@ def test_a_device_that_only_emulates_bf16_stays_fp32(dataset: Any, refs: list[Fr
 
 def test_the_device_decides_where_nobody_else_does(dataset: Any, refs: list[FrameRef]) -> None:
     encoder = Smooth(precision="auto")
-    settle(encoder, dataset, refs)
+    resolve_precision(encoder, dataset, refs)
     assert encoder.precision == ("bf16" if multiplies_bfloat16("cpu") else "fp32")
 
 
@@ -107,7 +107,7 @@ def test_the_processor_is_asked_for_its_instructions() -> None:
 
 def test_a_chosen_precision_is_left_alone(dataset: Any, refs: list[FrameRef]) -> None:
     encoder = Touchy(precision="bf16")
-    assert settle(encoder, dataset, refs) is None
+    assert resolve_precision(encoder, dataset, refs) is None
     assert encoder.precision == "bf16"
 
 

@@ -212,7 +212,7 @@ def test_what_the_user_wants_is_not_changed_and_one_frame_is_the_least(
 
 def test_passes_side_by_side_have_a_core_each_and_leave_no_trace() -> None:
     class Small(Rows):
-        frames_a_pass = 2
+        micro_batch_size = 2
 
     before = torch.get_num_threads()
     encoder, alone = Small(), Rows()
@@ -238,7 +238,7 @@ def test_passes_side_by_side_have_a_core_each_and_leave_no_trace() -> None:
 
 def test_an_error_in_one_of_the_passes_is_told() -> None:
     class Bad(Rows):
-        frames_a_pass = 2
+        micro_batch_size = 2
 
         def encode(self, batch: torch.Tensor) -> torch.Tensor:
             if (batch > 5).any():

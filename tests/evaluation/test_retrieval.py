@@ -114,15 +114,15 @@ def test_what_only_the_source_gives_away_is_lost_across_sources(cohort: tuple[Co
 
 def test_refusals(cohort: tuple[Cohort, np.ndarray]) -> None:
     people, vectors = cohort
-    owner = range(len(vectors))
+    unit_index = range(len(vectors))
     with pytest.raises(UsbenchError, match=r"umap@1.*neighbours@1"):
-        score_map(replace(LESIONS, protocols=("umap@1",)), people, vectors, owner)
+        score_map(replace(LESIONS, protocols=("umap@1",)), people, vectors, unit_index)
     bare = replace(people, units=tuple(replace(unit, strata={}) for unit in people.units))
     with pytest.raises(UsbenchError, match="needs a 'source' for every unit"):
-        score_map(LESIONS, bare, vectors, owner)
+        score_map(LESIONS, bare, vectors, unit_index)
     alone = replace(people, units=tuple(replace(unit, strata={"source": unit.target}) for unit in people.units))
     with pytest.raises(UsbenchError, match="two classes shown by at least two sources"):
-        score_map(LESIONS, alone, vectors, owner)
+        score_map(LESIONS, alone, vectors, unit_index)
 
 
 @pytest.fixture(scope="module")

@@ -214,8 +214,8 @@ def test_frames_of_a_subject_are_the_same_whoever_else_is_there(tmp_path: Path, 
         dataset = usbench.load_dataset(str(manifest(tmp_path, rows)))
         cohort = build_cohort(few, dataset)
         digests = {path: dataset.digest(path) for unit in cohort.units for path in unit.paths}
-        refs, owner, _ = select_frames(cohort, dataset, few.frames, digests, "1")
-        return {cohort.units[o].id: ref.path for ref, o in zip(refs, owner, strict=True)}
+        refs, unit_index, _ = select_frames(cohort, dataset, few.frames, digests, "1")
+        return {cohort.units[o].id: ref.path for ref, o in zip(refs, unit_index, strict=True)}
 
     consistent = images.groupby("subject").filter(lambda rows: rows["label"].nunique() == 1)
     everyone = chosen(consistent)

@@ -16,7 +16,7 @@ from usbench.cli import main
 from usbench.core.settings import load_settings
 from usbench.errors import UsbenchError
 from usbench.pipeline.context import Options
-from usbench.pipeline.map import coloured, take_maps
+from usbench.pipeline.map import coloured, map_task
 from usbench.plugins.catalog import load_encoder, load_task
 from usbench.projection.plot import COLOURS, MARKS, _style
 from usbench.task.cohort import Cohort, Unit
@@ -52,7 +52,7 @@ def test_figures_and_numbers_of_real_lesions(tmp_path: Path, capsys: pytest.Capt
 
 def test_the_embedding_is_measured_not_only_the_map() -> None:
     settings, task = load_settings(), load_task("breast_lesion")
-    taken = take_maps([load_encoder("texture")], task, Options(data="subset"), settings, [0])
+    taken = map_task([load_encoder("texture")], task, Options(data="subset"), settings, [0])
     result = usbench.run(encoder="texture", task="breast_lesion", data="subset")
     assert taken.units == next(iter(result)).units.id
     quality = taken.maps[0].figures["quality"]

@@ -13,7 +13,7 @@ import pytest
 
 import usbench
 from usbench.core.settings import load_settings
-from usbench.sweep.cell_state import Wish
+from usbench.sweep.cell_state import SweepRequest
 from usbench.sweep.config import EngineSpec, Grid, read_grid
 from usbench.sweep.engine import Engine
 from usbench.sweep.local_engines import open_engine
@@ -86,9 +86,9 @@ def launch() -> Callable[..., Campaign]:
         spec = replace(grid.engine, **options) if options else grid.engine
         started = engine or open_engine(spec)
         try:
-            wish = Wish(grid.levels, grid.columns, grid.results, grid.workers)
+            request = SweepRequest(grid.levels, grid.columns, grid.results, grid.workers)
             settings = load_settings(grid.data_roots, grid.cache)
-            campaign = Campaign(grid.cells, wish, spec, started, settings, watch or (lambda record: None))
+            campaign = Campaign(grid.cells, request, spec, started, settings, watch or (lambda record: None))
             campaign.run()
         finally:
             if engine is None:

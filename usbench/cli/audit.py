@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from usbench.core.settings import Settings
+    from usbench.pipeline.context import Options, Prepared
     from usbench.results.schema import Result
 
 app = typer.Typer()
@@ -48,28 +51,31 @@ def audit(
     """
     from rich.console import Console
 
+    from usbench import api
     from usbench.cli.progress import EncodingProgress
     from usbench.core.settings import load_settings
     from usbench.diagnostics.suite import audit as measure
     from usbench.diagnostics.suite import chosen_instruments
-    from usbench.pipeline.context import Options, prepare
-    from usbench.pipeline.experiment import run_prepared
-    from usbench.plugins.catalog import load_encoder, load_task
 
     names = chosen_instruments(only or ())
-    settings = load_settings(data_root or (), cache)
-    encoders = [load_encoder(name, device=device) for name in encoder]
-    tasks = [load_task(name) for name in task]
+
+    def diagnose(prepared: Prepared, result: Result, options: Options, settings: Settings) -> Result:
+        options = replace(options, fresh=fresh)  # a result that exists is taken as it is; only diagnostics are repeated
+        return measure(prepared, result, options, settings, names, permutations, shortcut)
+
     errors, console = Console(stderr=True), Console()
-    finished = []
     with EncodingProgress(errors) as progress:
-        options = Options(data=data, results=results, say=progress.say, progress=progress.update)
-        for one_task in tasks:
-            for one_encoder in encoders:
-                ready = prepare(one_encoder, one_task, options, settings)
-                result = run_prepared(ready, options, settings)
-                again = Options(data, results, fresh=fresh, say=progress.say, progress=progress.update)
-                finished.append(measure(ready, result, again, settings, names, permutations, shortcut))
+        finished = api.run(
+            encoder,
+            task,
+            data=data,
+            results_dir=results,
+            device=device,
+            settings=load_settings(data_root or (), cache),
+            notify=progress.notify,
+            progress=progress.update,
+            finish=diagnose,
+        )
     for result in finished:
         _print(console, result, results, names)
     errors.print(f"Kept in {results}. `usbench leaderboard` renders the pages.", style="dim")

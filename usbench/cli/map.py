@@ -39,15 +39,15 @@ def draw_map(
     from usbench.cli.progress import EncodingProgress
     from usbench.core.settings import load_settings
     from usbench.pipeline.context import Options
-    from usbench.pipeline.map import take_maps
+    from usbench.pipeline.map import map_task
     from usbench.plugins.catalog import load_encoder, load_task
     from usbench.projection.plot import write_maps
 
     settings = load_settings(data_root or (), cache)
     encoders = [load_encoder(name, device=device) for name in encoder]
     with EncodingProgress(Console(stderr=True)) as progress:
-        options = Options(data=data, say=progress.say, progress=progress.update)
-        taken = take_maps(encoders, load_task(task), options, settings, range(seeds))
+        options = Options(data=data, notify=progress.notify, progress=progress.update)
+        taken = map_task(encoders, load_task(task), options, settings, range(seeds))
     files = write_maps(out, taken.title, taken.maps, taken.units, taken.labels, taken.classes)
     table = Table(title=taken.title)
     for heading in (

@@ -52,7 +52,7 @@ class EncodingProgress:
         if self._current is not None:  # stopping a bar that never started prints an empty line
             self._progress.stop()
 
-    def say(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         """Print a message above the bar, each text once."""
         if message not in self._said:
             self._said.add(message)

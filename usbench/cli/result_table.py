@@ -10,21 +10,9 @@ from rich.table import Table
 
 from usbench.results.schema import Result
 from usbench.statistics.metrics import METRICS, Metric
+from usbench.task.kinds import task_kind
 
-# What a person reads first, per kind of task; every metric is in the result file and on the pages.
-HEADLINE: dict[str, tuple[str, ...]] = {
-    "binary": ("fold_auc", "accuracy"),
-    "multiclass": ("balanced_accuracy", "accuracy"),
-    "regression": ("pearson_r", "mae"),
-    "map": ("balanced_accuracy",),
-}
 SHORT = {"fold_auc": "Fold AUC", "accuracy": "Acc.", "balanced_accuracy": "Bal. acc."}
-BESIDE: dict[str, tuple[str, ...]] = {
-    "binary": ("auc", "accuracy"),
-    "multiclass": ("accuracy",),
-    "regression": ("pearson_r", "mae"),
-    "map": ("balanced_accuracy",),
-}
 
 
 def print_board(console: Console, results: Sequence[Result]) -> None:
@@ -37,8 +25,8 @@ def print_board(console: Console, results: Sequence[Result]) -> None:
     ordered = sorted(results, key=lambda r: (bool(r.encoder["floor"]), r.encoder["name"]))
     first = ordered[0]
     headline, *others = dict.fromkeys(p for r in ordered for p in r.protocols)
-    shown = HEADLINE.get(first.task["kind"], ())
-    beside = BESIDE.get(first.task["kind"], ())
+    shown = task_kind(first.task["kind"]).terminal
+    beside = task_kind(first.task["kind"]).terminal_beside
     table = Table(
         title=_title(first),
         caption=_caption(first, headline, others),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,72 +67,64 @@ def run(
     """
     from rich.console import Console
 
+    from usbench import api
     from usbench.cli.diagnostics_table import print_shifts, print_strata
     from usbench.cli.progress import EncodingProgress
     from usbench.cli.result_table import print_board
     from usbench.core.provenance import typed_command
     from usbench.core.settings import load_settings
     from usbench.diagnostics.shifts import parse_shifts
-    from usbench.diagnostics.suite import add_extras
     from usbench.errors import UsbenchError
-    from usbench.pipeline.context import Options, prepare
-    from usbench.pipeline.experiment import run_prepared
-    from usbench.plugins.catalog import load_encoder, load_task
 
     if weights is not None and len(encoder) > 1:
         raise UsbenchError("--weights names one file, but several encoders are asked for. Run them one at a time.")
     settings = load_settings(data_root or (), cache)
     levels, columns = parse_shifts(shift or ()), list(dict.fromkeys(by or ()))
-    encoders = [
-        load_encoder(
-            name,
-            weights=weights,
-            device=device,
-            precision=precision,
-            pooling=pooling,
-            preprocessing=preprocessing,
-        )
-        for name in encoder
-    ]
-    tasks = [load_task(name) for name in task]
     errors = Console(stderr=True)
     failures: list[str] = []
-    finished: list[Result] = []
+    finished: Sequence[Result]
     if engine != "local" or jobs > 1:
-        from usbench.cli.run_distributed import run_elsewhere
-        from usbench.sweep.cell_state import Wish
+        from usbench.cli.run_distributed import run_distributed
+        from usbench.sweep.cell_state import SweepRequest
         from usbench.sweep.config import EngineSpec
         from usbench.sweep.specs import Cell, EncoderSpec, TaskSpec
 
         file = str(weights) if weights else None
         asked = [EncoderSpec(e, file, device, precision, pooling, preprocessing, batch_size) for e in encoder]
         cells = [Cell(one, TaskSpec(name, data)) for one in dict.fromkeys(asked) for name in dict.fromkeys(task)]
-        wish = Wish(tuple(levels), tuple(columns), results, workers, fresh, typed_command())
-        finished, failures = run_elsewhere(cells, wish, EngineSpec(engine, address, jobs, threads), settings, errors)
+        request = SweepRequest(tuple(levels), tuple(columns), results, workers, fresh, typed_command())
+        finished, failures = run_distributed(
+            cells, request, EngineSpec(engine, address, jobs, threads), settings, errors
+        )
     else:
         if address is not None or threads is not None:
             raise UsbenchError("--address and --threads are for --engine ray or --jobs; this process takes neither.")
+
+        def failed(encoder: str, task: str, error: UsbenchError) -> None:
+            failures.append(f"{encoder} on {task}: {error}")
+
         with EncodingProgress(errors) as progress:
-            options = Options(
+            finished = api.run(
+                encoder,
+                task,
                 data=data,
-                results=results,
+                results_dir=results,
+                weights=weights,
+                device=device,
+                precision=precision,
+                pooling=pooling,
+                preprocessing=preprocessing,
                 batch_size=batch_size,
                 workers=workers,
+                by=columns,
+                shift=shift or (),
                 fresh=fresh,
-                say=progress.say,
+                settings=settings,
+                notify=progress.notify,
                 progress=progress.update,
+                # One pair that cannot run must not cost the others their figures.
+                on_error=failed if len(encoder) * len(task) > 1 else None,
             )
-            for one_task in tasks:
-                for one_encoder in encoders:
-                    try:
-                        ready = prepare(one_encoder, one_task, options, settings)
-                        result = run_prepared(ready, options, settings)
-                        finished.append(add_extras(ready, result, columns, levels, options, settings))
-                    except UsbenchError as error:
-                        if len(encoders) * len(tasks) == 1:
-                            raise
-                        # One pair that cannot run must not cost the others their figures.
-                        failures.append(f"{one_encoder.name} on {one_task.name}: {error}")
     console = Console()
     for result in finished:
         if columns:

@@ -11,7 +11,7 @@ from rich.console import Console
 from usbench.cli.sweep_table import SweepTable
 from usbench.core.settings import Settings
 from usbench.errors import UsbenchError
-from usbench.sweep.cell_state import Wish
+from usbench.sweep.cell_state import SweepRequest
 from usbench.sweep.config import EngineSpec
 from usbench.sweep.local_engines import open_engine
 from usbench.sweep.scheduler import Campaign
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from usbench.results.schema import Result
 
 
-def run_elsewhere(
-    cells: Sequence[Cell], wish: Wish, spec: EngineSpec, settings: Settings, console: Console
+def run_distributed(
+    cells: Sequence[Cell], request: SweepRequest, spec: EngineSpec, settings: Settings, console: Console
 ) -> tuple[list[Result], list[str]]:
     """Run cells on an engine under a live table.
 
     Args:
         cells: The cells, those of one encoder after another.
-        wish: What is asked of each.
+        request: What is asked of each.
         spec: Where they run.
         settings: Places to use.
         console: Where the table is drawn.
@@ -41,7 +41,7 @@ def run_elsewhere(
     """
     with contextlib.closing(open_engine(spec)) as engine:
         tables: list[SweepTable] = []  # campaign and table need one another
-        campaign = Campaign(cells, wish, spec, engine, settings, lambda record: tables[0].update(record))
+        campaign = Campaign(cells, request, spec, engine, settings, lambda record: tables[0].update(record))
         tables.append(SweepTable(console, campaign.records))
         with tables[0]:
             records = campaign.run()

@@ -37,7 +37,7 @@ def sweep(
     from usbench.cli.leaderboard import leaderboard as render_leaderboard
     from usbench.cli.sweep_table import SweepTable
     from usbench.core.settings import load_settings
-    from usbench.sweep.cell_state import Wish
+    from usbench.sweep.cell_state import SweepRequest
     from usbench.sweep.config import DEFAULT_RESULTS, read_grid, with_engine
     from usbench.sweep.cost_model import Estimator
     from usbench.sweep.local_engines import open_engine
@@ -51,12 +51,16 @@ def sweep(
     estimator = Estimator([asked.results, DEFAULT_RESULTS], Path("benchmarks"))
     before = None if fresh else read_report(asked.results, asked.name)
     console = Console(stderr=True)
-    wish = Wish(asked.levels, asked.columns, asked.results, asked.workers, fresh, f"usbench sweep {grid.name}")
+    request = SweepRequest(
+        asked.levels, asked.columns, asked.results, asked.workers, fresh, f"usbench sweep {grid.name}"
+    )
     tables: list[SweepTable] = []  # engine, campaign and table need one another
     running = open_engine(asked.engine, lambda *message: tables[0].tell(*message))
     started = time.monotonic()
     try:
-        campaign = Campaign(asked.cells, wish, asked.engine, running, settings, lambda record: tables[0].update(record))
+        campaign = Campaign(
+            asked.cells, request, asked.engine, running, settings, lambda record: tables[0].update(record)
+        )
         tables.append(SweepTable(console, campaign.records))
         try:
             with tables[0]:

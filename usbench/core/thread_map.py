@@ -15,7 +15,7 @@ _SLOW = 5e-4
 _THREADS = 4
 
 
-def survey(look: Callable[[str], T], paths: Iterable[str]) -> dict[str, T]:
+def map_in_threads(look: Callable[[str], T], paths: Iterable[str]) -> dict[str, T]:
     """Look at each file once, in threads as soon as files turn out to be slow.
 
     A small picture is opened in a tenth of a millisecond, and threads that pass Python's lock to each other make three

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from usbench.data.frame_sampling import BetweenMarks, LinspaceFrames, RandomFrames
 from usbench.diagnostics import perturbation
 from usbench.results.schema import Result
@@ -32,10 +30,9 @@ def measure_budget(ready: Prepared, result: Result, options: Options, settings: 
         The instrument: score and paired difference to the full budget for each smaller one; or a ``note`` that says
         why there is none.
     """
-    from usbench.embedding.extract import extract
-    from usbench.embedding.store import Store
     from usbench.evaluation.scoring import evaluate
-    from usbench.task.cohort import draw_splits, select_frames
+    from usbench.pipeline.vectors import embed, frames_of
+    from usbench.task.cohort import draw_splits
 
     policy = ready.task.frames
     if not isinstance(policy, RandomFrames | LinspaceFrames | BetweenMarks) or policy.n < 2:
@@ -47,14 +44,10 @@ def measure_budget(ready: Prepared, result: Result, options: Options, settings: 
     metric = perturbation.primary_metric(result, protocol)
     full = perturbation.outcome(result, result.protocols[protocol].repeats)
     splits = draw_splits(ready.task.split, ready.cohort)
-    store = Store(settings.store_dir, ready.encoder.identity())
     curve = []
     for n in (n for n in BUDGETS if n < policy.n):
-        refs, owner, _ = select_frames(
-            ready.cohort, ready.located.dataset, replace(policy, n=n), dict(ready.digests), ready.decoding
-        )
-        vectors = extract(ready.encoder, ready.located.dataset, refs, store, workers=options.workers).vectors
-        entry = evaluate(protocol, ready.task, ready.cohort, vectors, np.asarray(owner).tolist(), splits)
+        few_frames = embed(ready, options, settings, frames=frames_of(ready, replace(policy, n=n)))
+        entry = evaluate(protocol, ready.task, ready.cohort, few_frames.vectors, few_frames.unit_index, splits)
         e = entry.metrics[metric]
         few = perturbation.outcome(result, entry.repeats)
         curve.append(

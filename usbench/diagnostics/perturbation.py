@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from usbench.errors import UsbenchError
 from usbench.evaluation.scoring import build_outcome, repeats_of
+from usbench.probes.facts import protocol_facts
 from usbench.results.schema import Estimate, Repeat, Result, Units
 from usbench.statistics.outcome import Outcome
-from usbench.task import kinds
+from usbench.task.kinds import probe_question, task_kind
 
 if TYPE_CHECKING:
     from usbench.core.types import Vectors
@@ -36,11 +37,11 @@ class Variant:
 
     Attributes:
         vectors: float32 ``(n_frames, D)``.
-        owner: Position of the unit of each frame, int64 ``(n_frames,)``; units without a frame are not tested.
+        unit_index: Position of the unit of each frame, int64 ``(n_frames,)``; units without a frame are not tested.
     """
 
     vectors: Vectors
-    owner: IntArray
+    unit_index: IntArray
 
 
 def predict(
@@ -70,25 +71,24 @@ def predict(
     from usbench.probes import ProbeData, run_protocol
     from usbench.probes.data import Prediction
 
-    if protocol.startswith("svc-paper"):
+    if protocol_facts(protocol).tunes_on_test:
         raise UsbenchError(f"{protocol} tunes on the folds it scores, so it cannot be tested on other frames.")
     n = len(cohort.units)
     labels, groups = np.asarray(cohort.labels()), np.asarray(cohort.groups)
-    vectors, owner, base = [clean.vectors], [np.asarray(clean.owner, np.int64)], [np.arange(n)]
+    vectors, unit_index, base = [clean.vectors], [np.asarray(clean.unit_index, np.int64)], [np.arange(n)]
     bounds: dict[str, tuple[int, int]] = {}
     total = n
     for name, variant in variants.items():
-        present, position = np.unique(variant.owner, return_inverse=True)
+        present, position = np.unique(variant.unit_index, return_inverse=True)
         vectors.append(variant.vectors)
-        owner.append(position.astype(np.int64) + total)
+        unit_index.append(position.astype(np.int64) + total)
         base.append(present)
         bounds[name] = (total, total + len(present))
         total += len(present)
     origin = np.concatenate(base)
-    data = ProbeData(np.concatenate(vectors), np.concatenate(owner), labels[origin], groups[origin])
+    data = ProbeData(np.concatenate(vectors), np.concatenate(unit_index), labels[origin], groups[origin])
     extended = [[replace(split, test=_with_variants(split.test, origin, n)) for split in draw] for draw in splits]
-    question: Literal["classification", "regression"] = "regression" if task.kind == "regression" else "classification"
-    probe = run_protocol(protocol, data, extended, seed=0, question=question, n_jobs=-1)
+    probe = run_protocol(protocol, data, extended, seed=0, question=probe_question(task.kind), n_jobs=-1)
     found = {}
     for name, (first, last) in bounds.items():
         p = probe.prediction
@@ -105,7 +105,7 @@ def honest_protocol(result: Result) -> str:
         UsbenchError: There is none.
     """
     for protocol, entry in result.protocols.items():
-        if entry.repeats and not protocol.startswith("svc-paper"):
+        if entry.repeats and not protocol_facts(protocol).tunes_on_test:
             return protocol
     raise UsbenchError(
         f"{result.task['name']}: instruments need a protocol that is tuned inside the training folds, such as "
@@ -120,7 +120,7 @@ def primary_metric(result: Result, protocol: str) -> str:
         UsbenchError: The protocol has no metric that ranks.
     """
     metrics = result.protocols[protocol].metrics
-    for name in kinds.PRIMARY.get(result.task["kind"], ()):
+    for name in task_kind(result.task["kind"]).primary:
         if name in metrics and metrics[name].value is not None:
             return name
     raise UsbenchError(f"{result.task['name']}, {protocol}: no metric to measure anything by.")

@@ -110,9 +110,9 @@ def _predict(labels: Any, kept: list[str], subjects: Any, clean: perturbation.Va
     members = np.flatnonzero(np.isin(labels, kept))
     position = np.full(len(labels), -1)
     position[members] = np.arange(len(members))
-    chosen = position[clean.owner] >= 0
+    chosen = position[clean.unit_index] >= 0
     y = np.array([kept.index(label) for label in labels[members]])
-    data = ProbeData(clean.vectors[chosen], position[clean.owner][chosen], y, subjects[members])
+    data = ProbeData(clean.vectors[chosen], position[clean.unit_index][chosen], y, subjects[members])
     folds = subject_folds(subjects[members], y, FOLDS, seed=0)
     probe = run_protocol(PROTOCOL, data, [folds], seed=0, n_jobs=-1)
     whole = []

@@ -14,7 +14,7 @@ from usbench.diagnostics import perturbation
 from usbench.errors import DataError, did_you_mean
 from usbench.pipeline.context import Options, Prepared
 from usbench.results.schema import Estimate, Result
-from usbench.task.cohort import build_cohort, draw_splits, plain_text, select_frames
+from usbench.task.cohort import build_cohort, draw_splits, plain_text
 
 INSTRUMENT_VERSION = 1
 MOST_LEVELS = 20
@@ -129,30 +129,26 @@ def _by_frames(
 ) -> list[dict[str, Any]]:
     import pandas as pd
 
-    from usbench.embedding.extract import extract
-    from usbench.embedding.store import Store
+    from usbench.pipeline.vectors import embed
     from usbench.results.subset import restrict
 
-    dataset = ready.located.dataset
-    refs, owners, _ = select_frames(ready.cohort, dataset, ready.task.frames, dict(ready.digests), ready.decoding)
-    store = Store(settings.store_dir, ready.encoder.identity())
-    vectors = extract(ready.encoder, dataset, refs, store, workers=options.workers).vectors
-    owner = np.asarray(owners, dtype=np.int64)
-    table = dataset.index.table.set_index("path")[column]
+    embedded = embed(ready, options, settings)
+    vectors, unit_index = embedded.vectors, embedded.unit_index
+    table = ready.located.dataset.index.table.set_index("path")[column]
     value_of = {str(p): None if bool(pd.isna(v)) else plain_text(v) for p, v in table.items()}
-    of_frame = np.array([value_of[ref.path] or "" for ref in refs])
+    of_frame = np.array([value_of[ref.path] or "" for ref in embedded.frames.refs])
     names = [name for name in levels_of(ready, column) if (of_frame == name).any()]
     answers = perturbation.predict(
         protocol,
         ready.task,
         ready.cohort,
-        perturbation.Variant(vectors, owner),
-        {name: perturbation.Variant(vectors[of_frame == name], owner[of_frame == name]) for name in names},
+        perturbation.Variant(vectors, unit_index),
+        {name: perturbation.Variant(vectors[of_frame == name], unit_index[of_frame == name]) for name in names},
         draw_splits(ready.task.split, ready.cohort),
     )
     levels = []
     for name in names:
-        members = np.unique(owner[of_frame == name]).tolist()
+        members = np.unique(unit_index[of_frame == name]).tolist()
         entry = replace(result.protocols[protocol], repeats=answers[name])
         part = restrict(replace(result, protocols={protocol: entry}), members)
         levels.append(_level(name, part, protocol, metric, len(members)))

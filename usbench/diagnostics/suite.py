@@ -11,8 +11,9 @@ import numpy as np
 from usbench import results
 from usbench.diagnostics import frame_budget, label_permutation, near_duplicates, perturbation, shortcut
 from usbench.errors import UsbenchError, did_you_mean
+from usbench.probes.facts import flat_and_nested
 from usbench.results.schema import Result
-from usbench.task import kinds
+from usbench.task.kinds import task_kind
 
 if TYPE_CHECKING:
     from usbench.diagnostics.shifts import Level
@@ -82,13 +83,13 @@ def audit(
     Raises:
         UsbenchError: An instrument is unknown, or cannot be applied for a reason that the user can mend.
     """
-    if ready.task.kind == "map":
+    if not task_kind(ready.task.kind).trains:
         raise UsbenchError(f"{ready.task.name} is a map: no probe is trained that an audit could question.")
     clean: perturbation.Variant | None = None
     for name in chosen_instruments(names):
         if not options.fresh and _current(result, name, n_permutations, shortcut_column):
             continue
-        options.say(f"[dim]{ready.encoder.name} on {result.board}: {name}[/dim]")
+        options.notify(f"[dim]{ready.encoder.name} on {result.board}: {name}[/dim]")
         if name == "optimism":
             found = _optimism(result)
         elif name == "frame_budget":
@@ -110,15 +111,10 @@ def audit(
 
 def embedded(ready: Prepared, options: Options, settings: Settings) -> perturbation.Variant:
     """Return the vectors of the task's own frames, from the store."""
-    from usbench.embedding.extract import extract
-    from usbench.embedding.store import Store
-    from usbench.task.cohort import select_frames
+    from usbench.pipeline.vectors import embed
 
-    dataset = ready.located.dataset
-    refs, owner, _ = select_frames(ready.cohort, dataset, ready.task.frames, dict(ready.digests), ready.decoding)
-    store = Store(settings.store_dir, ready.encoder.identity())
-    found = extract(ready.encoder, dataset, refs, store, batch_size=options.batch_size, workers=options.workers)
-    return perturbation.Variant(found.vectors, np.asarray(owner, dtype=np.int64))
+    found = embed(ready, options, settings)
+    return perturbation.Variant(found.vectors, found.unit_index)
 
 
 def _progress(options: Options, text: str) -> Callable[[int, int], None]:
@@ -137,15 +133,15 @@ def _current(result: Result, name: str, n_permutations: int, column: str | None)
 def _optimism(result: Result) -> dict[str, Any]:
     from usbench.diagnostics.optimism import optimism
 
-    flat = next((p for p in result.protocols if "-paper" in p), None)
-    nested = next((p for p in result.protocols if "-nested" in p), None)
-    metric = kinds.TUNED.get(result.task["kind"])
-    if flat is None or nested is None or metric is None or not flat.startswith("svc"):
+    pair = flat_and_nested(result.protocols)
+    metric = task_kind(result.task["kind"]).tuned
+    if pair is None or metric is None:
         return {
             "version": OPTIMISM_VERSION,
             "note": "Not measured: the task has no protocol that tunes on its test folds.",
         }
-    outcomes = [perturbation.outcome(result, result.protocols[p].repeats) for p in (flat, nested)]
+    flat, nested = pair
+    outcomes = [perturbation.outcome(result, result.protocols[p].repeats) for p in pair]
     found = optimism(outcomes[0], outcomes[1], (metric,), perturbation.RESAMPLES)[metric]
     parts = {k: perturbation.rounded(getattr(found, k)) for k in ("low", "high")}
     return {
@@ -163,7 +159,7 @@ def _permutation(ready: Prepared, result: Result, clean: perturbation.Variant, n
     from usbench.probes.data import mean_by_unit
 
     labels, groups = np.asarray(ready.cohort.labels()), np.asarray(ready.cohort.groups)
-    features = mean_by_unit(ProbeData(clean.vectors, clean.owner, labels, groups))
+    features = mean_by_unit(ProbeData(clean.vectors, clean.unit_index, labels, groups))
     test = label_permutation.permutation_of_labels(features, labels, groups, ready.task.kind == "regression", n)
     finite = test.null[np.isfinite(test.null)]
     low, high = (float(q) for q in np.quantile(finite, (0.025, 0.975)))
@@ -205,7 +201,7 @@ def add_extras(
     Raises:
         UsbenchError: A column makes no strata, or a shifted frame cannot be encoded.
     """
-    if ready.task.kind == "map" and (columns or levels):
+    if (columns or levels) and not task_kind(ready.task.kind).trains:
         raise UsbenchError(f"{ready.task.name} is a map: nothing is trained that strata or shifts could be asked of.")
     if columns:
         from usbench.diagnostics.subgroups import measure_strata

@@ -93,7 +93,9 @@ def multiplies_bfloat16(device: str) -> bool:
     return any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
-def settle(encoder: Encoder, dataset: Dataset, refs: Sequence[FrameRef], gains: bool | None = None) -> Decision | None:
+def resolve_precision(
+    encoder: Encoder, dataset: Dataset, refs: Sequence[FrameRef], gains: bool | None = None
+) -> Decision | None:
     """Replace precision ``auto`` by the one that the device and the first frames justify.
 
     Args:

@@ -74,7 +74,7 @@ class Encoder(abc.ABC):
     batch_size: ClassVar[int] = 16
     # A number, if encode() may run in several threads at once and is faster so: on a CPU each thread then has one core
     # and takes so many frames at a time. For networks of many small operations.
-    frames_a_pass: ClassVar[int | None] = None
+    micro_batch_size: ClassVar[int | None] = None
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
 """Forward passes: how many frames each takes, and on a CPU how many run side by side.
 
 A network of many small operations leaves most of a CPU idle when its cores share every operation. An encoder that says
-so (``Encoder.frames_a_pass``) is run in as many threads as there are cores instead, each with one core and a few frames
-that fit its cache.
+so (``Encoder.micro_batch_size``) is run in as many threads as there are cores instead, each with one core and a few
+frames that fit its cache.
 
 On a GPU the number of frames grows to what memory allows, and where memory runs out it is halved and the same frames
 are tried again; what was found is kept for the next run.
@@ -39,7 +39,7 @@ class Passes:
 
     Args:
         encoder: The encoder.
-        batch_size: Frames a step, if the user has a wish; then it is never changed.
+        batch_size: Frames a step, if the user has a request; then it is never changed.
         memory: File in which batch sizes that were found are kept; ``None`` keeps nothing.
     """
 
@@ -50,7 +50,7 @@ class Passes:
         self._fixed = batch_size is not None
         self._cuda = encoder.device.startswith("cuda")
         threads = torch.get_num_threads()
-        share = encoder.frames_a_pass if encoder.device == "cpu" else None
+        share = encoder.micro_batch_size if encoder.device == "cpu" else None
         self._share = min(share, batch_size) if share and batch_size else share
         lanes = threads if self._share else 1
         self.frames = batch_size or max(encoder.batch_size, lanes * (self._share or 1))

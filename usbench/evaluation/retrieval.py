@@ -20,6 +20,7 @@ from usbench.probes.data import ProbeData, mean_by_unit
 from usbench.projection.quality import map_figures
 from usbench.projection.umap import NEIGHBOURS, standardised
 from usbench.results.schema import ProtocolResult, Repeat
+from usbench.statistics._types import IntArray
 from usbench.task.cohort import Cohort
 from usbench.task.task import Task
 
@@ -31,7 +32,7 @@ PROTOCOLS: Mapping[str, str | None] = {"neighbours@1": None, "neighbours-other-s
 
 
 def score_map(
-    task: Task, cohort: Cohort, vectors: npt.NDArray[np.float32], owner: Sequence[int]
+    task: Task, cohort: Cohort, vectors: npt.NDArray[np.float32], unit_index: Sequence[int] | IntArray
 ) -> tuple[dict[str, ProtocolResult], dict[str, Any]]:
     """Score every protocol of a map task, and project its units.
 
@@ -39,7 +40,7 @@ def score_map(
         task: The task, of kind ``map``.
         cohort: Its units.
         vectors: float32 ``(n_frames, D)``.
-        owner: Position of the unit of each frame.
+        unit_index: Position of the unit of each frame.
 
     Returns:
         Protocol to its outcome, and ``{"map": ...}`` as of :func:`usbench.projection.quality.map_figures`.
@@ -49,7 +50,7 @@ def score_map(
         DataError: There are too few units to map.
     """
     labels = np.asarray([cohort.classes.index(unit.target) for unit in cohort.units], dtype=np.int64)
-    data = ProbeData(vectors, np.asarray(owner, dtype=np.int64), labels, np.asarray(cohort.groups))
+    data = ProbeData(vectors, np.asarray(unit_index, dtype=np.int64), labels, np.asarray(cohort.groups))
     points = mean_by_unit(data)
     protocols = {}
     for protocol in task.protocols:

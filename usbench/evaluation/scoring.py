@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,10 +17,12 @@ from usbench.results.schema import Estimate, ProtocolResult, Repeat, Result, Uni
 from usbench.statistics.bootstrap import bootstrap
 from usbench.statistics.metrics import METRICS
 from usbench.statistics.outcome import Outcome, binary_outcome, multiclass_outcome, regression_outcome
+from usbench.task.kinds import probe_question
 
 if TYPE_CHECKING:
     from usbench.core.types import Vectors
     from usbench.probes import ProbeResult
+    from usbench.statistics._types import IntArray
     from usbench.statistics.splits import Split
     from usbench.task.cohort import Cohort
     from usbench.task.task import Task
@@ -37,7 +39,7 @@ def evaluate(
     task: Task,
     cohort: Cohort,
     vectors: Vectors,
-    owner: Sequence[int],
+    unit_index: Sequence[int] | IntArray,
     splits: list[list[Split]],
 ) -> ProtocolResult:
     """Run one protocol and score its predictions.
@@ -47,7 +49,7 @@ def evaluate(
         task: The task.
         cohort: Units, labels and subjects.
         vectors: float32 ``(n_frames, D)``.
-        owner: Position of the unit of each frame.
+        unit_index: Position of the unit of each frame.
         splits: Splits of every repeat.
 
     Raises:
@@ -56,9 +58,8 @@ def evaluate(
     from usbench.probes import ProbeData, run_protocol
 
     labels = np.asarray(cohort.labels())
-    data = ProbeData(vectors, np.asarray(owner, dtype=np.int64), labels, np.asarray(cohort.groups))
-    question: Literal["classification", "regression"] = "regression" if task.kind == "regression" else "classification"
-    probe = run_protocol(protocol, data, splits, seed=0, question=question, n_jobs=-1)
+    data = ProbeData(vectors, np.asarray(unit_index, dtype=np.int64), labels, np.asarray(cohort.groups))
+    probe = run_protocol(protocol, data, splits, seed=0, question=probe_question(task.kind), n_jobs=-1)
     repeats = repeats_of(probe, len(cohort.units), cohort.classes)
     return scored_protocol(task, cohort, repeats, _hyperparameters(probe))
 

@@ -15,7 +15,7 @@ from usbench.leaderboard.constant_baseline import NAME as CONSTANT
 from usbench.leaderboard.constant_baseline import constant_floor
 from usbench.leaderboard.published_values import Reported, load_reported
 from usbench.results.schema import Estimate, Result, load_all
-from usbench.task import kinds
+from usbench.task.kinds import KINDS, task_kind
 from usbench.task.task import Task
 
 
@@ -189,7 +189,7 @@ class Board:
     def primary(self, protocol: str | None = None) -> str | None:
         """Return the metric a protocol is ranked by: the first of the kind's that some entry has."""
         protocol = protocol or self.headline
-        for metric in kinds.PRIMARY.get(self.task.kind, ()):
+        for metric in task_kind(self.task.kind).primary:
             if any(entry.estimate(protocol, metric).value is not None for entry in self.encoders or self.entries):
                 return metric
         return None
@@ -199,8 +199,8 @@ class Board:
         present = {
             m for e in self.entries if protocol in e.result.protocols for m in e.result.protocols[protocol].metrics
         }
-        known = [m for m in kinds.SHOWN.get(self.task.kind, ()) if m in present]
-        if self.task.kind in kinds.SHOWN:
+        known = [m for m in task_kind(self.task.kind).shown if m in present]
+        if self.task.kind in KINDS:
             return known
         return sorted(present)
 
@@ -213,7 +213,7 @@ class Board:
 
         Positive means that the paper's protocol flatters. ``None`` unless both were run.
         """
-        metric = kinds.TUNED.get(self.task.kind)
+        metric = task_kind(self.task.kind).tuned
         nested = next((p for p in self.protocols if "nested" in p), None)
         flat = next((p for p in self.protocols if "paper" in p), None)
         if metric is None or nested is None or flat is None:

@@ -15,7 +15,7 @@ from typing import Any
 from usbench.evaluation.scoring import scored
 from usbench.results.schema import Estimate, ProtocolResult, Repeat, Result
 from usbench.statistics.bootstrap import bootstrap
-from usbench.task import kinds
+from usbench.task.kinds import KINDS
 
 NAME = "constant"
 # One value for everybody correlates with nothing; classes all called alike leave no F1 of the other class.
@@ -35,7 +35,7 @@ def constant_floor(like: Result) -> Result | None:
         ResultError: The predictions of ``like`` do not fit its units.
     """
     kind = like.task["kind"]
-    if kind not in ("binary", "multiclass", "regression", "map"):
+    if kind not in KINDS:
         return None
     bare = replace(
         like,
@@ -53,7 +53,7 @@ def constant_floor(like: Result) -> Result | None:
     protocols = {}
     for name, entry in like.protocols.items():
         # Of many classes only what pages show: the rest takes long and says nothing of a constant.
-        shown = kinds.SHOWN[kind] if kind in ("multiclass", "map") else tuple(entry.metrics)
+        shown = KINDS[kind].shown if kind in ("multiclass", "map") else tuple(entry.metrics)
         wanted = [metric for metric in entry.metrics if metric in shown and metric not in _MEANINGLESS]
         estimates = bootstrap(scored(bare, name).outcome, wanted)
         metrics = {metric: Estimate(e.value, e.low, e.high) for metric, e in estimates.items()}

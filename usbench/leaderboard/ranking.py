@@ -18,6 +18,7 @@ from usbench.leaderboard.board import Board
 from usbench.leaderboard.comparison import LEVEL
 from usbench.statistics._types import FloatArray
 from usbench.statistics.bootstrap import percentile_bounds
+from usbench.task.kinds import task_kind
 
 MIN_TASKS = 2
 MIN_ENCODERS = 2
@@ -99,7 +100,7 @@ def rank(boards: Sequence[Board], n_resamples: int = RESAMPLES) -> Ranking | Non
 def _one_a_task(boards: Sequence[Board]) -> list[Board]:
     best: dict[str, Board] = {}
     for board in boards:
-        if board.synthetic or board.task.kind == "map" or not board.entries or board.primary() is None:
+        if board.synthetic or not task_kind(board.task.kind).trains or not board.entries or board.primary() is None:
             continue
         other = best.get(board.task.name)
         if other is None or (board.own_dataset, len(board.entries)) > (other.own_dataset, len(other.entries)):

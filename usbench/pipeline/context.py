@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from usbench.core import provenance
 from usbench.core.settings import Settings
-from usbench.core.thread_map import survey
+from usbench.core.thread_map import map_in_threads
 from usbench.data.frames import decoding_versions
 from usbench.encoder.base import Encoder
 from usbench.errors import UsbenchError
@@ -27,7 +27,7 @@ RUNNER_VERSION = 1
 
 
 # What is said while running: a message, or progress as (text, done, total).
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 Progress = Callable[[str, int, int], None]
@@ -43,7 +43,7 @@ class Options:
         batch_size: Frames a forward pass; the encoder's own by default.
         workers: Decoding threads.
         fresh: Whether to probe again although an equal result exists.
-        say: Called with messages for the user.
+        notify: Called with messages for the user.
         progress: Called while frames are encoded.
     """
 
@@ -52,8 +52,12 @@ class Options:
     batch_size: int | None = None
     workers: int | None = None
     fresh: bool = False
-    say: Say = field(default=lambda message: None)
+    notify: Notify = field(default=lambda message: None)
     progress: Progress = field(default=lambda text, done, total: None)
+
+    def reporting_to(self, notify: Notify | None, progress: Progress | None) -> Options:
+        """Return the same options with other listeners, where they are given."""
+        return replace(self, notify=notify or self.notify, progress=progress or self.progress)
 
 
 @dataclass(frozen=True)
@@ -91,24 +95,24 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
     Raises:
         UsbenchError: The encoder is not ready, or the dataset is absent or does not fit the task.
     """
-    from usbench.embedding.precision import settle
+    from usbench.embedding.precision import resolve_precision
     from usbench.task.cohort import build_cohort, select_frames
 
     readiness = encoder.readiness()
     if not readiness.ready:
         raise UsbenchError(readiness.reason)
     located = dataset_for(task, settings, options.data)
-    _announce(task, located, options.say)
+    _announce(task, located, options.notify)
     dataset = located.dataset
     cohort = build_cohort(task, dataset)
     paths = sorted({path for unit in cohort.units for path in unit.paths})
-    digests = survey(dataset.digest, paths)
+    digests = map_in_threads(dataset.digest, paths)
     decoding = decoding_versions()
     if encoder.precision == "auto":
         refs, _, _ = select_frames(cohort, dataset, task.frames, digests, decoding)
-        decision = settle(encoder, dataset, refs)
+        decision = resolve_precision(encoder, dataset, refs)
         if decision is not None:
-            options.say(f"{encoder.name}: {decision.describe()}")
+            options.notify(f"{encoder.name}: {decision.describe()}")
     inputs = inputs_digest(encoder, task, located, digests, decoding)
     return Prepared(encoder, task, located, cohort, digests, decoding, inputs)
 
@@ -139,15 +143,15 @@ def leakage(encoder: Encoder, located: Located) -> dict[str, str]:
     return {"state": "clean", "detail": f"{card.title} is not among its {len(seen)} pre-training sets."}
 
 
-def _announce(task: Task, located: Located, say: Say) -> None:
+def _announce(task: Task, located: Located, notify: Notify) -> None:
     card = located.dataset.card
     if located.provision == "phantom":
-        say(
+        notify(
             f"[bold yellow]PHANTOM DATA[/bold yellow]: {task.name} runs on simulated images ({card.title}). "
             "The figures say that the pipeline works; they say nothing about patients, and they enter no leaderboard."
         )
     elif located.provision == "subset":
-        say(
+        notify(
             f"{task.name} runs on {card.title}, embedded real data. "
             f"For the whole set: `usbench data add {task.dataset} FOLDER`."
         )

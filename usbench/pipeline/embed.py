@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from usbench.core.settings import Settings
-from usbench.core.thread_map import survey
+from usbench.core.thread_map import map_in_threads
 from usbench.core.types import Frame
 from usbench.data.dataset import Dataset
 from usbench.data.frame_sampling import AllFrames, FramePolicy
@@ -88,7 +88,7 @@ def embed(
     """
     from usbench.data.frames import decoding_versions
     from usbench.embedding.extract import extract
-    from usbench.embedding.precision import settle
+    from usbench.embedding.precision import resolve_precision
     from usbench.embedding.store import Store
     from usbench.embedding.vector_folder import frame_sha256, write_vectors
     from usbench.task.cohort import build_cohort, select_frames
@@ -110,11 +110,11 @@ def embed(
         cohort = _every_file(dataset)
 
     paths = sorted({path for unit in cohort.units for path in unit.paths})
-    digests = survey(dataset.digest, paths)
+    digests = map_in_threads(dataset.digest, paths)
     refs, _, notes = select_frames(cohort, dataset, policy, digests, decoding_versions())
     refs = sorted(dict.fromkeys(refs), key=lambda ref: (ref.path, ref.frame))
 
-    decision = settle(encoder, dataset, refs)
+    decision = resolve_precision(encoder, dataset, refs)
     if decision is not None:
         notes = (*notes, decision.describe())
 

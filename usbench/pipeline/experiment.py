@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from usbench import results
 from usbench.core import provenance
 from usbench.core.provenance import typed_command
@@ -25,6 +27,7 @@ from usbench.task.task import Task
 if TYPE_CHECKING:
     from usbench.core.types import Vectors
     from usbench.embedding.extract import Extraction
+    from usbench.statistics._types import IntArray
     from usbench.task.cohort import Cohort
 
 
@@ -54,8 +57,8 @@ def run_prepared(ready: Prepared, options: Options, settings: Settings) -> resul
     Raises:
         UsbenchError: What went wrong, in one message.
     """
-    if not options.fresh and (kept := _kept(options.results, ready)):
-        options.say(f"{ready.encoder.name} on {kept.board}: nothing has changed, answered from {options.results}.")
+    if not options.fresh and (kept := _cached(options.results, ready)):
+        options.notify(f"{ready.encoder.name} on {kept.board}: nothing has changed, answered from {options.results}.")
         return kept
     result = _compute(ready, options, settings)
     if options.results is not None:
@@ -64,42 +67,28 @@ def run_prepared(ready: Prepared, options: Options, settings: Settings) -> resul
 
 
 def _compute(ready: Prepared, options: Options, settings: Settings) -> results.Result:
-    from usbench.embedding.extract import extract
-    from usbench.embedding.store import Store
-    from usbench.task.cohort import select_frames
+    from usbench.pipeline.vectors import embed
 
     encoder, task, located, cohort = ready.encoder, ready.task, ready.located, ready.cohort
-    refs, owner, frame_notes = select_frames(cohort, located.dataset, task.frames, dict(ready.digests), ready.decoding)
-    text = f"{encoder.name} on {located.dataset.name}"
-    extraction = extract(
-        encoder,
-        located.dataset,
-        refs,
-        Store(settings.store_dir, encoder.identity()),
-        batch_size=options.batch_size,
-        workers=options.workers,
-        progress=lambda done, total: options.progress(text, done, total),
-    )
+    embedded = embed(ready, options, settings)
     started = time.perf_counter()
-    protocols, figures = _answers(ready, extraction.vectors, owner, options)
-    frames = [0] * len(cohort.units)
-    for position in owner:
-        frames[position] += 1
+    protocols, figures = _answers(ready, embedded.vectors, embedded.unit_index, options)
+    frames = np.bincount(embedded.unit_index, minlength=len(cohort.units)).tolist()
     return results.Result(
         task=_task_facts(task),
-        dataset=_dataset_facts(located, cohort, frames, (*cohort.notes, *frame_notes), len(ready.digests)),
-        encoder=_encoder_facts(encoder, int(extraction.vectors.shape[1])),
+        dataset=_dataset_facts(located, cohort, frames, (*cohort.notes, *embedded.frames.notes), len(ready.digests)),
+        encoder=_encoder_facts(encoder, int(embedded.vectors.shape[1])),
         leakage=leakage(encoder, located),
         units=cohort.describe(frames),
         protocols=protocols,
         figures=figures,
         inputs=ready.inputs,
-        provenance=_provenance(encoder, extraction, len(refs), time.perf_counter() - started),
+        provenance=_provenance(encoder, embedded.extraction, len(embedded.frames.refs), time.perf_counter() - started),
     )
 
 
 def _answers(
-    ready: Prepared, vectors: Vectors, owner: Sequence[int], options: Options
+    ready: Prepared, vectors: Vectors, unit_index: IntArray, options: Options
 ) -> tuple[dict[str, results.ProtocolResult], dict[str, Any]]:
     """Return the outcome of every protocol, and further figures where the task is a map."""
     from usbench.evaluation.scoring import evaluate
@@ -109,17 +98,17 @@ def _answers(
     if task.kind == "map":
         from usbench.evaluation.retrieval import score_map
 
-        options.say(f"[dim]{encoder.name} on {task.name}: neighbours, and maps of {len(cohort.units)} units[/dim]")
-        return score_map(task, cohort, vectors, owner)
+        options.notify(f"[dim]{encoder.name} on {task.name}: neighbours, and maps of {len(cohort.units)} units[/dim]")
+        return score_map(task, cohort, vectors, unit_index)
     splits = draw_splits(task.split, cohort)
     protocols = {}
     for protocol in task.protocols:
-        options.say(f"[dim]{encoder.name} on {task.name}: {protocol}[/dim]")
-        protocols[protocol] = evaluate(protocol, task, cohort, vectors, owner, splits)
+        options.notify(f"[dim]{encoder.name} on {task.name}: {protocol}[/dim]")
+        protocols[protocol] = evaluate(protocol, task, cohort, vectors, unit_index, splits)
     return protocols, {}
 
 
-def _kept(folder: Path | None, ready: Prepared) -> results.Result | None:
+def _cached(folder: Path | None, ready: Prepared) -> results.Result | None:
     if folder is None:
         return None
     task, dataset = ready.task, ready.located.dataset

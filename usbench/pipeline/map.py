@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +14,17 @@ from usbench.core.settings import Settings
 from usbench.encoder.base import Encoder
 from usbench.errors import UsbenchError
 from usbench.pipeline.context import Options, leakage, prepare
-from usbench.projection.plot import MapOf
+from usbench.projection.plot import EncoderMap
 from usbench.projection.quality import map_figures
 from usbench.task.cohort import Cohort
 from usbench.task.task import Task
 
+if TYPE_CHECKING:
+    from usbench.pipeline.vectors import Embedded
+
 
 @dataclass(frozen=True)
-class Taken:
+class TaskMaps:
     """Maps of one task.
 
     Attributes:
@@ -33,16 +37,16 @@ class Taken:
     """
 
     title: str
-    maps: list[MapOf]
+    maps: list[EncoderMap]
     units: list[str]
     subjects: int
     labels: list[int]
     classes: list[str]
 
 
-def take_maps(
+def map_task(
     encoders: Sequence[Encoder], task: Task, options: Options, settings: Settings, seeds: Sequence[int]
-) -> Taken:
+) -> TaskMaps:
     """Embed the units of a task with each encoder, from the store where they are known, and map them.
 
     Args:
@@ -55,33 +59,20 @@ def take_maps(
     Raises:
         UsbenchError: The data are absent, or there is nothing to map.
     """
-    from usbench.embedding.extract import extract
-    from usbench.embedding.store import Store
-    from usbench.task.cohort import select_frames
+    from usbench.pipeline.vectors import embed
 
-    maps: list[MapOf] = []
+    maps: list[EncoderMap] = []
     ready = None
     for encoder in encoders:
         ready = prepare(encoder, task, options, settings)
-        dataset, cohort = ready.located.dataset, ready.cohort
-        refs, owner, _ = select_frames(cohort, dataset, task.frames, dict(ready.digests), ready.decoding)
-        text = f"{encoder.name} on {dataset.name}"
-        vectors = extract(
-            encoder,
-            dataset,
-            refs,
-            Store(settings.store_dir, encoder.identity()),
-            batch_size=options.batch_size,
-            workers=options.workers,
-            progress=lambda done, total, text=text: options.progress(text, done, total),  # type: ignore[misc]
-        ).vectors
+        embedded, cohort = embed(ready, options, settings), ready.cohort
         labels, classes = coloured(task, cohort)
-        options.say(f"[dim]{encoder.name}: {len(seeds)} maps of {len(labels)} units[/dim]")
-        figures = map_figures(_by_unit(vectors, owner, labels, cohort), labels, cohort.groups, seeds)
-        maps.append(MapOf(encoder.title, encoder.name, leakage(encoder, ready.located)["state"], figures))
+        options.notify(f"[dim]{encoder.name}: {len(seeds)} maps of {len(labels)} units[/dim]")
+        figures = map_figures(_by_unit(embedded, labels, cohort), labels, cohort.groups, seeds)
+        maps.append(EncoderMap(encoder.title, encoder.name, leakage(encoder, ready.located)["state"], figures))
     if ready is None:
         raise UsbenchError("no encoder to map: give one with -e.")
-    return Taken(
+    return TaskMaps(
         f"{task.title} · {ready.located.dataset.card.title}",
         maps,
         [unit.id for unit in ready.cohort.units],
@@ -91,14 +82,11 @@ def take_maps(
     )
 
 
-def _by_unit(
-    vectors: npt.NDArray[np.float32], owner: Sequence[int], labels: Sequence[int], cohort: Cohort
-) -> npt.NDArray[np.float64]:
+def _by_unit(embedded: Embedded, labels: Sequence[int], cohort: Cohort) -> npt.NDArray[np.float64]:
     """Average the vectors of each unit's frames."""
     from usbench.probes.data import ProbeData, mean_by_unit
 
-    frames = np.asarray(owner, dtype=np.int64)
-    return mean_by_unit(ProbeData(vectors, frames, np.asarray(labels), np.asarray(cohort.groups)))
+    return mean_by_unit(ProbeData(embedded.vectors, embedded.unit_index, np.asarray(labels), np.asarray(cohort.groups)))
 
 
 def coloured(task: Task, cohort: Cohort) -> tuple[list[int], list[str]]:

@@ -27,7 +27,7 @@ _PLOTLY_MARKS = (
 
 
 @dataclass(frozen=True)
-class MapOf:
+class EncoderMap:
     """The map of one encoder.
 
     Attributes:
@@ -52,7 +52,12 @@ class MapOf:
 
 
 def write_maps(
-    folder: Path, title: str, maps: Sequence[MapOf], units: Sequence[str], labels: Sequence[int], names: Sequence[str]
+    folder: Path,
+    title: str,
+    maps: Sequence[EncoderMap],
+    units: Sequence[str],
+    labels: Sequence[int],
+    names: Sequence[str],
 ) -> list[Path]:
     """Write ``map.png``, ``map.svg``, ``map.html``, ``map.csv`` and ``quality.json``.
 
@@ -94,7 +99,9 @@ def _style(number: int) -> tuple[str, str, str]:
     return COLOURS[number % len(COLOURS)], MARKS[mark], _PLOTLY_MARKS[mark]
 
 
-def _draw_still(folder: Path, title: str, maps: Sequence[MapOf], labels: Sequence[int], names: Sequence[str]) -> None:
+def _draw_still(
+    folder: Path, title: str, maps: Sequence[EncoderMap], labels: Sequence[int], names: Sequence[str]
+) -> None:
     import matplotlib as mpl
     import numpy as np
     from matplotlib.figure import Figure
@@ -129,7 +136,12 @@ def _draw_still(folder: Path, title: str, maps: Sequence[MapOf], labels: Sequenc
 
 
 def _draw_interactive(
-    path: Path, title: str, maps: Sequence[MapOf], units: Sequence[str], labels: Sequence[int], names: Sequence[str]
+    path: Path,
+    title: str,
+    maps: Sequence[EncoderMap],
+    units: Sequence[str],
+    labels: Sequence[int],
+    names: Sequence[str],
 ) -> None:
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots

@@ -66,7 +66,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Wish:
+class SweepRequest:
     """What is asked of every cell.
 
     Attributes:

@@ -24,7 +24,7 @@ from usbench.embedding.store import Store
 from usbench.encoder.base import Encoder
 from usbench.errors import UsbenchError
 from usbench.sweep.specs import Cell, EncoderSpec, Source
-from usbench.sweep.worker import Handshake, progress, say
+from usbench.sweep.worker import Handshake, notify, progress
 
 if TYPE_CHECKING:
     from usbench.pipeline.context import Prepared
@@ -82,7 +82,7 @@ class Survey:
 
     def perform(self, handshake: Handshake) -> Found:
         """Do it; see :class:`usbench.sweep.worker.Job`."""
-        from usbench.task.cohort import select_frames
+        from usbench.pipeline.vectors import frames_of
 
         said: list[str] = []
         ready = _prepare(self.cell, handshake, said.append)
@@ -90,9 +90,7 @@ class Survey:
         if ready.inputs in self.complete:
             return Found(board, ready.inputs, True, facts=_facts(ready), said=tuple(said))
         encoder = ready.encoder
-        refs, _, _ = select_frames(
-            ready.cohort, ready.located.dataset, ready.task.frames, dict(ready.digests), ready.decoding
-        )
+        refs = frames_of(ready).refs
         store = Store(handshake.settings.store_dir, encoder.identity())
         shifted = [
             (FrameRef(ref.path, ref.frame, _shifted_key(ready, ref, level)), position)
@@ -244,7 +242,7 @@ class Evaluate:
             data=self.cell.task.data,
             batch_size=self.cell.encoder.batch_size,
             workers=self.workers,
-            say=say,
+            notify=notify,
             progress=lambda text, done, total: progress(text)(done, total),
         )
         result = self.result or run_prepared(ready, options, handshake.settings)
@@ -308,10 +306,12 @@ def _dataset(source: Source, handshake: Handshake) -> Any:
     return source.open(handshake.settings)
 
 
-def _prepare(cell: Cell, handshake: Handshake, say: Callable[[str], None]) -> Prepared:
+def _prepare(cell: Cell, handshake: Handshake, notify: Callable[[str], None]) -> Prepared:
     from usbench.pipeline.context import Options, prepare
 
-    return prepare(_encoder(cell.encoder), cell.task.load(), Options(data=cell.task.data, say=say), handshake.settings)
+    return prepare(
+        _encoder(cell.encoder), cell.task.load(), Options(data=cell.task.data, notify=notify), handshake.settings
+    )
 
 
 def _board(ready: Prepared) -> str:

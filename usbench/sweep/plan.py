@@ -8,7 +8,7 @@ from typing import Any
 
 from usbench import results
 from usbench.core.settings import Settings
-from usbench.core.thread_map import survey
+from usbench.core.thread_map import map_in_threads
 from usbench.data.frames import FrameRef
 from usbench.errors import UsbenchError
 from usbench.plugins.data_sources import Located
@@ -166,7 +166,7 @@ def _count(spec: TaskSpec, settings: Settings, look: bool) -> _Counted:
     located = dataset_for(task, settings, spec.data)
     cohort = build_cohort(task, located.dataset)
     paths = sorted({path for unit in cohort.units for path in unit.paths})
-    digests = survey(located.dataset.digest, paths) if look else {path: path for path in paths}
+    digests = map_in_threads(located.dataset.digest, paths) if look else {path: path for path in paths}
     refs, _, _ = select_frames(cohort, located.dataset, task.frames, digests, decoding_versions())
     return _Counted(task, located, cohort, refs, digests)
 

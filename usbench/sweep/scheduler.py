@@ -18,7 +18,7 @@ from usbench.core.settings import Settings
 from usbench.diagnostics.shifts.levels import Level
 from usbench.embedding.extract import Shard
 from usbench.errors import UsbenchError
-from usbench.sweep.cell_state import Record, Wish
+from usbench.sweep.cell_state import Record, SweepRequest
 from usbench.sweep.config import EngineSpec
 from usbench.sweep.dispatcher import Dispatcher, Ticket
 from usbench.sweep.engine import Engine
@@ -44,7 +44,7 @@ class Campaign:
 
     Args:
         cells: The cells, those of one encoder after another.
-        wish: What is asked of each.
+        request: What is asked of each.
         spec: Size of jobs and number of attempts.
         engine: Where jobs run.
         settings: Places to use.
@@ -54,7 +54,7 @@ class Campaign:
     def __init__(
         self,
         cells: Sequence[Cell],
-        wish: Wish,
+        request: SweepRequest,
         spec: EngineSpec,
         engine: Engine,
         settings: Settings,
@@ -66,7 +66,7 @@ class Campaign:
                 told = " and ".join(same)
                 raise UsbenchError(f"{told} are both called {name!r}, and results are kept by name. Rename one.")
         self.records = [Record(cell, names[cell.encoder]) for cell in cells]
-        self._wish, self._spec, self._engine, self._settings, self._watch = wish, spec, engine, settings, watch
+        self._wish, self._spec, self._engine, self._settings, self._watch = request, spec, engine, settings, watch
         self._queues: tuple[deque[_CellTicket], ...] = (deque(), deque(), deque())  # evaluate, encode, survey
         self._scheduled: dict[str, dict[bytes, int]] = {}
         self._waiting: dict[int, list[Record]] = {}
@@ -217,7 +217,7 @@ class Campaign:
     def _plan(self, record: Record) -> None:
         found = record.found
         assert found is not None
-        kept = self._kept(record, found)
+        kept = self._cached(record, found)
         if found.answered and kept is not None:
             record.result = kept
             self._move(record, "unchanged")
@@ -258,7 +258,7 @@ class Campaign:
         job = Evaluate(
             cell,
             found.inputs,
-            self._kept(record, found),
+            self._cached(record, found),
             self._wish.columns,
             self._wish.levels,
             self._wish.workers,
@@ -280,7 +280,7 @@ class Campaign:
         kept = [result for path in paths if (result := _load(path)) is not None]
         return frozenset(r.inputs for r in kept if holds_all(r, self._wish.columns, self._wish.levels))
 
-    def _kept(self, record: Record, found: Found) -> results.Result | None:
+    def _cached(self, record: Record, found: Found) -> results.Result | None:
         if self._wish.results is None or self._wish.fresh:
             return None
         kept = _load(self._wish.results / found.board / f"{results.slug(record.name)}.json")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from usbench.errors import UsbenchError
+from usbench.task.kinds import task_kind
 
 if TYPE_CHECKING:
     from usbench.core.settings import Settings
@@ -110,9 +111,9 @@ class TaskSpec:
             return task
         from usbench.probes import PROTOCOLS
 
-        question = "regression" if task.kind == "regression" else "classification"
+        question = task_kind(task.kind).question
         fitting = tuple(p for p in self.protocols if p in PROTOCOLS and question in PROTOCOLS[p].questions)
-        if task.kind == "map" or not fitting:
+        if not fitting:
             raise UsbenchError(
                 f"task {task.name!r} ({task.kind}): none of the protocols {', '.join(self.protocols)} suits it. Add "
                 f"one that does, such as {task.protocols[0]}, or leave `protocols` out."

@@ -170,7 +170,7 @@ def _telling(tell: Callable[..., None] | None) -> Iterator[None]:
         _tell = before
 
 
-def say(message: str) -> None:
+def notify(message: str) -> None:
     """Tell the user, where worker and driver are one process."""
     if _tell is not None:
         _tell(message)

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from usbench.core.thread_map import survey
+from usbench.core.thread_map import map_in_threads
 from usbench.data.dataset import Dataset
 from usbench.data.frame_sampling import FramePolicy, FrameSource
 from usbench.data.frames import FrameRef, frame_key
@@ -144,9 +144,9 @@ def select_frames(
         with dataset.open(path) as media:
             return media.n_frames
 
-    lengths = survey(count, paths)
+    lengths = map_in_threads(count, paths)
     refs: list[FrameRef] = []
-    owner: list[int] = []
+    unit_index: list[int] = []
     short: list[str] = []
     for position, unit in enumerate(cohort.units):
         sources = [
@@ -159,11 +159,11 @@ def select_frames(
         for item, frame in selection:
             path = unit.paths[item]
             refs.append(FrameRef(path, frame, frame_key(digests[path], frame, decoding)))
-            owner.append(position)
+            unit_index.append(position)
     notes: tuple[str, ...] = ()
     if short:
         notes = (f"{len(short)} units have fewer frames than asked and give all they have, first {short[0]}.",)
-    return refs, owner, notes
+    return refs, unit_index, notes
 
 
 def draw_splits(plan: SplitPlan, cohort: Cohort) -> list[list[Split]]:

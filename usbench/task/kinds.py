@@ -1,29 +1,110 @@
-"""What follows from the kind of a task."""
+"""What follows from the kind of a task: which metrics rank it, which are shown where, and how it is probed.
+
+Everything that depends on the kind alone stands in one entry of :data:`KINDS`. A metric is shown in one more place, or
+a kind ranked by another one, by an edit of that entry.
+"""
 
 from __future__ import annotations
 
-PRIMARY = {
-    "binary": ("fold_auc", "auc", "accuracy"),
-    "multiclass": ("fold_auc", "auc", "accuracy"),
-    "regression": ("mae", "pearson_r"),
-    "map": ("balanced_accuracy",),
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Question = Literal["classification", "regression", "retrieval"]
+
+
+@dataclass(frozen=True)
+class TaskKind:
+    """One kind of task.
+
+    Attributes:
+        name: ``binary``, ``multiclass``, ``regression`` or ``map``.
+        question: What a probe is asked: a class, a number, or for ``map`` the neighbours of an image.
+        primary: Metric that ranks encoders; the next ones where the first does not exist. Classification is ranked by
+            the AUC over pairs tested by one and the same decision function: it needs no threshold and does not move
+            with the share of positives. Regression is ranked by the mean absolute error, in which a constant prediction
+            can compete; a correlation is undefined for it.
+        shown: Metrics that a page shows, in this order.
+        terminal: Metrics of the headline protocol in the terminal's table.
+        terminal_beside: Metrics of the other protocols there.
+        published: Metrics of the publication beside which a board is set.
+        tuned: Metric in which optimism is stated; ``None`` where nothing is tuned.
+        protocols: Protocols of a task that names none.
+    """
+
+    name: str
+    question: Question
+    primary: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
+    terminal: tuple[str, ...] = ()
+    terminal_beside: tuple[str, ...] = ()
+    published: tuple[str, ...] = ("pearson_r", "mae")
+    tuned: str | None = None
+    protocols: tuple[str, ...] = ()
+
+    @property
+    def trains(self) -> bool:
+        """Whether a probe is trained, so that there are folds, and diagnostics that question them."""
+        return self.question != "retrieval"
+
+
+KINDS: Mapping[str, TaskKind] = {
+    kind.name: kind
+    for kind in (
+        TaskKind(
+            "binary",
+            "classification",
+            primary=("fold_auc", "auc", "accuracy"),
+            shown=("fold_auc", "accuracy", "balanced_accuracy", "f1", "specificity", "sensitivity", "auc"),
+            terminal=("fold_auc", "accuracy"),
+            terminal_beside=("auc", "accuracy"),
+            published=("accuracy", "auc"),
+            tuned="accuracy",
+            protocols=("svc-nested@1", "svc-paper@1"),
+        ),
+        TaskKind(
+            "multiclass",
+            "classification",
+            primary=("fold_auc", "auc", "accuracy"),
+            shown=("fold_auc", "accuracy", "balanced_accuracy", "macro_f1", "auc"),
+            terminal=("balanced_accuracy", "accuracy"),
+            terminal_beside=("accuracy",),
+            tuned="accuracy",
+            protocols=("svc-nested@1", "svc-paper@1"),
+        ),
+        TaskKind(
+            "regression",
+            "regression",
+            primary=("mae", "pearson_r"),
+            shown=("mae", "rmse", "pearson_r", "auc"),
+            terminal=("pearson_r", "mae"),
+            terminal_beside=("pearson_r", "mae"),
+            tuned="mae",
+            protocols=("ridge-nested@1", "knn@1"),
+        ),
+        TaskKind(
+            "map",
+            "retrieval",
+            primary=("balanced_accuracy",),
+            shown=("balanced_accuracy", "accuracy", "macro_f1"),
+            terminal=("balanced_accuracy",),
+            terminal_beside=("balanced_accuracy",),
+            protocols=("neighbours@1",),
+        ),
+    )
 }
-"""Kind of task to the metric it is ranked by; the next ones where the first does not exist.
-
-Classification is ranked by the AUC over pairs tested by one and the same decision function: it needs no threshold and
-does not move with the share of positives. Regression is ranked by the mean absolute error, in which a constant
-prediction can compete; a correlation is undefined for it.
-"""
 
 
-SHOWN = {
-    "binary": ("fold_auc", "accuracy", "balanced_accuracy", "f1", "specificity", "sensitivity", "auc"),
-    "multiclass": ("fold_auc", "accuracy", "balanced_accuracy", "macro_f1", "auc"),
-    "regression": ("mae", "rmse", "pearson_r", "auc"),
-    "map": ("balanced_accuracy", "accuracy", "macro_f1"),
-}
-"""Kind of task to the metrics a page shows, in this order."""
+def task_kind(name: str) -> TaskKind:
+    """Return the facts of a kind of task.
+
+    Args:
+        name: Its name, as in a task or a result; one that is unknown here, such as that of a newer result file, gives a
+            kind without metrics, so that readers of results show what they can.
+    """
+    return KINDS.get(name, TaskKind(name, "classification"))
 
 
-TUNED = {"binary": "accuracy", "multiclass": "accuracy", "regression": "mae"}
-"""Kind of task to the metric in which optimism is stated."""
+def probe_question(name: str) -> Literal["classification", "regression"]:
+    """Return what a trained probe is asked for a kind of task: a class or a number."""
+    return "regression" if task_kind(name).question == "regression" else "classification"

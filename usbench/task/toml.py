@@ -29,15 +29,8 @@ from typing import Any, get_args
 from usbench.data.frame_sampling import parse_policy
 from usbench.data.label_table import SUFFIXES
 from usbench.errors import UsbenchError, did_you_mean
+from usbench.task.kinds import KINDS
 from usbench.task.task import Kind, SplitKind, SplitPlan, Task, Unit
-
-PROTOCOLS: Mapping[str, tuple[str, ...]] = {
-    "binary": ("svc-nested@1", "svc-paper@1"),
-    "multiclass": ("svc-nested@1", "svc-paper@1"),
-    "regression": ("ridge-nested@1", "knn@1"),
-    "map": ("neighbours@1",),
-}
-"""Protocols of a task that names none, by its kind."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _CHOICES: Mapping[str, tuple[str, ...]] = {"kind": get_args(Kind), "unit": get_args(Unit)}
@@ -79,7 +72,7 @@ def read_task_file(path: Path) -> Task:
     fields: dict[str, Any] = {"name": path.stem, "title": given.get("name", path.stem)}
     for key, value in given.items():
         fields[key] = _value(key, value, path)
-    fields.setdefault("protocols", PROTOCOLS[fields.get("kind", "binary")])
+    fields.setdefault("protocols", KINDS[fields.get("kind", "binary")].protocols)
     try:
         return Task(**fields)
     except UsbenchError as error:

@@ -78,7 +78,7 @@ class ByraLiver(Dataset):
 
     @classmethod
     def recognises(cls, folder: Path) -> bool:
-        """Say whether this is the file, or a folder."""
+        """Notify whether this is the file, or a folder."""
         return folder.exists()
 
     def _images(self, path: str) -> npt.NDArray[np.uint8]:

@@ -49,7 +49,7 @@ class Pretrain160(Dataset):
 
     @classmethod
     def recognises(cls, folder: Path) -> bool:
-        """Say whether the folder has a manifest with a column of files."""
+        """Notify whether the folder has a manifest with a column of files."""
         return (folder / "manifest.csv").is_file()
 
 

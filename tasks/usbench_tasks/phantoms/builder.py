@@ -137,7 +137,7 @@ def _tables(items: Sequence[Item]) -> dict[str, list[Mapping[str, Cell]]]:
 
 
 def _is_there(folder: Path, about: Mapping[str, Any]) -> bool:
-    """Say whether the same phantom is complete in ``folder``.
+    """Notify whether the same phantom is complete in ``folder``.
 
     Raises:
         DataError: Something else is.

@@ -319,7 +319,7 @@ def _chambers(heart: Heart) -> tuple[tuple[float, float, float, float], ...]:
 
 
 def _in_fluid(heart: Heart, across: Floats, along: Floats) -> npt.NDArray[np.bool_]:
-    """Say which points hold blood at end-diastole."""
+    """Notify which points hold blood at end-diastole."""
     inside = _in_cavity(heart, across, along, 0.0)
     for centre, middle, half, reach in _chambers(heart):
         inside |= ((across - centre) / half) ** 2 + ((along - middle) / reach) ** 2 < 1.0

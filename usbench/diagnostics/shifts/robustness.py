@@ -15,12 +15,11 @@ from usbench.diagnostics import perturbation
 from usbench.diagnostics.shifts.catalogue import SHIFTS, shift_frame, shift_key
 from usbench.diagnostics.shifts.embedding_drift import drift
 from usbench.diagnostics.shifts.levels import Level
-from usbench.embedding.extract import extract
-from usbench.embedding.store import Store
 from usbench.pipeline.context import Options, Prepared
+from usbench.pipeline.vectors import embed, frames_of
 from usbench.results.schema import Repeat, Result
 from usbench.statistics.exact import holm
-from usbench.task.cohort import draw_splits, select_frames
+from usbench.task.cohort import draw_splits
 
 INSTRUMENT_VERSION = 1
 """Raised when the same predictions would get other figures, or the layout changes."""
@@ -54,18 +53,18 @@ def measure_shifts(
     section = _section(result, protocol, metric, options.fresh)
     wanted = [level for level in levels if str(level) not in section["measured"]]
     if not wanted:
-        options.say(f"{ready.encoder.name} on {result.board}: every shift asked for is in the result already.")
+        options.notify(f"{ready.encoder.name} on {result.board}: every shift asked for is in the result already.")
     clean, subjects = None, np.empty(0)
     for batch in _batches(wanted, sum(result.units.frames) * int(result.encoder["embedding_dim"])):
-        vectors, owner = _vectors(ready, batch, options, settings)
+        vectors, unit_index = _vectors(ready, batch, options, settings)
         clean = vectors.pop("clean")
-        subjects = np.asarray(ready.cohort.groups)[owner]
+        subjects = np.asarray(ready.cohort.groups)[unit_index]
         answers = perturbation.predict(
             protocol,
             ready.task,
             ready.cohort,
-            perturbation.Variant(clean, owner),
-            {name: perturbation.Variant(v, owner) for name, v in vectors.items()},
+            perturbation.Variant(clean, unit_index),
+            {name: perturbation.Variant(v, unit_index) for name, v in vectors.items()},
             draw_splits(ready.task.split, ready.cohort),
         )
         for level in batch:
@@ -122,36 +121,25 @@ def _vectors(
     ready: Prepared, levels: Sequence[Level], options: Options, settings: Settings
 ) -> tuple[dict[str, Any], Any]:
     """Encode clean and shifted frames in one pass, so that every file is decoded once for all levels."""
-    refs, owner, _ = select_frames(
-        ready.cohort, ready.located.dataset, ready.task.frames, dict(ready.digests), ready.decoding
-    )
+    frames = frames_of(ready)
     level_of: dict[bytes, Level] = {}
-    everything = list(refs)
+    shifted: list[FrameRef] = []
     for level in levels:
-        for ref in refs:
+        for ref in frames.refs:
             # The level is part of the identity of a shifted frame: it can never be taken for the clean one.
             key = frame_key(ready.digests[ref.path], ref.frame, f"{ready.decoding}|{shift_key(level)}")
             level_of[key] = level
-            everything.append(FrameRef(ref.path, ref.frame, key))
+            shifted.append(FrameRef(ref.path, ref.frame, key))
 
     def transform(frame: Frame, key: bytes) -> Frame:
         level = level_of.get(key)
         return frame if level is None else shift_frame(frame, level)
 
-    text = f"{ready.encoder.name} on shifted {ready.located.dataset.name}"
-    found = extract(
-        ready.encoder,
-        ready.located.dataset,
-        everything,
-        Store(settings.store_dir, ready.encoder.identity()),
-        batch_size=options.batch_size,
-        workers=options.workers,
-        transform=transform,
-        progress=lambda done, total: options.progress(text, done, total),
-    ).vectors
-    n = len(refs)
+    title = f"{ready.encoder.name} on shifted {ready.located.dataset.name}"
+    found = embed(ready, options, settings, frames=frames, variants=shifted, transform=transform, title=title).vectors
+    n = len(frames.refs)
     vectors = {str(level): found[(k + 1) * n : (k + 2) * n] for k, level in enumerate(levels)}
-    return {"clean": found[:n], **vectors}, np.asarray(owner, dtype=np.int64)
+    return {"clean": found[:n], **vectors}, frames.unit_index
 
 
 def _scored(result: Result, protocol: str, metric: str, repeats: Sequence[Repeat]) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class Resuming:
         """
         import requests
 
-        have, tag = self._kept()
+        have, tag = self._cached()
         headers = {"Range": f"bytes={have}-", "If-Range": tag} if have and tag else {}
         try:
             with requests.get(url, stream=True, timeout=_PATIENCE, headers=headers) as answer:
@@ -105,7 +105,7 @@ class Resuming:
         self._part.replace(output_file)
         self._tag_file.unlink(missing_ok=True)
 
-    def _kept(self) -> tuple[int, str | None]:
+    def _cached(self) -> tuple[int, str | None]:
         try:
             return self._part.stat().st_size, json.loads(self._tag_file.read_text("utf-8"))
         except (OSError, ValueError):

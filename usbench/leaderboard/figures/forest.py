@@ -8,6 +8,7 @@ from usbench.leaderboard import number_format, wording
 from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.figures.svg import Drawing, nice_ticks, text_width
 from usbench.leaderboard.figures.text import csv_line, number, tick_label
+from usbench.probes.facts import protocol_facts
 
 ROW = 30
 PLOT = 430
@@ -124,7 +125,7 @@ def _frame(
     drawing.text(middle, bottom + 34, column.spoken, "t s", "middle")
     if len(board.protocols) > 1:
         names = " · ".join(
-            f"{'filled' if i == 0 else 'open'}: {wording.protocol(p).title.lower()}"
+            f"{'filled' if i == 0 else 'open'}: {protocol_facts(p).title.lower()}"
             for i, p in enumerate(board.protocols[:2])
         )
         drawing.text(8, bottom + 34, names, "t s")
@@ -163,7 +164,7 @@ def _mark(
 ) -> None:
     if line.low is not None and line.high is not None:
         drawing.line(scale(line.low), y, scale(line.high), y, whisker)
-    tip = f"{line.entry.title}, {wording.protocol(line.protocol).title}: {_told(column, line)}"
+    tip = f"{line.entry.title}, {protocol_facts(line.protocol).title}: {_told(column, line)}"
     draw = drawing.diamond if line.entry.floor else drawing.circle
     draw(scale(line.value), y, radius, style, tip)
 

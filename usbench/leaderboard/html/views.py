@@ -23,7 +23,8 @@ from usbench.leaderboard.tables import (
     name_cell,
     plain,
 )
-from usbench.task import kinds
+from usbench.probes.facts import protocol_facts
+from usbench.task.kinds import task_kind
 
 LEAKAGE_ORDER = {"clean": 0, "unknown": 1, "overlap": 2}
 
@@ -255,11 +256,11 @@ def _card_facts(entry: Entry) -> list[tuple[str, str]]:
 
 
 def _protocol(board: Board, name: str, headline: bool) -> dict[str, Any]:
-    about = wording.protocol(name)
+    about = protocol_facts(name)
     metric = board.primary(name)
     standing = board.standing(name)
     columns = [board.column(m) for m in board.shown(name)]
-    tuned = kinds.TUNED.get(board.task.kind)
+    tuned = task_kind(board.task.kind).tuned
     differences = headline and metric is not None and standing.best_floor is not None
     optimism = not headline and about.from_paper and tuned is not None
     headings = [Heading("encoder", "Encoder")]

@@ -10,6 +10,7 @@ from usbench.leaderboard import number_format, wording
 from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.markdown.table import Align, table
 from usbench.leaderboard.markdown.task_page import emphasis, with_rule
+from usbench.probes.facts import paper_protocol
 
 _MARKED = re.compile(r"^(<!-- table: (\S+) -->\n)(.*?)^(<!-- end of table -->)$", flags=re.M | re.S)
 
@@ -35,7 +36,7 @@ def excerpt(board: Board, names: Sequence[str] = ()) -> str:
         raise ResultError(f"{board.name}: no result of {', '.join(unknown)}.")
     entries = [e for e in board.entries if not names or e.name in names or e.name == standing.best_floor]
     column = board.column(metric)
-    paper = next((p for p in board.protocols if wording.protocol(p).from_paper), None)
+    paper = paper_protocol(board.protocols)
     heading = [wording.sample(board), column.heading, "95 % interval", "Δ best floor", "p"]
     align: list[Align] = ["left", "right", "center", "right", "right"]
     if paper is not None:

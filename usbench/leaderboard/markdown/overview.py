@@ -11,6 +11,7 @@ from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.markdown.table import Align, table
 from usbench.leaderboard.markdown.task_page import RULE, as_printed, page_name
 from usbench.leaderboard.ranking import rank
+from usbench.task.kinds import task_kind
 
 RANKING_NOTE = (
     "Ranks, because a mean over metrics of unlike units and spreads would weigh the tasks by accident; the interval "
@@ -200,12 +201,7 @@ def _named(entry: Entry, board: Board, column: number_format.Column, metric: str
 
 def _reported(boards: Sequence[Board]) -> str:
     """Return the paper's own values in a table of their own, so that nobody takes them for measured ones."""
-    columns = [
-        (board, metric)
-        for board in boards
-        if board.reported
-        for metric in (("accuracy", "auc") if board.task.kind == "binary" else ("pearson_r", "mae"))
-    ]
+    columns = [(board, metric) for board in boards if board.reported for metric in task_kind(board.task.kind).published]
     if not columns:
         return ""
     titles: dict[str, str] = {}

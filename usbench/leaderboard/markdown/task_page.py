@@ -11,7 +11,8 @@ from usbench.leaderboard.figures import Figure
 from usbench.leaderboard.markdown import diagnostics
 from usbench.leaderboard.markdown.table import Align, table
 from usbench.leaderboard.published_values import Reported
-from usbench.task import kinds
+from usbench.probes.facts import protocol_facts
+from usbench.task.kinds import task_kind
 
 RULE = "———"
 
@@ -97,7 +98,7 @@ def _nothing(board: Board) -> str:
 
 
 def _protocol(board: Board, protocol: str, headline: bool, figures: Sequence[Figure]) -> str:
-    about = wording.protocol(protocol)
+    about = protocol_facts(protocol)
     lines = [f"## {about.title} (`{protocol}`)", ""]
     if about.text:
         lines += [about.text, ""]
@@ -135,8 +136,8 @@ def _scores(board: Board, protocol: str, headline: bool) -> str:
             if differences:
                 heading += ["Δ best floor", "Δ interval", "p"]
                 align += ["right", "center", "right"]
-    optimism = not headline and wording.protocol(protocol).from_paper
-    tuned = kinds.TUNED.get(board.task.kind)
+    optimism = not headline and protocol_facts(protocol).from_paper
+    tuned = task_kind(board.task.kind).tuned
     if optimism and tuned:
         heading.append(optimism_heading(board, tuned))
         align.append("right")
