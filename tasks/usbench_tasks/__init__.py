@@ -18,13 +18,13 @@ DATASETS = {
 """Dataset name to ``module:class``."""
 
 TASKS = {
-    "breast_lesion": "usbench_tasks.breast_lesion:task",
-    "covid": "usbench_tasks.covid:task",
-    "ejection_fraction": "usbench_tasks.ejection_fraction:task",
-    "eye_hemorrhage": "usbench_tasks.eye_hemorrhage:task",
-    "liver_steatosis": "usbench_tasks.liver_steatosis:task",
-    "organ_map": "usbench_tasks.organ_map:task",
-    "oxygen_saturation": "usbench_tasks.oxygen_saturation:task",
-    "spinal_hematoma": "usbench_tasks.spinal_hematoma:task",
+    "breast_lesion": "usbench_tasks:definitions/breast_lesion.toml",
+    "covid": "usbench_tasks:definitions/covid.toml",
+    "ejection_fraction": "usbench_tasks:definitions/ejection_fraction.toml",
+    "eye_hemorrhage": "usbench_tasks:definitions/eye_hemorrhage.toml",
+    "liver_steatosis": "usbench_tasks:definitions/liver_steatosis.toml",
+    "organ_map": "usbench_tasks:definitions/organ_map.toml",
+    "oxygen_saturation": "usbench_tasks:definitions/oxygen_saturation.toml",
+    "spinal_hematoma": "usbench_tasks:definitions/spinal_hematoma.toml",
 }
-"""Task name to ``module:attribute``."""
+"""Task name to ``module:file``, a declaration inside the package."""

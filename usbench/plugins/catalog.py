@@ -32,8 +32,16 @@ DATASETS: Registry[type[Dataset]] = Registry(
     _subclass_of(Dataset),
     "a subclass of usbench.Dataset",
 )
+
+
+def _read_task(path: Path) -> Task:
+    from usbench.task.toml import read_task_file
+
+    return read_task_file(path)
+
+
 TASKS: Registry[Task] = Registry(
-    "task", "usbench_tasks:TASKS", "usbench.tasks", lambda item: isinstance(item, Task), "a usbench.Task"
+    "task", "usbench_tasks:TASKS", "usbench.tasks", lambda item: isinstance(item, Task), "a usbench.Task", _read_task
 )
 
 
@@ -72,9 +80,7 @@ def load_task(name: str) -> Task:
         UsbenchError: The file does not declare a valid task.
     """
     if name.endswith(".toml"):
-        from usbench.task.toml import read_task_file
-
-        return read_task_file(Path(name).expanduser())
+        return _read_task(Path(name).expanduser())
     return TASKS.get(name).value
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.metadata
+import importlib.resources
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -71,14 +72,24 @@ class Registry(Generic[T]):
         group: Entry-point group of installed plugins.
         accepts: Whether a loaded object is of the right kind.
         expected: What it has to be, for the message when it is not.
+        read_file: Reads a declaration from a file of a package, where targets may be ``module:folder/name.toml``.
     """
 
-    def __init__(self, kind: str, catalog: str, group: str, accepts: Callable[[object], bool], expected: str) -> None:
+    def __init__(
+        self,
+        kind: str,
+        catalog: str,
+        group: str,
+        accepts: Callable[[object], bool],
+        expected: str,
+        read_file: Callable[[Path], T] | None = None,
+    ) -> None:
         self.kind = kind
         self._catalog = catalog
         self._group = group
         self._accepts = accepts
         self._expected = expected
+        self._read_file = read_file
 
     @cached_property
     def sources(self) -> dict[str, Source]:
@@ -148,6 +159,9 @@ class Registry(Generic[T]):
             raise UsbenchError(
                 f"{self.kind} {name!r}: importing {module_name} failed: {type(error).__name__}: {error}"
             ) from error
+        if self._read_file is not None and attribute.endswith(".toml"):
+            with importlib.resources.as_file(importlib.resources.files(module) / attribute) as path:
+                return self._read_file(path)
         return self._attribute(name, module, attribute, module_name)
 
     def _local(self, name: str, path: Path, attribute: str) -> Found[T]:

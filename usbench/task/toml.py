@@ -139,6 +139,8 @@ def _split(value: Any, path: Path) -> SplitPlan:
             raise UsbenchError(f"{where}: {key} must be a whole number from {least}, not {number!r}.")
         if key in value and kind != "grouped":
             raise UsbenchError(f"{where}: {key} has no meaning for kind = {kind!r}, which fixes the folds. Remove it.")
+    if kind == "official":
+        value = {**value, "repeats": 1}  # the dataset has one set of folds
     return SplitPlan(**value)
 
 
