@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from usbench import results
-from usbench.diagnostics.suite import INSTRUMENTS, audit
+from usbench.diagnostics.suite import DIAGNOSTICS, audit
 from usbench.encoder.base import Encoder
 from usbench.errors import UsbenchError
 from usbench.leaderboard.diagnostics_text import findings
@@ -94,8 +94,8 @@ def test_a_picture_under_two_names_is_found_across_the_split(images: pd.DataFram
 def test_all_instruments_in_one_call_and_none_twice(images: pd.DataFrame, run: Any, monkeypatch: Any) -> None:
     ready, result, options, settings = run(images)
     measured = audit(ready, result, options, settings, n_permutations=39)
-    assert list(measured.instruments) == list(INSTRUMENTS)
-    assert set(findings(measured)) == set(INSTRUMENTS)
+    assert list(measured.instruments) == list(DIAGNOSTICS)
+    assert set(findings(measured)) == set(DIAGNOSTICS)
     path = results.result_path(options.results, measured)
     assert results.load(path) == measured
     assert validate(path, options.results) == []

@@ -55,9 +55,9 @@ def audit(
     from usbench.cli.progress import EncodingProgress
     from usbench.core.settings import load_settings
     from usbench.diagnostics.suite import audit as measure
-    from usbench.diagnostics.suite import chosen_instruments
+    from usbench.diagnostics.suite import chosen_diagnostics
 
-    names = chosen_instruments(only or ())
+    names = chosen_diagnostics(only or ())
 
     def diagnose(prepared: Prepared, result: Result, options: Options, settings: Settings) -> Result:
         options = replace(options, fresh=fresh)  # a result that exists is taken as it is; only diagnostics are repeated

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from usbench.core.settings import Settings
     from usbench.pipeline.context import Options, Prepared
 
-INSTRUMENT_VERSION = 1
+DIAGNOSTIC_VERSION = 1
 BUDGETS = (1, 5, 20)
 
 
@@ -37,7 +37,7 @@ def measure_budget(ready: Prepared, result: Result, options: Options, settings: 
     policy = ready.task.frames
     if not isinstance(policy, RandomFrames | LinspaceFrames | BetweenMarks) or policy.n < 2:
         return {
-            "version": INSTRUMENT_VERSION,
+            "version": DIAGNOSTIC_VERSION,
             "note": f"Not measured: the task takes {policy.describe()} and no number of frames that could be smaller.",
         }
     protocol = perturbation.honest_protocol(result)
@@ -62,7 +62,7 @@ def measure_budget(ready: Prepared, result: Result, options: Options, settings: 
     curve.append({"frames": policy.n, "estimate": {"value": e.value, "low": e.low, "high": e.high}})
     nested = isinstance(policy, RandomFrames)
     return {
-        "version": INSTRUMENT_VERSION,
+        "version": DIAGNOSTIC_VERSION,
         "protocol": protocol,
         "metric": metric,
         "curve": curve,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from usbench.pipeline.context import Prepared
     from usbench.results.schema import Result
 
-INSTRUMENT_VERSION = 1
+DIAGNOSTIC_VERSION = 1
 _EXAMPLES = 5
 
 _seen: dict[str, DatasetReport] = {}  # by fingerprint: the answer does not depend on the encoder
@@ -45,7 +45,7 @@ def find_duplicates(
         if any(repeat.fold[a] != repeat.fold[b] for repeat in repeats):
             across.append(pair)
     return {
-        "version": INSTRUMENT_VERSION,
+        "version": DIAGNOSTIC_VERSION,
         "files": len(unit_of),
         "bits": HASH_SIDE**2,
         "near": NEAR,

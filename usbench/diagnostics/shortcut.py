@@ -17,7 +17,7 @@ from usbench.statistics.splits import subject_folds
 if TYPE_CHECKING:
     from usbench.pipeline.context import Prepared
 
-INSTRUMENT_VERSION = 1
+DIAGNOSTIC_VERSION = 1
 PROTOCOL = "svc-nested@1"
 METRIC = "balanced_accuracy"
 FOLDS = 5
@@ -64,7 +64,7 @@ def probe_shortcut(ready: Prepared, result: Result, clean: perturbation.Variant,
         return _none(f"fewer than two values of {column} have the {FOLDS} subjects that folds need.", column)
     repeats = _predict(labels, kept, subjects, clean)
     section: dict[str, Any] = {
-        "version": INSTRUMENT_VERSION,
+        "version": DIAGNOSTIC_VERSION,
         "column": column,
         "protocol": PROTOCOL,
         "metric": METRIC,
@@ -158,4 +158,4 @@ def _within(result: Result, values: list[Any]) -> dict[str, Any]:
 
 
 def _none(why: str, column: str | None = None) -> dict[str, Any]:
-    return {"version": INSTRUMENT_VERSION, "column": column, "note": f"Not measured: {why}"}
+    return {"version": DIAGNOSTIC_VERSION, "column": column, "note": f"Not measured: {why}"}

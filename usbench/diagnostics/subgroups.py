@@ -16,7 +16,7 @@ from usbench.pipeline.context import Options, Prepared
 from usbench.results.schema import Estimate, Result
 from usbench.task.cohort import build_cohort, draw_splits, plain_text
 
-INSTRUMENT_VERSION = 1
+DIAGNOSTIC_VERSION = 1
 MOST_LEVELS = 20
 """A column with more values than this is a measurement or a name, not a stratum."""
 
@@ -49,7 +49,7 @@ def measure_strata(
         check_column(ready, column)
     cohort = build_cohort(replace(ready.task, strata=tuple(columns)), ready.located.dataset)
     before = result.instruments.get("strata", {})
-    usable = before.get("version") == INSTRUMENT_VERSION and before.get("metric") == metric
+    usable = before.get("version") == DIAGNOSTIC_VERSION and before.get("metric") == metric
     measured = dict(before["columns"]) if usable else {}
     own = dict(result.units.strata)
     for column in columns:
@@ -62,7 +62,7 @@ def measure_strata(
         known = sum(level["units"] for level in levels) if scope == "units" else None
         missing = len(values) - known if known is not None else sum(value is None for value in values)
         measured[column] = {"scope": scope, "missing": missing, "levels": levels}
-    section = {"version": INSTRUMENT_VERSION, "protocol": protocol, "metric": metric, "columns": measured}
+    section = {"version": DIAGNOSTIC_VERSION, "protocol": protocol, "metric": metric, "columns": measured}
     units = replace(result.units, strata=own)
     return replace(result, units=units, instruments={**result.instruments, "strata": section})
 

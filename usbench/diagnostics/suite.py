@@ -1,9 +1,9 @@
-"""All honesty instruments of one result, measured and kept with it."""
+"""All diagnostics of one result, measured and kept with it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,39 +22,68 @@ if TYPE_CHECKING:
     from usbench.core.settings import Settings
     from usbench.pipeline.context import Options, Prepared
 
-INSTRUMENTS: dict[str, str] = {
-    "optimism": "How much tuning on the scored folds flatters.",
-    "shortcut": "How well the scanner can be read from the embedding, and the score within one scanner.",
-    "frame_budget": "The score on fewer frames.",
-    "duplicates": "Near-identical pictures of different subjects across the split.",
-    "permutation": "Whether shuffled labels would score as well.",
-}
-"""Name in the result and what it measures, in the order of printing."""
-
 OPTIMISM_VERSION = 1
 PERMUTATION_VERSION = 1
 DEFAULT_PERMUTATIONS = 999
 
-_VERSIONS = {
-    "optimism": OPTIMISM_VERSION,
-    "shortcut": shortcut.INSTRUMENT_VERSION,
-    "frame_budget": frame_budget.INSTRUMENT_VERSION,
-    "duplicates": near_duplicates.INSTRUMENT_VERSION,
-    "permutation": PERMUTATION_VERSION,
-}
+
+@dataclass(eq=False)
+class Request:
+    """What a diagnostic may look at.
+
+    Attributes:
+        prepared: Encoder, task and data that the result was computed from.
+        result: The result, with the diagnostics that were measured before.
+        options: How to run.
+        settings: Places to use.
+        n_permutations: How often labels are shuffled.
+        shortcut_column: What to read from the embedding; the scanner or site where it is ``None``.
+    """
+
+    prepared: Prepared
+    result: Result
+    options: Options
+    settings: Settings
+    n_permutations: int = DEFAULT_PERMUTATIONS
+    shortcut_column: str | None = None
+    _clean: perturbation.Variant | None = None
+
+    def clean(self) -> perturbation.Variant:
+        """Vectors of the task's own frames, from the store; read once for all diagnostics."""
+        if self._clean is None:
+            self._clean = embedded(self.prepared, self.options, self.settings)
+        return self._clean
 
 
-def chosen_instruments(names: Sequence[str]) -> list[str]:
-    """Return the instruments asked for, all of them for none.
+@dataclass(frozen=True)
+class Diagnostic:
+    """One diagnostic of a score.
+
+    Attributes:
+        about: What it measures, in one sentence.
+        version: Raised when the same predictions would get other figures, or the layout changes.
+        measure: From a request to what is kept in the result: plain values, among them ``version`` and ``note``;
+            nothing but these two where it does not apply, the note saying why.
+        current: Whether what a result holds answers a request; a matter of the version alone by default.
+    """
+
+    about: str
+    version: int
+    measure: Callable[[Request], dict[str, Any]]
+    current: Callable[[Request, Mapping[str, Any]], bool] = lambda request, held: True
+
+
+def chosen_diagnostics(names: Sequence[str]) -> list[str]:
+    """Return the diagnostics asked for, all of them for none.
 
     Raises:
         UsbenchError: A name is unknown.
     """
     for name in names:
-        if name not in INSTRUMENTS:
-            hint = did_you_mean(name, INSTRUMENTS)
-            raise UsbenchError(f"--only {name}: no such instrument.{hint} There are {', '.join(INSTRUMENTS)}.")
-    return [name for name in INSTRUMENTS if not names or name in names]
+        if name not in DIAGNOSTICS:
+            hint = did_you_mean(name, DIAGNOSTICS)
+            raise UsbenchError(f"--only {name}: no such diagnostic.{hint} There are {', '.join(DIAGNOSTICS)}.")
+    return [name for name in DIAGNOSTICS if not names or name in names]
 
 
 def audit(
@@ -85,28 +114,23 @@ def audit(
     """
     if not task_kind(ready.task.kind).trains:
         raise UsbenchError(f"{ready.task.name} is a map: no probe is trained that an audit could question.")
-    clean: perturbation.Variant | None = None
-    for name in chosen_instruments(names):
-        if not options.fresh and _current(result, name, n_permutations, shortcut_column):
+    request = Request(ready, result, options, settings, n_permutations, shortcut_column)
+    for name in chosen_diagnostics(names):
+        diagnostic = DIAGNOSTICS[name]
+        held = request.result.instruments.get(name)
+        if (
+            not options.fresh
+            and held is not None
+            and held.get("version") == diagnostic.version
+            and diagnostic.current(request, held)
+        ):
             continue
         options.notify(f"[dim]{ready.encoder.name} on {result.board}: {name}[/dim]")
-        if name == "optimism":
-            found = _optimism(result)
-        elif name == "frame_budget":
-            found = frame_budget.measure_budget(ready, result, options, settings)
-        elif name == "duplicates":
-            text = f"pictures of {ready.located.dataset.name}"
-            found = near_duplicates.find_duplicates(ready, result, _progress(options, text))
-        else:
-            clean = clean or embedded(ready, options, settings)
-            if name == "shortcut":
-                found = shortcut.probe_shortcut(ready, result, clean, shortcut_column)
-            else:
-                found = _permutation(ready, result, clean, n_permutations)
-        result = replace(result, instruments={**result.instruments, name: found})
+        found = diagnostic.measure(request)
+        request.result = replace(request.result, instruments={**request.result.instruments, name: found})
         if options.results is not None:
-            results.save(options.results, result)
-    return result
+            results.save(options.results, request.result)
+    return request.result
 
 
 def embedded(ready: Prepared, options: Options, settings: Settings) -> perturbation.Variant:
@@ -117,22 +141,10 @@ def embedded(ready: Prepared, options: Options, settings: Settings) -> perturbat
     return perturbation.Variant(found.vectors, found.unit_index)
 
 
-def _progress(options: Options, text: str) -> Callable[[int, int], None]:
-    return lambda done, total: options.progress(text, done, total)
-
-
-def _current(result: Result, name: str, n_permutations: int, column: str | None) -> bool:
-    held = result.instruments.get(name)
-    if held is None or held.get("version") != _VERSIONS[name]:
-        return False
-    if name == "permutation":
-        return bool(held.get("n") == n_permutations or "n" not in held)
-    return name != "shortcut" or column is None or held.get("column") == column
-
-
-def _optimism(result: Result) -> dict[str, Any]:
+def _optimism(request: Request) -> dict[str, Any]:
     from usbench.diagnostics.optimism import optimism
 
+    result = request.result
     pair = flat_and_nested(result.protocols)
     metric = task_kind(result.task["kind"]).tuned
     if pair is None or metric is None:
@@ -154,10 +166,11 @@ def _optimism(result: Result) -> dict[str, Any]:
     }
 
 
-def _permutation(ready: Prepared, result: Result, clean: perturbation.Variant, n: int) -> dict[str, Any]:
+def _permutation(request: Request) -> dict[str, Any]:
     from usbench.probes import ProbeData
     from usbench.probes.data import mean_by_unit
 
+    ready, clean, n = request.prepared, request.clean(), request.n_permutations
     labels, groups = np.asarray(ready.cohort.labels()), np.asarray(ready.cohort.groups)
     features = mean_by_unit(ProbeData(clean.vectors, clean.unit_index, labels, groups))
     test = label_permutation.permutation_of_labels(features, labels, groups, ready.task.kind == "regression", n)
@@ -178,6 +191,50 @@ def _permutation(ready: Prepared, result: Result, clean: perturbation.Variant, n
         },
         "note": "",
     }
+
+
+def _duplicates(request: Request) -> dict[str, Any]:
+    options, text = request.options, f"pictures of {request.prepared.located.dataset.name}"
+    return near_duplicates.find_duplicates(
+        request.prepared, request.result, lambda done, total: options.progress(text, done, total)
+    )
+
+
+def _shortcut(request: Request) -> dict[str, Any]:
+    return shortcut.probe_shortcut(request.prepared, request.result, request.clean(), request.shortcut_column)
+
+
+def _frame_budget(request: Request) -> dict[str, Any]:
+    return frame_budget.measure_budget(request.prepared, request.result, request.options, request.settings)
+
+
+def _same_column(request: Request, held: Mapping[str, Any]) -> bool:
+    return request.shortcut_column is None or held.get("column") == request.shortcut_column
+
+
+def _same_number(request: Request, held: Mapping[str, Any]) -> bool:
+    return "n" not in held or held["n"] == request.n_permutations
+
+
+DIAGNOSTICS: dict[str, Diagnostic] = {
+    "optimism": Diagnostic("How much tuning on the scored folds flatters.", OPTIMISM_VERSION, _optimism),
+    "shortcut": Diagnostic(
+        "How well the scanner can be read from the embedding, and the score within one scanner.",
+        shortcut.DIAGNOSTIC_VERSION,
+        _shortcut,
+        _same_column,
+    ),
+    "frame_budget": Diagnostic("The score on fewer frames.", frame_budget.DIAGNOSTIC_VERSION, _frame_budget),
+    "duplicates": Diagnostic(
+        "Near-identical images of different subjects across the split.",
+        near_duplicates.DIAGNOSTIC_VERSION,
+        _duplicates,
+    ),
+    "permutation": Diagnostic(
+        "Whether shuffled labels would score as well.", PERMUTATION_VERSION, _permutation, _same_number
+    ),
+}
+"""Diagnostics by their name in a result, in the order of measuring and printing."""
 
 
 def add_extras(

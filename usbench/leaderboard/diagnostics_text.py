@@ -20,10 +20,10 @@ def findings(result: Result) -> dict[str, str]:
         Sentences by instrument, in the order in which they are measured.
     """
     found = {}
-    for name, say in _SAY.items():
+    for name, text in _TEXTS.items():
         section = result.instruments.get(name)
         if section is not None:
-            found[name] = section["note"] if set(section) <= {"version", "note", "column"} else say(result, section)
+            found[name] = section["note"] if set(section) <= {"version", "note", "column"} else text(result, section)
     return found
 
 
@@ -110,7 +110,7 @@ def _permutation(result: Result, s: Section) -> str:
     )
 
 
-_SAY = {
+_TEXTS = {
     "optimism": _optimism,
     "shortcut": _shortcut,
     "frame_budget": _budget,

@@ -21,7 +21,7 @@ from usbench.results.schema import Repeat, Result
 from usbench.statistics.exact import holm
 from usbench.task.cohort import draw_splits
 
-INSTRUMENT_VERSION = 1
+DIAGNOSTIC_VERSION = 1
 """Raised when the same predictions would get other figures, or the layout changes."""
 
 NOTE = "Probes are trained and tuned on clean frames, and tested on shifted frames of patients they have not seen."
@@ -92,7 +92,7 @@ def measure_shifts(
 def _section(result: Result, protocol: str, metric: str, fresh: bool) -> dict[str, Any]:
     clean = result.protocols[protocol].metrics[metric]
     section = {
-        "version": INSTRUMENT_VERSION,
+        "version": DIAGNOSTIC_VERSION,
         "protocol": protocol,
         "metric": metric,
         "note": NOTE,
