@@ -109,14 +109,19 @@ def diff(
 
 
 @app.command()
-def migrate(paths: Annotated[list[Path], typer.Argument(help="Result files of an older schema.")]) -> None:
-    """Rewrite files in the current schema; files that are current stay as they are."""
+def migrate(paths: Annotated[list[Path], typer.Argument(help="Result files written by an older version.")]) -> None:
+    """Bring files up to date: the current schema, and metrics that have been added since.
+
+    New metrics follow from the stored predictions; nothing is encoded or trained. Files that are current stay as they
+    are.
+    """
     from usbench.core.atomic_files import atomic_write
+    from usbench.evaluation.scoring import with_missing_metrics
     from usbench.results.schema import load
 
     changed = 0
     for path in paths:
-        result = load(path)
+        result = with_missing_metrics(load(path))
         content = result.to_json().encode()
         if path.read_bytes() != content:
             atomic_write(path, content)

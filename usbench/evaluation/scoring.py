@@ -7,7 +7,7 @@ figure of a table from the result file to the last digit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,12 +77,40 @@ def scored_protocol(
     """
     units = cohort.describe([0] * len(cohort.units))
     outcome = build_outcome(task.kind, cohort.classes, units, repeats, task.threshold)
-    estimates = bootstrap(outcome, metric_names(outcome), n_resamples=RESAMPLES, seed=0)
     return ProtocolResult(
-        metrics={name: Estimate(_round(e.value), _round(e.low), _round(e.high)) for name, e in estimates.items()},
+        metrics=_estimates(outcome, metric_names(outcome)),
         repeats=repeats,
         hyperparameters=hyperparameters,
     )
+
+
+def with_missing_metrics(result: Result) -> Result:
+    """Return a result with the metrics that have been registered since it was written.
+
+    They follow from the stored predictions, so nothing is encoded or trained again; what the result states already
+    stays as it is.
+
+    Args:
+        result: Any result.
+
+    Raises:
+        ResultError: The predictions do not fit the units.
+    """
+    protocols = dict(result.protocols)
+    for name, entry in result.protocols.items():
+        if not entry.repeats:
+            continue
+        outcome = outcome_of(result, name)
+        missing = [metric for metric in metric_names(outcome) if metric not in entry.metrics]
+        if missing:
+            found = _estimates(outcome, missing)
+            protocols[name] = replace(entry, metrics={**entry.metrics, **found})
+    return replace(result, protocols=protocols)
+
+
+def _estimates(outcome: Outcome, names: Sequence[str]) -> dict[str, Estimate]:
+    found = bootstrap(outcome, names, n_resamples=RESAMPLES, seed=0)
+    return {name: Estimate(_round(e.value), _round(e.low), _round(e.high)) for name, e in found.items()}
 
 
 def outcome_of(result: Result, protocol: str) -> Outcome:

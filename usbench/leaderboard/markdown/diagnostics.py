@@ -108,7 +108,10 @@ def _in_stratum(column: number_format.Column, level: dict[str, Any] | None) -> s
 
 
 def _trust(board: Board) -> str:
-    audited = [e for e in board.entries if any(n in e.result.instruments for n in ("shortcut", "permutation"))]
+    from usbench.leaderboard.diagnostics_text import findings
+
+    # Optimism has a column in the table of scores.
+    audited = [e for e in board.entries if any(name != "optimism" for name in findings(e.result))]
     if not audited:
         return ""
     heading, align, cells = ["Encoder"], ["left"], list[Cells]()
@@ -207,7 +210,13 @@ def _notes(audited: Sequence[Entry]) -> list[str]:
             notes += [f"Near-duplicates: {text}" for text in told]
         else:
             notes += [f"{name.replace('_', ' ').capitalize()}: {t[0].lower()}{t[1:]}" for t in told if _is_none(t)]
+    for entry in audited:  # those without a column of their own
+        others = {name: text for name, text in findings(entry.result).items() if name not in _WITH_COLUMNS}
+        notes += [f"{name.replace('_', ' ').capitalize()}, {entry.title}: {text}" for name, text in others.items()]
     return notes
+
+
+_WITH_COLUMNS = ("optimism", "shortcut", "frame_budget", "duplicates", "permutation")
 
 
 def _is_none(text: str) -> bool:
