@@ -6,8 +6,8 @@ import pytest
 
 from usbench.leaderboard import gather, render
 from usbench.leaderboard.html import render_site
-from usbench.leaderboard.markdown.overview import NO_RANKING
 from usbench.leaderboard.ranking import _ranks, rank
+from usbench.leaderboard.wording import NO_RANKING
 from usbench.results.schema import Result, save
 
 MakeResult = Callable[..., Result]

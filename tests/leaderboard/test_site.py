@@ -15,7 +15,6 @@ import usbench
 from usbench.errors import UsbenchError
 from usbench.leaderboard import render
 from usbench.leaderboard.html import render_site, write_site
-from usbench.leaderboard.html.diagnostics import inline
 from usbench.results.schema import Result, save
 
 MakeResult = Callable[..., Result]
@@ -96,7 +95,7 @@ def test_names_from_results_are_escaped(tmp_path: Path, make_result: MakeResult)
             assert "<img" not in text
 
 
-def test_what_instruments_found_is_told_as_on_the_markdown_page() -> None:
+def test_what_diagnostics_found_is_told_as_on_the_markdown_page() -> None:
     committed = REPORTED.parent / "results"
     for name, heading in (("covid", "By stratum"), ("covid", "How far to trust these scores")):
         markdown = render(committed, REPORTED)[f"{name}.md"]
@@ -107,12 +106,6 @@ def test_what_instruments_found_is_told_as_on_the_markdown_page() -> None:
         figures = re.findall(r"\d\.\d{3}", section)
         assert len(figures) > 10
         assert all(figure in page for figure in figures)
-
-
-def test_prose_escapes_and_understands_what_the_sections_use() -> None:
-    assert str(inline("a <b> & `x*y` *em* **bold**")) == (
-        "a &lt;b&gt; &amp; <code>x*y</code> <em>em</em> <strong>bold</strong>"
-    )
 
 
 # In a browser ------------------------------------------------------------------------------------------------

@@ -29,10 +29,12 @@ def render(results: Path, reported: Path | None = None, front: Path | None = Non
     Raises:
         ResultError: A result or a file of reported values is damaged.
     """
+    from usbench.leaderboard.bundled import bundled_encoders
     from usbench.leaderboard.figures import figures_of
     from usbench.leaderboard.markdown.excerpt import fill_tables
-    from usbench.leaderboard.markdown.overview import bundled_encoders, overview_page
-    from usbench.leaderboard.markdown.task_page import page_name, task_page
+    from usbench.leaderboard.markdown.overview import overview_page
+    from usbench.leaderboard.markdown.table import page_name
+    from usbench.leaderboard.markdown.task_page import task_page
 
     boards = gather(results, reported if reported is not None else default_reported_dir())
     pages = {"README.md": overview_page(boards, bundled_encoders())}

@@ -10,6 +10,7 @@ from typing import Any
 
 from usbench.evaluation.scoring import Scored, scored
 from usbench.leaderboard import number_format
+from usbench.leaderboard.bundled import bundled_tasks
 from usbench.leaderboard.comparison import ALPHA, Comparator, Difference
 from usbench.leaderboard.constant_baseline import NAME as CONSTANT
 from usbench.leaderboard.constant_baseline import constant_floor
@@ -283,17 +284,6 @@ def gather(results: Path, reported: Path | None = None, tasks: Iterable[Task] | 
         groups.setdefault(result.board, []).append((path.relative_to(results).as_posix(), result))
     boards = [_board(name, items, known, published) for name, items in groups.items()]
     return sorted(boards, key=lambda b: (b.synthetic, not b.task.registered, b.task.name, not b.own_dataset, b.name))
-
-
-def bundled_tasks() -> list[Task]:
-    """Return the tasks that come with the program.
-
-    Tasks of other installed distributions are left out: pages must not depend on what else is installed.
-    """
-    from usbench.plugins.catalog import TASKS
-
-    names = [name for name, source in TASKS.sources.items() if source.origin == "bundled" and not name.endswith(":")]
-    return [TASKS.get(name).value for name in names]
 
 
 def _board(

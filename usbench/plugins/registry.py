@@ -115,6 +115,10 @@ class Registry(Generic[T]):
         """Return all bundled and installed names, sorted; families end in a colon."""
         return list(self.sources)
 
+    def bundled(self) -> list[str]:
+        """Return the names that come with the program, families such as ``timm:`` left out."""
+        return [n for n, source in self.sources.items() if source.origin == "bundled" and not n.endswith(":")]
+
     def family(self, name: str) -> T:
         """Return the object behind a family such as ``timm:``, for describing it."""
         return self._load(name, self.sources[name].target)

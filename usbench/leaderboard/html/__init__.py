@@ -11,25 +11,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from usbench.errors import UnknownNameError, did_you_mean
 from usbench.leaderboard.board import Board, gather
+from usbench.leaderboard.bundled import Known, bundled_encoders
 from usbench.leaderboard.figures import figures_of
-from usbench.leaderboard.figures.svg import page_style
 from usbench.leaderboard.html import views
+from usbench.leaderboard.html.environment import asset, environment, style
 from usbench.leaderboard.html.images import embedded_picture
+from usbench.leaderboard.html.links import board_page, encoder_page
 from usbench.leaderboard.html.maps import dots_of
-from usbench.leaderboard.markdown.overview import NO_RANKING, RANKING_NOTE, Known, bundled_encoders
 from usbench.leaderboard.published_values import default_reported_dir
-from usbench.leaderboard.ranking import rank
 from usbench.leaderboard.staleness import write_pages
-from usbench.leaderboard.tables import link_to_board, link_to_encoder
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-HERE = Path(__file__).resolve().parent
 
 
 def render_site(
@@ -91,51 +84,25 @@ def pages_of(
         known: Encoders that are named even if nobody has run them.
         pictures: Encoder to picture files for its page.
     """
-    environment = _environment()
-    shared = {"boards": boards, "board_link": link_to_board, "encoder_link": link_to_encoder}
-    pages = {
-        "assets/style.css": (HERE / "assets" / "style.css").read_text("utf-8") + page_style() + "\n",
-        "assets/app.js": (HERE / "assets" / "app.js").read_text("utf-8"),
-    }
+    templates = environment()
+    pages = {"assets/style.css": style() + "\n", "assets/app.js": asset("app.js")}
     real = [board for board in boards if not board.synthetic]
-    pages["index.html"] = environment.get_template("index.html").render(
-        **shared,
-        root="",
-        matrix=views.matrix([b for b in real if b.entries]),
-        ranking=views.ranking(rank(real)),
-        ranking_note=RANKING_NOTE,
-        no_ranking=NO_RANKING,
-        tasks=views.tasks(real),
-        reported=views.reported_overview(real),
-        unmeasured=views.unmeasured(real, known),
-        simulated=[b for b in boards if b.synthetic],
+    pages["index.html"] = templates.get_template("index.html").render(
+        boards=boards, root="", view=views.index_view(real, known), simulated=[b for b in boards if b.synthetic]
     )
     for board in boards:
         figures = figures_of(board)
         for figure in figures:
             pages[f"figures/{figure.name}.svg"] = figure.drawing.render()
             pages[f"figures/{figure.name}.csv"] = figure.csv
-        pages[link_to_board(board)] = environment.get_template("board.html").render(
-            **shared, root="../", board=board, view=views.board_view(board), figures=figures, dots=dots_of(board)
+        pages[board_page(board.name)] = templates.get_template("board.html").render(
+            boards=boards, root="../", board=board, view=views.board_view(board), figures=figures, dots=dots_of(board)
         )
     for name, entry in views.measured_encoders(boards).items():
-        pages[link_to_encoder(name)] = environment.get_template("encoder.html").render(
-            **shared,
+        pages[encoder_page(name)] = templates.get_template("encoder.html").render(
+            boards=boards,
             root="../",
             view=views.encoder_view(name, entry, boards),
             pictures=[embedded_picture(path) for path in pictures.get(name, ())],
         )
     return pages
-
-
-def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    return Environment(
-        loader=FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )

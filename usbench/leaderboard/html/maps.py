@@ -58,9 +58,7 @@ def _embedded_roots() -> dict[str, Path]:
 
     settings = load_settings(())
     roots: dict[str, Path] = {}
-    for name, source in DATASETS.sources.items():
-        if source.origin != "bundled" or name.endswith(":"):
-            continue
+    for name in DATASETS.bundled():
         dataset = DATASETS.get(name).value
         if not dataset.card.redistributable or dataset.card.synthetic:
             continue

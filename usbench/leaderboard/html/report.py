@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,12 @@ from usbench.errors import UnknownNameError, did_you_mean
 from usbench.leaderboard import wording
 from usbench.leaderboard.board import Board, Entry, gather
 from usbench.leaderboard.figures import figures_of
-from usbench.leaderboard.figures.svg import page_style
-from usbench.leaderboard.html import HERE, _environment, views
+from usbench.leaderboard.html import views
+from usbench.leaderboard.html.environment import environment, style
 from usbench.leaderboard.html.images import embedded_picture
 from usbench.leaderboard.published_values import default_reported_dir
-from usbench.leaderboard.subgroups import strata_of
-from usbench.leaderboard.tables import Cell, Heading, Row, Table, metric_cell, plain
+from usbench.leaderboard.tables import encoder_page
+from usbench.leaderboard.tables.model import Table
 
 
 def render_report(results: Path, encoder: str, reported: Path | None = None, pictures: Sequence[Path] = ()) -> str:
@@ -38,12 +39,11 @@ def render_report(results: Path, encoder: str, reported: Path | None = None, pic
         there = f"There are {', '.join(sorted(measured))}." if measured else "There are none."
         raise UnknownNameError(f"{encoder!r} has no result in {results}.{did_you_mean(encoder, measured)} {there}")
     there_boards = [(b, e) for b in boards for e in b.entries if e.name == encoder]
-    style = (HERE / "assets" / "style.css").read_text("utf-8") + page_style()
     text = (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
-            style=style,
+            style=style(),
             root="",
             view=views.encoder_view(encoder, measured[encoder], boards),
             pictures=[embedded_picture(path) for path in pictures],
@@ -64,7 +64,7 @@ def _section(board: Board, entry: Entry) -> dict[str, Any]:
         "protocols": [{**p, "table": _unlinked(p["table"])} for p in view["protocols"]],
         "reported": view["reported"] and _unlinked(view["reported"]),
         "figures": [f for f in figures_of(board) if not f.name.endswith("-compute")],
-        "strata": _strata(board, entry),
+        "strata": encoder_page.by_group(board, entry),
         "command": wording.command(board),
     }
 
@@ -97,37 +97,8 @@ def verdict_on(board: Board, entry: Entry) -> str:
     return " ".join(parts)
 
 
-def _strata(board: Board, entry: Entry) -> Table | None:
-    groups = strata_of(board, entry)
-    metric = board.primary()
-    if not groups or metric is None:
-        return None
-    column, several = board.column(metric), board.task.unit != "subject"
-    headings = [
-        Heading("group", "Group"),
-        Heading("subjects", "Subjects", numeric=True),
-        *([Heading("units", f"{board.task.unit.capitalize()}s", numeric=True)] if several else []),
-        Heading(metric, column.heading, column.spoken, True),
-    ]
-    rows = [
-        Row(
-            [
-                Cell(f"{g.column}: {g.value}"),
-                plain(str(g.subjects), g.subjects),
-                *([plain(str(g.units), g.units)] if several else []),
-                metric_cell(column, g.estimate),
-            ]
-        )
-        for g in groups
-    ]
-    return Table(f"strata-{board.name.replace('@', '-')}", f"{column.title} by group, 95 % intervals", headings, rows)
-
-
 def _unlinked(table: Table) -> Table:
     """Return a table without links, as the report is a single file."""
-    from dataclasses import replace
-
-    rows = [replace(row, cells=[replace(cell, href="") for cell in row.cells]) for row in table.rows]
-    return replace(
-        table, rows=rows, sortable=False, headings=[replace(h, href="", hidden=False) for h in table.headings]
-    )
+    rows = [replace(row, cells=[replace(cell, link=None) for cell in row.cells]) for row in table.rows]
+    headings = [replace(heading, link=None, hidden=False) for heading in table.headings]
+    return replace(table, rows=rows, sortable=False, headings=headings)

@@ -6,11 +6,9 @@ import re
 from collections.abc import Sequence
 
 from usbench.errors import ResultError
-from usbench.leaderboard import number_format, wording
-from usbench.leaderboard.board import Board, Entry
-from usbench.leaderboard.markdown.table import Align, table
-from usbench.leaderboard.markdown.task_page import emphasis, with_rule
-from usbench.probes.facts import paper_protocol
+from usbench.leaderboard.board import Board
+from usbench.leaderboard.markdown.table import write
+from usbench.leaderboard.tables import task_page
 
 _MARKED = re.compile(r"^(<!-- table: (\S+) -->\n)(.*?)^(<!-- end of table -->)$", flags=re.M | re.S)
 
@@ -28,33 +26,7 @@ def excerpt(board: Board, names: Sequence[str] = ()) -> str:
     Raises:
         ResultError: The board has no metric that ranks, or one of the encoders has no result on it.
     """
-    standing, metric = board.standing(), board.primary()
-    if metric is None or not board.entries:
-        raise ResultError(f"{board.name}: nothing was measured there by which encoders could be ranked.")
-    unknown = sorted(set(names) - {e.name for e in board.entries})
-    if unknown:
-        raise ResultError(f"{board.name}: no result of {', '.join(unknown)}.")
-    entries = [e for e in board.entries if not names or e.name in names or e.name == standing.best_floor]
-    column = board.column(metric)
-    paper = paper_protocol(board.protocols)
-    heading = [wording.sample(board), column.heading, "95 % interval", "Δ best floor", "p"]
-    align: list[Align] = ["left", "right", "center", "right", "right"]
-    if paper is not None:
-        heading.append(f"Paper's protocol, {column.heading}")
-        align.append("right")
-    rows = []
-    for entry in entries:
-        value = entry.estimate(board.headline, metric)
-        row = [
-            emphasis(entry.title, entry, standing.leaders),
-            emphasis(column.value(value.value), entry, standing.leaders),
-            column.interval(value.low, value.high),
-            *_difference(board, entry, column),
-        ]
-        if paper is not None:
-            row.append(column.value(entry.estimate(paper, metric).value))
-        rows.append([*row, wording.leakage(entry)])
-    return table([*heading, "Leakage"], [*align, "left"], with_rule(entries, rows))
+    return write(task_page.excerpt(board, names))
 
 
 def fill_tables(page: str, boards: Sequence[Board]) -> str:
@@ -80,10 +52,3 @@ def fill_tables(page: str, boards: Sequence[Board]) -> str:
         return f"{found[1]}{excerpt(known[found[2]])}{found[4]}"
 
     return _MARKED.sub(replaced, page)
-
-
-def _difference(board: Board, entry: Entry, column: number_format.Column) -> list[str]:
-    if entry.name == board.standing().best_floor:
-        return ["best floor", ""]
-    found = board.standing().differences.get(entry.name)
-    return [column.difference(found.value), number_format.p_value(found.p_adjusted)] if found else ["", ""]

@@ -1,0 +1,170 @@
+"""The tables of the overview: every encoder on every board, the ranking, the tasks, and what nobody has measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from usbench.leaderboard import wording
+from usbench.leaderboard.board import Board, Entry
+from usbench.leaderboard.bundled import Known
+from usbench.leaderboard.number_format import DASH, Column
+from usbench.leaderboard.ranking import Ranking
+from usbench.leaderboard.tables.model import Cell, Heading, Link, Row, Table, metric_cell, metric_heading, name_cell
+from usbench.leaderboard.tables.task_page import as_printed
+from usbench.task.kinds import task_kind
+
+
+def encoders_of(boards: Sequence[Board]) -> list[Entry]:
+    """Return one entry per encoder with a result: foundation models first, then floors.
+
+    Within each group those measured on more boards come first, then by title.
+    """
+    seen: dict[str, Entry] = {}
+    boards_of: dict[str, int] = {}
+    for board in boards:
+        for entry in board.entries:
+            seen.setdefault(entry.name, entry)
+            boards_of[entry.name] = boards_of.get(entry.name, 0) + 1
+    return sorted(seen.values(), key=lambda e: (e.floor, -boards_of[e.name], e.title.lower()))
+
+
+def matrix(boards: Sequence[Board], known: Sequence[Known]) -> Table | None:
+    """Return encoders by boards, on the headline protocol; ``None`` while nothing was measured.
+
+    Args:
+        boards: Boards with results.
+        known: Bundled encoders, for the reason why a cell is empty.
+    """
+    if not boards:
+        return None
+    headings = [Heading("encoder", "Encoder")]
+    for board in boards:
+        column = board.column(board.primary() or "")
+        headings.append(replace(_board_heading(board, column, column.heading), interval="small"))
+    weights = {k.name for k in known if k.weights_page}
+    rows = []
+    for first in encoders_of(boards):
+        cells = [_in_matrix(board, first.name, first.name in weights) for board in boards]
+        rows.append(Row([name_cell(first), *cells], first.floor))
+    return Table("measured", "Every encoder on every board, nested protocol, with 95 % intervals", headings, rows)
+
+
+def ranking(found: Ranking | None) -> Table | None:
+    """Return the ranking over shared tasks, or ``None`` where there is none."""
+    if found is None:
+        return None
+    spoken = "Mean rank, lower is better"
+    headings = [
+        Heading("encoder", "Encoder"),
+        Heading("rank", "Mean rank ↓", spoken, True, interval="95 % interval"),
+        *(_rank_heading(board) for board in found.boards),
+    ]
+    entries = {e.name: e for board in found.boards for e in board.entries}
+    rows = []
+    for row in found.rows:
+        interval = f"{row.low:.1f} to {row.high:.1f}"
+        mean = Cell(f"{row.mean_rank:.1f}", row.mean_rank, interval, italic=row.floor)
+        ranks = [row.ranks[board.name] for board in found.boards]
+        cells = [Cell(f"{value:g}", value, italic=row.floor) for value in ranks]
+        # Floors stay among the encoders: where they stand is what a ranking is for.
+        rows.append(Row([name_cell(entries[row.name]), mean, *cells], row.floor))
+    caption = f"Mean rank over {len(found.boards)} tasks, with 95 % intervals"
+    return Table("ranking", caption, headings, rows, mixed=True)
+
+
+def tasks(boards: Sequence[Board]) -> Table:
+    """Return every task: its data, the best encoder and the best floor."""
+    headings = [Heading("task", "Task"), Heading("data", "Data")]
+    headings += [Heading("encoder", "Best encoder"), Heading("floor", "Best floor")]
+    rows = []
+    for board in boards:
+        best, floor = best_of(board, board.encoders), best_of(board, board.floors)
+        data = Cell(board.task.dataset, code=True)
+        if board.first is not None:
+            data = Cell(f"{board.first.dataset['title']}: {wording.sample(board)}")
+        else:
+            best = "not yet reproduced: data to be obtained"
+        title = Cell(board.task.title, board.task.title, link=Link("board", board.name))
+        rows.append(Row([title, data, Cell(best or DASH), Cell(floor or DASH)]))
+    return Table("tasks", "Tasks, their data, and who is best", headings, rows)
+
+
+def best_of(board: Board, entries: Sequence[Entry]) -> str:
+    """Return the first of a board's encoders or floors with its value, nothing where there is none."""
+    metric = board.primary()
+    if metric is None or not entries:
+        return ""
+    column, best = board.column(metric), entries[0]
+    value = column.value(best.estimate(board.headline, metric).value)
+    return f"{best.title}, {column.title} {value}{' ' + column.unit if column.unit else ''}"
+
+
+def reported(boards: Sequence[Board]) -> Table | None:
+    """Return the paper's own values on all tasks in a table of their own, so that nobody takes them for measured."""
+    columns = [
+        (board, board.reported, metric)
+        for board in boards
+        if board.reported
+        for metric in task_kind(board.task.kind).published
+    ]
+    if not columns:
+        return None
+    headings = [Heading("encoder", "Encoder (reported)")]
+    titles: dict[str, str] = {}
+    for board, found, metric in columns:
+        column = board.column(metric)
+        headings.append(replace(_board_heading(board, column, as_printed(column, found)), key=f"{board.name}-{metric}"))
+        for row in found.rows:
+            titles.setdefault(row.encoder, row.title)
+    rows = []
+    for encoder, title in titles.items():
+        cells = [Cell(title, title)]
+        for _, found, metric in columns:
+            printed = next((r.metrics.get(metric) for r in found.rows if r.encoder == encoder), None)
+            cells.append(Cell(printed.printed, printed.value) if printed else Cell("left out"))
+        rows.append(Row(cells))
+    return Table("reported", "Values as printed in the paper, not measured here", headings, rows)
+
+
+def unmeasured(boards: Sequence[Board], known: Sequence[Known]) -> list[Known]:
+    """Return bundled encoders without a measured figure."""
+    measured = {entry.name for board in boards for entry in board.entries}
+    return [k for k in known if k.name not in measured]
+
+
+def unmeasured_table(boards: Sequence[Board], known: Sequence[Known]) -> Table | None:
+    """Return bundled encoders without a measured figure and why, or ``None`` where there are none."""
+    found = unmeasured(boards, known)
+    headings = [Heading("encoder", "Encoder"), Heading("name", "Name"), Heading("why", "Why")]
+    rows = []
+    for k in found:
+        why = f"its weights are for you to get: {k.weights_page}" if k.weights_page else "not run yet"
+        rows.append(Row([Cell(k.title, k.title), Cell(k.name, k.name, code=True), Cell(why, why)]))
+    return Table("unmeasured", "Encoders without a measured figure", headings, rows) if rows else None
+
+
+def _board_heading(board: Board, column: Column, small: str) -> Heading:
+    return replace(
+        metric_heading(column), key=board.name, label=board.name, link=Link("board", board.name), small=small
+    )
+
+
+def _rank_heading(board: Board) -> Heading:
+    return Heading(board.name, board.name, f"Rank on {board.task.title}", True, link=Link("board", board.name))
+
+
+def _in_matrix(board: Board, name: str, needs_weights: bool) -> Cell:
+    entry, metric = next((e for e in board.entries if e.name == name), None), board.primary()
+    if entry is None or metric is None:
+        why = "its weights were not at hand when this board was run" if needs_weights else "not run on this board"
+        return Cell(DASH, note=why)
+    column = board.column(metric)
+    cell = metric_cell(
+        column, entry.estimate(board.headline, metric), name in board.standing().leaders, italic=entry.floor
+    )
+    if cell.text == DASH:
+        return replace(cell, note=f"{column.title} is undefined for this answer")
+    if entry.result.leakage.get("state") == "overlap":
+        return replace(cell, mark=" ⚠", note=entry.result.leakage.get("detail", ""), flag=True)
+    return cell
