@@ -25,6 +25,8 @@ class Media(abc.ABC):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        # What was read otherwise than the file says, or done to its picture: phrases, for a report on the data.
+        self.notes: tuple[str, ...] = ()
 
     @property
     @abc.abstractmethod

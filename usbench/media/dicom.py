@@ -2,32 +2,31 @@
 
 Grey values follow the display pipeline of DICOM PS3.3 C.11: modality rescale, then the first window or VOI
 table; without one, the full range of the stored bits (never an image's own minimum and maximum, so that
-frames of a loop stay comparable). MONOCHROME1 is inverted. Colour becomes the luma of the RGB picture.
+frames of a loop stay comparable). MONOCHROME1 is inverted. Colour becomes luma: the stored one where luma is stored,
+that of the RGB picture otherwise.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from usbench.errors import UsbenchError
+from usbench.media import jpeg
 from usbench.media.base import Media
+from usbench.media.dicom_display import apply_palette, display_of, full_range
+from usbench.media.dicom_header import DicomFile, photometric, read_dicom, whole
 from usbench.media.errors import COPY_AGAIN, MediaError, one_line
-from usbench.media.grayscale import to_grey
+from usbench.media.grayscale import luma
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-_ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
-_UNDEFINED = 0xFFFFFFFF
-# MPEG-2, MPEG-4 AVC and HEVC: the pixel data are one film.
-_FILM = tuple(f"1.2.840.10008.1.2.4.{number}" for number in range(100, 109))
-_DEFLATED = "1.2.840.10008.1.2.1.99"
+_RUN_LENGTH = "1.2.840.10008.1.2.5"
 
 
 def open_dicom(path: Path) -> Media:
@@ -39,37 +38,37 @@ def open_dicom(path: Path) -> Media:
     Raises:
         MediaError: It holds no pixels, is cut off, or is not DICOM.
     """
-    header, fragments = _read_header(path)
-    if header.file_meta.get("TransferSyntaxUID", "").startswith(_FILM):
+    found = read_dicom(path)
+    if found.film:
         from usbench.media.video import Video
 
-        with path.open("rb") as file:
-            return Video(path, content=b"".join(_read_at(file, start, length) for start, length in fragments or ()))
-    return Dicom(path, header)
+        with found.open() as file:
+            return Video(path, content=found.read(file, 0))
+    return Dicom(found)
 
 
 class Dicom(Media):
     """Frames of a DICOM image or loop; see the module for how values become grey."""
 
-    def __init__(self, path: Path, header: Any) -> None:
-        super().__init__(path)
-        self._header = header
-        self._count = _frame_count(header, path)
+    def __init__(self, found: DicomFile) -> None:
+        super().__init__(found.path)
+        self._found = found
+        self._header = found.header
+        self.notes = tuple(found.notes)
 
     @property
     def n_frames(self) -> int:
-        """NumberOfFrames, checked against the length of the pixel data."""
-        return self._count
+        """Frames that the pixel data hold; at least as many as NumberOfFrames."""
+        return len(self._found.frames)
 
     def _decode(self, wanted: Sequence[int]) -> Iterator[npt.NDArray[np.uint8]]:
-        from pydicom.pixels import iter_pixels
-
-        _register_plugins()
+        syntax = self._found.syntax
         try:
-            # Named explicitly for files without a preamble, which cannot say.
-            syntax = self._header.file_meta.TransferSyntaxUID
-            for pixels in iter_pixels(self.path, indices=list(wanted), transfer_syntax_uid=syntax):
-                yield self._grey(pixels)
+            with self._found.open() as file:
+                for index in wanted:
+                    yield np.ascontiguousarray(self._grey(file, index))
+        except MediaError:
+            raise
         except UsbenchError as error:
             raise MediaError(self.path, str(error), "Export it from the viewer as PNG or video.") from None
         except (NotImplementedError, RuntimeError, AttributeError, ImportError) as error:
@@ -81,192 +80,173 @@ class Dicom(Media):
         except Exception as error:  # every codec raises its own
             raise MediaError(self.path, f"damaged or cut off ({one_line(error)})", COPY_AGAIN) from None
 
-    def _grey(self, pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-        photometric = str(self._header.PhotometricInterpretation)
-        if photometric.startswith("MONOCHROME"):
-            grey = _monochrome(pixels, self._header)
-            return 255 - grey if photometric == "MONOCHROME1" else grey
-        if photometric == "PALETTE COLOR":
-            from pydicom.pixels import apply_color_lut
+    def _grey(self, file: BinaryIO, index: int) -> npt.NDArray[np.uint8]:
+        header, kind = self._header, photometric(self._header)
+        if self._found.syntax.is_encapsulated:
+            content = self._found.read(file, index)
+            if complaint := jpeg.damage(content):
+                raise MediaError(self.path, f"frame {index} is damaged: {complaint}", COPY_AGAIN)
+            pixels, kind, bits = self._decompressed(content, kind)
+        else:
+            pixels, bits = self._native(file, index, kind), int(header.BitsStored)
+            if kind.startswith("YBR") and pixels.ndim == 3 and self._found.full_chroma:
+                by_content = jpeg.space_by_content(pixels, kind, trust_label=False)
+                kind = "YBR_FULL" if by_content == "YCBCR" else "RGB"
+        if pixels.ndim == 2 and kind == "PALETTE COLOR":
+            return luma(apply_palette(pixels, header))
+        signed = bool(whole(header, "PixelRepresentation", 0))
+        low, high = (-float(1 << (bits - 1)), float((1 << (bits - 1)) - 1)) if signed else (0.0, float((1 << bits) - 1))
+        if pixels.ndim == 2:
+            notes: list[str] = []
+            grey = display_of(header, index, notes).grey(pixels, low, high)
+            self.notes = tuple(dict.fromkeys((*self.notes, *notes)))
+            return 255 - grey if kind == "MONOCHROME1" else grey
+        return _luma_of(full_range(pixels, low, high), kind)
 
-            return to_grey(apply_color_lut(pixels, self._header))
-        return to_grey(_full_range(pixels, 0, (1 << int(self._header.BitsStored)) - 1))
+    # Uncompressed ---------------------------------------------------------------------------------------------
+
+    def _native(self, file: BinaryIO, index: int, kind: str) -> npt.NDArray[Any]:
+        """Return the stored values of an uncompressed frame, ``[H, W]`` or ``[H, W, C]``."""
+        header = self._header
+        rows, columns, samples = int(header.Rows), int(header.Columns), int(header.SamplesPerPixel)
+        bits = int(header.BitsAllocated)
+        ((start, length),) = self._found.frames[index]
+        little = bool(header.original_encoding[1])
+        if bits == 8 and not little and self._found.word_vr == "OW":
+            odd = (start - self._found.data_start) % 2  # bytes lie swapped in pairs
+            file.seek(start - odd)
+            pairs = file.read((odd + length + 1) // 2 * 2)
+            raw = np.frombuffer(pairs, np.uint8).reshape(-1, 2)[:, ::-1].ravel()[odd : odd + length]
+        else:
+            file.seek(start)
+            raw = np.frombuffer(file.read(length), np.uint8)
+        if bits == 1:
+            count = rows * columns * samples
+            offset = index * count % 8
+            stored = np.unpackbits(raw, bitorder="little")[offset : offset + count]
+        else:
+            stored = raw.view(np.dtype(f"u{bits // 8}").newbyteorder("<" if little else ">"))
+            stored = self._without_spare_bits(stored.astype(stored.dtype.newbyteorder("=")))
+        if samples == 1:
+            return stored.reshape(rows, columns)
+        if not self._found.full_chroma and "422" in kind:
+            return _from_422(stored, rows, columns)
+        if not self._found.full_chroma and "420" in kind:
+            raise UsbenchError(f"uncompressed {kind} is not supported")
+        if whole(header, "PlanarConfiguration", 0) == 1:
+            return np.moveaxis(stored.reshape(samples, rows, columns), 0, -1)
+        return stored.reshape(rows, columns, samples)
+
+    def _without_spare_bits(self, container: npt.NDArray[Any], shift: int | None = None) -> npt.NDArray[Any]:
+        """Cut the stored bits out of their container, and give them their sign.
+
+        Args:
+            container: Unsigned integers.
+            shift: Position of the lowest stored bit; from HighBit by default.
+        """
+        header = self._header
+        bits, width = int(header.BitsStored), 8 * container.dtype.itemsize
+        if shift is None:
+            shift = min(max(0, whole(header, "HighBit", bits - 1) + 1 - bits), max(0, width - bits))
+        if shift:
+            container = container >> container.dtype.type(shift)
+        if bits < width:
+            container = container & container.dtype.type((1 << bits) - 1)
+        if not whole(header, "PixelRepresentation", 0):
+            return container
+        sign = 1 << (bits - 1)
+        return (container.astype(np.int64) ^ sign) - sign
+
+    # Compressed -----------------------------------------------------------------------------------------------
+
+    def _decompressed(self, content: bytes, kind: str) -> tuple[npt.NDArray[Any], str, int]:
+        """Return a compressed frame's values, what they are, and how many bits they use."""
+        header = self._header
+        stored = int(header.BitsStored)
+        stream = jpeg.read_header(content)
+        if stream is not None and stream.is_lossy and len(stream.component_ids) in (1, 3):
+            pixels = jpeg.planes(content, stream)
+            if pixels.ndim == 3:
+                space = jpeg.colour_space(stream, pixels, kind)
+                return pixels, "YBR_FULL" if space == "YCBCR" else "RGB", stream.precision
+            pixels = self._without_spare_bits(pixels, max(0, stream.precision - stored) if stored > 8 else 0)
+            return pixels, kind, min(stored, stream.precision)
+        precision = _precision(content, stream)
+        pixels, props = _through_pydicom(self._found, content, kind)
+        kind = str(props["photometric_interpretation"]).upper()
+        if stream is not None and pixels.ndim == 3 and bytes(stream.component_ids).upper() == b"RGB":
+            kind = "RGB"
+        if not np.issubdtype(pixels.dtype, np.unsignedinteger):
+            if precision is None and str(self._found.syntax) == _RUN_LENGTH:
+                pixels = self._without_spare_bits(pixels.view(f"u{pixels.dtype.itemsize}"))
+            elif precision is not None and stream is not None and stream.sof != 0xF7:
+                pixels = self._without_spare_bits(pixels.view(f"u{pixels.dtype.itemsize}"), 0)
+            return pixels, kind, stored
+        if precision is None or precision > stored:
+            pixels = self._without_spare_bits(pixels)
+        return pixels, kind, min(stored, precision or stored)
 
 
-def _monochrome(pixels: npt.NDArray[Any], header: Any) -> npt.NDArray[np.uint8]:
-    """Return stored values of one frame as they would be displayed, before any inversion."""
-    low, high = _stored_range(header)
-    if header.get("ModalityLUTSequence"):
-        from pydicom.pixels import apply_modality_lut
-
-        values = apply_modality_lut(pixels, header)
-        low, high = 0.0, float((1 << _table_bits(header.ModalityLUTSequence[0])) - 1)
-    else:
-        slope, intercept = float(header.get("RescaleSlope", 1)), float(header.get("RescaleIntercept", 0))
-        values = pixels if (slope, intercept) == (1.0, 0.0) else pixels.astype(np.float64) * slope + intercept
-        low, high = sorted((low * slope + intercept, high * slope + intercept))
-    window = _first_window(header)
-    if window is not None:
-        return _windowed(values, *window)
-    if header.get("VOILUTSequence"):
-        from pydicom.pixels import apply_voi
-
-        values = apply_voi(np.rint(values).astype(np.int64), header)
-        low, high = 0.0, float((1 << _table_bits(header.VOILUTSequence[0])) - 1)
-    return _full_range(values, low, high)
+def _luma_of(pixels: npt.NDArray[np.uint8], kind: str) -> npt.NDArray[np.uint8]:
+    """Return the luma of uint8 ``[H, W, C]``, which is stored where components are luma and chroma."""
+    if kind.startswith("YBR_PARTIAL"):
+        return full_range(np.clip(pixels[..., 0].astype(np.int16), 16, 235), 16, 235)
+    return _luma_shown(pixels) if kind in ("YBR_FULL", "YBR_FULL_422") else luma(pixels)
 
 
-def _first_window(header: Any) -> tuple[float, float, str] | None:
-    """Return centre, width and function; ``None`` if there is no window or a meaningless one of width 0."""
-    centre, width = (_first(header.get(name)) for name in ("WindowCenter", "WindowWidth"))
-    function = str(header.get("VOILUTFunction") or "LINEAR").strip().upper()
-    if centre is None or width is None or width <= 0:
+def _luma_shown(ybr: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return the luma of the RGB picture: the stored one, but where a colour lies outside of what can be shown."""
+    y, cb, cr = (ybr[..., i].astype(np.float32) - (0.0, 128.0, 128.0)[i] for i in range(3))
+    red, blue = y + 1.402 * cr, y + 1.772 * cb
+    green = (y - 0.299 * red - 0.114 * blue) / 0.587
+    shown = [np.clip(channel, 0.0, 255.0) for channel in (red, green, blue)]
+    return np.rint(0.299 * shown[0] + 0.587 * shown[1] + 0.114 * shown[2]).astype(np.uint8)
+
+
+def _from_422(stored: npt.NDArray[Any], rows: int, columns: int) -> npt.NDArray[Any]:
+    """Unpack Y1 Y2 Cb Cr for every two pixels, PS3.3 C.7.6.3.1.2."""
+    packed = stored.reshape(-1, 4)
+    whole_chroma = np.empty((len(packed), 2, 3), stored.dtype)
+    whole_chroma[..., 0] = packed[:, :2]
+    whole_chroma[..., 1:] = packed[:, None, 2:]
+    return whole_chroma.reshape(rows, columns, 3)
+
+
+def _precision(content: bytes, stream: jpeg.JpegHeader | None) -> int | None:
+    """Return the bits of a sample as the code stream states them; ``None`` if it states none."""
+    if stream is not None:
+        return stream.precision
+    at = content.find(b"\xff\x4f\xff\x51", 0, 4096)  # JPEG 2000: start of code stream, image size
+    if at < 0 or len(content) < at + 43:
         return None
-    return centre, width, function
+    return (content[at + 42] & 0x7F) + 1
 
 
-def _first(value: Any) -> float | None:
-    if value is None or value == "":
-        return None
-    return float(value[0] if hasattr(value, "__len__") else value)
+def _through_pydicom(found: DicomFile, content: bytes, kind: str) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+    """Decode one compressed frame with pydicom's decoders, values as stored."""
+    from pydicom.encaps import encapsulate
+    from pydicom.pixels import get_decoder
 
-
-def _windowed(values: npt.NDArray[Any], centre: float, width: float, function: str) -> npt.NDArray[np.uint8]:
-    """Apply a window, PS3.3 C.11.2.1.2 and C.11.2.1.3, with output 0..255."""
-    x = values.astype(np.float64)
-    if function == "SIGMOID":
-        unit = 1.0 / (1.0 + np.exp(np.clip(-4.0 * (x - centre) / width, -700.0, 700.0)))
-    elif function == "LINEAR_EXACT":
-        unit = (x - centre) / width + 0.5
-    elif width <= 1.0:  # LINEAR of width 1 is a threshold
-        unit = (x > centre - 0.5).astype(np.float64)
-    else:
-        unit = (x - (centre - 0.5)) / (width - 1.0) + 0.5
-    return np.rint(np.clip(unit, 0.0, 1.0) * 255.0).astype(np.uint8)
-
-
-def _full_range(values: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.uint8]:
-    if values.dtype == np.uint8 and (low, high) == (0, 255):
-        return values
-    scaled = (values.astype(np.float64) - low) * (255.0 / (high - low))
-    return np.rint(np.clip(scaled, 0.0, 255.0)).astype(np.uint8)
-
-
-def _stored_range(header: Any) -> tuple[float, float]:
-    bits = int(header.BitsStored)
-    if int(header.get("PixelRepresentation", 0)):
-        return -float(1 << (bits - 1)), float((1 << (bits - 1)) - 1)
-    return 0.0, float((1 << bits) - 1)
-
-
-def _table_bits(table: Any) -> int:
-    return int(table.LUTDescriptor[2])
-
-
-def _frame_count(header: Any, path: Path) -> int:
-    for name in (
-        "Rows",
-        "Columns",
-        "BitsStored",
-        "BitsAllocated",
-        "PhotometricInterpretation",
-        "SamplesPerPixel",
-    ):
-        if header.get(name) in (None, "", 0):
-            raise MediaError(path, f"DICOM without a usable {name}, so no image", "Take it out of the table.")
-    count = int(header.get("NumberOfFrames") or 1) if header.get("NumberOfFrames") != 0 else 0
-    if count < 1:
-        raise MediaError(path, "DICOM of zero frames", "Take it out of the table.")
-    return count
-
-
-def _read_header(path: Path) -> tuple[Any, list[tuple[int, int]] | None]:
-    """Read everything but the pixels, and check that those are all there.
-
-    Returns:
-        The dataset, and the place and length of each fragment if the pixel data are encapsulated.
-    """
-    import pydicom
-    from pydicom.errors import InvalidDicomError
-    from pydicom.uid import UID
-
-    with path.open("rb") as file:
-        try:
-            header = pydicom.dcmread(file, stop_before_pixels=True, force=True)
-        except (
-            InvalidDicomError,
-            EOFError,
-            OSError,
-            ValueError,
-            KeyError,
-            struct.error,
-            NotImplementedError,
-        ) as error:
-            raise MediaError(path, f"damaged DICOM ({one_line(error)})", COPY_AGAIN) from None
-        if "TransferSyntaxUID" not in header.file_meta:  # no preamble: one of the two native syntaxes
-            implicit, _ = header.original_encoding
-            header.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2" if implicit else "1.2.840.10008.1.2.1")
-        if header.file_meta.TransferSyntaxUID == _DEFLATED:
-            return header, None
-        return header, _check_pixel_data(path, file, header)
-
-
-def _check_pixel_data(path: Path, file: Any, header: Any) -> list[tuple[int, int]] | None:
-    """Compare the pixel data's announced length with the file's; ``file`` stands at the element."""
-    size = path.stat().st_size
-    implicit, little = header.original_encoding
-    order = "<" if little else ">"
-    raw = file.read(8 if implicit else 12)
-    if len(raw) < (8 if implicit else 12):
-        raise MediaError(path, "DICOM without pixel data, or cut off before them", "Take it out of the table.")
-    group, element = struct.unpack(order + "HH", raw[:4])
-    if (group, element) != (0x7FE0, 0x0010):
-        raise MediaError(path, "DICOM without integer pixel data", "Take it out of the table.")
-    (length,) = struct.unpack(order + "I", raw[-4:])
-    if length != _UNDEFINED:
-        missing = file.tell() + max(length, _native_length(header)) - size
-        if missing > 0:
-            raise MediaError(path, f"cut off: {missing} bytes of pixel data are missing", COPY_AGAIN)
-        return None
-    fragments = _fragments(path, file, size)
-    if len(fragments) < int(header.get("NumberOfFrames") or 1) and not str(
-        header.file_meta.TransferSyntaxUID
-    ).startswith(_FILM):
-        raise MediaError(path, f"cut off: {header.NumberOfFrames} frames announced, {len(fragments)} found", COPY_AGAIN)
-    return fragments
-
-
-def _native_length(header: Any) -> int:
-    """Return the bytes that uncompressed frames need, or 0 if the header is incomplete (reported later)."""
-    try:
-        samples = int(header.Rows) * int(header.Columns) * int(header.get("NumberOfFrames") or 1)
-        per_pixel = 2 if "422" in header.PhotometricInterpretation else int(header.SamplesPerPixel)
-        return (samples * per_pixel * int(header.BitsAllocated) + 7) // 8
-    except (AttributeError, TypeError):
-        return 0
-
-
-def _fragments(path: Path, file: Any, size: int) -> list[tuple[int, int]]:
-    """Walk the items of encapsulated pixel data; the first is the offset table and left out."""
-    found: list[tuple[int, int]] = []
-    while True:
-        raw = file.read(8)
-        if len(raw) == 8 and raw[:4] == _END:
-            return found[1:]
-        if len(raw) < 8 or raw[:4] != _ITEM:
-            raise MediaError(path, f"cut off or damaged after {max(0, len(found) - 1)} frames", COPY_AGAIN)
-        (length,) = struct.unpack("<I", raw[4:])
-        start = file.tell()
-        if start + length > size:
-            raise MediaError(path, f"cut off in frame {max(0, len(found) - 1)}", COPY_AGAIN)
-        found.append((start, length))
-        file.seek(length, 1)
-
-
-def _read_at(file: Any, start: int, length: int) -> bytes:
-    file.seek(start)
-    content: bytes = file.read(length)
-    return content
+    _register_plugins()
+    header = found.header
+    samples = int(header.SamplesPerPixel)
+    options: dict[str, Any] = {
+        "transfer_syntax_uid": found.syntax,
+        "rows": int(header.Rows),
+        "columns": int(header.Columns),
+        "samples_per_pixel": samples,
+        "photometric_interpretation": kind,
+        "number_of_frames": 1,
+        "bits_allocated": int(header.BitsAllocated),
+        "bits_stored": int(header.BitsStored),
+        "pixel_representation": whole(header, "PixelRepresentation", 0),
+        "pixel_keyword": "PixelData",
+        "correct_unused_bits": False,
+    }
+    if samples > 1:
+        options["planar_configuration"] = whole(header, "PlanarConfiguration", 0)
+    array, props = get_decoder(found.syntax).as_array(encapsulate([content]), index=0, raw=True, **options)
+    return array, props
 
 
 @cache

@@ -65,12 +65,12 @@ def kind_of(path: Path, head: bytes) -> Kind:
 
 
 def _by_magic(head: bytes) -> Kind | None:
+    if head[128:132] == b"DICM":  # first: the preamble of a DICOM file may hold the header of a TIFF, or anything else
+        return "dicom"
     if head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")) or (head.startswith(b"BM") and _is_bmp(head)):
         return "picture"
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return "tiff"
-    if head[128:132] == b"DICM":
-        return "dicom"
     if head.startswith(b"RIFF") and head[8:12] in (b"AVI ", b"AVIX"):
         return "video"
     if head[4:8] in _QUICKTIME_ATOMS or head.startswith(b"\x1a\x45\xdf\xa3"):
