@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from usbench.media.grayscale import to_grey
     from usbench.media.open import open_media
 
-MEDIA_VERSION: int = 1
+MEDIA_VERSION: int = 2
 """Raise it whenever the grey values that any file decodes to may change: it is part of every cache key."""
 
 _HOME = {

@@ -20,16 +20,30 @@ _DECODERS = (
     "av",
 )
 
+KEY_MARK = "::"
+"""What stands between a file and the name of an array in it."""
+
+
+def split_key(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
+    """Part ``file.mat::key`` into the file and the name of the array; the name is ``None`` where there is none."""
+    text = os.fspath(path)
+    file, mark, key = text.rpartition(KEY_MARK)
+    if not mark or not file or not key or Path(text).exists():
+        return Path(path), None
+    return Path(file), key
+
 
 def file_digest(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 of a file's bytes in hexadecimal, read in blocks.
+    """Return the SHA-256 of a file's bytes in hexadecimal, read in blocks; of the array behind ``::`` another one.
 
     Raises:
         MediaError: The file cannot be read.
     """
+    whole, key = split_key(path)
     try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with whole.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return digest if key is None else hashlib.sha256(f"{digest}{KEY_MARK}{key}".encode()).hexdigest()
     except OSError as error:
         raise unreadable(path, error) from None
 

@@ -18,7 +18,7 @@ class MediaError(UsbenchError):
 
     def __init__(self, path: str | os.PathLike[str], what: str, advice: str) -> None:
         self.path = os.fspath(path)
-        self.what = one_line(what)
+        self.what = one_line(what).rstrip(".")
         self.advice = one_line(advice)
         super().__init__(f"{self.path}: {self.what}. {self.advice}")
 
@@ -28,7 +28,7 @@ class MediaError(UsbenchError):
 
 
 def one_line(text: object) -> str:
-    """Collapse line breaks and runs of blanks, and drop a trailing full stop's duplicate."""
+    """Collapse line breaks and runs of blanks."""
     return " ".join(str(text).split())
 
 

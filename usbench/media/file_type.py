@@ -7,35 +7,32 @@ from typing import Literal
 
 from usbench.media.errors import COPY_AGAIN, MediaError
 
-Kind = Literal["picture", "tiff", "dicom", "video", "npy", "npz"]
+Kind = Literal["picture", "tiff", "dicom", "video", "npy", "npz", "volume", "hdf5", "matlab"]
 
-SUFFIXES: dict[str, Kind] = {
-    ".png": "picture",
-    ".jpg": "picture",
-    ".jpeg": "picture",
-    ".bmp": "picture",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".dcm": "dicom",
-    ".dicom": "dicom",
-    ".ima": "dicom",
-    ".mp4": "video",
-    ".m4v": "video",
-    ".mov": "video",
-    ".avi": "video",
-    ".mkv": "video",
-    ".webm": "video",
-    ".npy": "npy",
-    ".npz": "npz",
+_BY_KIND: dict[Kind, str] = {
+    "picture": "png jpg jpeg bmp gif webp avif pgm ppm",
+    "tiff": "tif tiff",
+    "dicom": "dcm dicom ima",
+    "video": "mp4 m4v mov 3gp avi mkv webm wmv asf mpg mpeg m2v ts m2ts mts flv ogv",
+    "npy": "npy",
+    "npz": "npz",
+    "volume": "nii nii.gz mha",
+    "hdf5": "h5 hdf5",
+    "matlab": "mat",
 }
+
+SUFFIXES: dict[str, Kind] = {f".{suffix}": kind for kind, suffixes in _BY_KIND.items() for suffix in suffixes.split()}
 """Suffixes that the harness looks for, and what such a file should hold."""
 
 HEAD_BYTES = 512
 
-_READABLE = "Convert it to one that can be read: PNG, JPEG, BMP, TIFF, DICOM, MP4, AVI, MOV, MKV, .npy or .npz."
+_READABLE = "Convert it to one that can be read: PNG, JPEG, TIFF, DICOM, MP4, AVI, .npy or one named in docs/data.md."
+
+ASF = bytes.fromhex("3026b2758e66cf11")  # WMV
+_NETPBM = (b"P2", b"P3", b"P5", b"P6")
 
 # QuickTime files older than the 'ftyp' atom begin with any of these.
-_QUICKTIME_ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+QUICKTIME_ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 
 
 def kind_of(path: Path, head: bytes) -> Kind:
@@ -51,10 +48,12 @@ def kind_of(path: Path, head: bytes) -> Kind:
     Raises:
         MediaError: The suffix is not supported, or the content is not what the suffix says.
     """
-    suffix = path.suffix.lower()
+    suffix = suffix_of(path)
     found = _by_magic(head)
     if found is None and head.startswith(b"PK\x03\x04") and suffix == ".npz":
         found = "npz"
+    if found is None and suffix == ".nii.gz" and head.startswith(b"\x1f\x8b"):
+        found = "volume"
     if found is None and suffix in ("", ".dcm", ".dicom", ".ima") and head[:2] in (b"\x02\x00", b"\x08\x00"):
         found = "dicom"
     if found is not None:
@@ -64,20 +63,58 @@ def kind_of(path: Path, head: bytes) -> Kind:
     raise MediaError(path, f"not a {suffix[1:].upper()} file: it holds {_describe(head)}", COPY_AGAIN)
 
 
+def suffix_of(path: Path) -> str:
+    """Return the suffix in small letters, both parts of ``.nii.gz``."""
+    name = path.name.lower()
+    return ".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower()
+
+
+def is_headed_dicom(path: Path) -> bool:
+    """Say whether a file carries the mark of DICOM behind its preamble, whatever its name."""
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
 def _by_magic(head: bytes) -> Kind | None:
     if head[128:132] == b"DICM":  # first: the preamble of a DICOM file may hold the header of a TIFF, or anything else
         return "dicom"
-    if head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")) or (head.startswith(b"BM") and _is_bmp(head)):
+    if head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")):
+        return "picture"
+    if (head.startswith(b"BM") and _is_bmp(head)) or (head[:2] in _NETPBM and head[2:3].isspace()):
+        return "picture"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "picture"
+    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
         return "picture"
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return "tiff"
-    if head.startswith(b"RIFF") and head[8:12] in (b"AVI ", b"AVIX"):
-        return "video"
-    if head[4:8] in _QUICKTIME_ATOMS or head.startswith(b"\x1a\x45\xdf\xa3"):
+    if _is_video(head):
         return "video"
     if head.startswith(b"\x93NUMPY"):
         return "npy"
+    if head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] == b"n+2\0" or head.startswith(b"ObjectType = Image"):
+        return "volume"
+    if head.startswith(b"MATLAB 5.0 MAT-file"):
+        return "matlab"
+    if head.startswith((b"\x89HDF\r\n\x1a\n", b"MATLAB 7.3 MAT-file")):
+        return "hdf5"
     return None
+
+
+def _is_video(head: bytes) -> bool:
+    if head.startswith(b"RIFF") and head[8:12] in (b"AVI ", b"AVIX"):
+        return True
+    if head[4:8] in QUICKTIME_ATOMS or head.startswith((b"\x1a\x45\xdf\xa3", b"FLV\x01", b"OggS", ASF)):
+        return True
+    if head[:4] in (b"\0\0\1\xba", b"\0\0\1\xb3"):  # MPEG program and elementary streams
+        return True
+    # Transport streams have packets of 188 bytes, or of 192 with a time stamp before each.
+    return len(head) > 400 and any(
+        head[first] == head[first + step] == head[first + 2 * step] == 0x47 for first, step in ((0, 188), (4, 192))
+    )
 
 
 def _is_bmp(head: bytes) -> bool:
@@ -95,12 +132,9 @@ def _describe(head: bytes) -> str:
     if text.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer, not the file itself (run `git lfs pull`)"
     for magic, name in (
-        (b"GIF8", "a GIF"),
         (b"%PDF", "a PDF"),
         (b"PK\x03\x04", "a zip archive"),
         (b"\x1f\x8b", "gzip data"),
-        (b"MATLAB", "a MATLAB file"),
-        (b"\x89HDF", "HDF5 data"),
     ):
         if head.startswith(magic):
             return name

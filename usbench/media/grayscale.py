@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def to_grey(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 
     Args:
         array: ``[H, W]``, or ``[H, W, C]`` with C = 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha).
-            Alpha is ignored.
+            Alpha is ignored, unless the picture lies in it: the colour is the same everywhere and alpha is not.
 
     Returns:
         C-contiguous uint8 ``[H, W]``; may share memory with ``array``.
@@ -47,6 +48,8 @@ def to_grey(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         raise UsbenchError(f"an image has shape [H, W] or [H, W, C] with 1 to 4 channels, not {list(array.shape)}.")
     if 0 in array.shape:
         raise UsbenchError(f"an image of shape {list(array.shape)} has no pixels.")
+    if array.ndim == 3 and array.shape[2] in (2, 4) and _is_in_alpha(array):
+        array = array[..., -1]
     pixels = _to_uint8(array)
     if pixels.ndim == 2:
         return np.ascontiguousarray(pixels)
@@ -64,7 +67,28 @@ def luma(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return (total >> np.uint32(16)).astype(np.uint8)
 
 
+def are_whole(arrays: Sequence[npt.NDArray[Any]]) -> bool:
+    """Say whether floats are 8-bit values stored as floats: whole numbers in 0..255, and not all of them 0 or 1.
+
+    Args:
+        arrays: All pictures of a file, as one dark picture proves nothing.
+    """
+    largest = 0.0
+    for array in arrays:
+        if not bool(((array >= 0) & (array <= 255) & (array == np.rint(array))).all()):
+            return False
+        largest = max(largest, float(array.max()))
+    return largest > 1.0
+
+
+def _is_in_alpha(array: npt.NDArray[Any]) -> bool:
+    colour, alpha = array[..., :-1], array[..., -1]
+    return bool((alpha != alpha[0, 0]).any() and (colour == colour[0, 0]).all())
+
+
 def _to_uint8(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     kind = array.dtype
     if kind == np.uint8:
         return array

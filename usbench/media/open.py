@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from usbench.media.base import Media
-from usbench.media.digest import unreadable
+from usbench.media.digest import split_key, unreadable
 from usbench.media.errors import COPY_AGAIN, MediaError
 from usbench.media.file_type import HEAD_BYTES, kind_of
 
@@ -14,13 +13,13 @@ from usbench.media.file_type import HEAD_BYTES, kind_of
 def open_media(path: str | os.PathLike[str]) -> Media:
     """Open a picture, clip or array for reading.
 
-    Formats: PNG, JPEG, BMP; TIFF (a page is a frame); DICOM, single and multi-frame; MP4, MOV, AVI, MKV;
-        ``.npy`` and
-    ``.npz`` arrays (``[H, W]``, ``[N, H, W]``, ``[H, W, 3]``, ``[N, H, W, 3]``). The content decides, not the
-    name. Cheap checks for damage are made here, so that a long run need not end on a file cut short.
+    Formats: PNG, JPEG, BMP, GIF, WebP, AVIF; TIFF (a page is a frame); DICOM, single and multi-frame; MP4, MOV, AVI,
+    MKV, WMV, MPEG, FLV; ``.npy`` and ``.npz`` arrays (``[H, W]``, ``[N, H, W]``, ``[H, W, 3]``, ``[N, H, W, 3]``);
+    MATLAB and HDF5 arrays by ``file.mat::key``; NIfTI and MetaImage. The content decides, not the name. Cheap checks
+    for damage are made here, so that a long run need not end on a file cut short.
 
     Args:
-        path: The file.
+        path: The file; after ``::`` the name of an array in it.
 
     Returns:
         The media; a context manager.
@@ -28,7 +27,7 @@ def open_media(path: str | os.PathLike[str]) -> Media:
     Raises:
         MediaError: The file is missing, empty, cut off, of another kind, or holds no frame.
     """
-    path = Path(path)
+    path, key = split_key(path)
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
@@ -37,6 +36,8 @@ def open_media(path: str | os.PathLike[str]) -> Media:
     if not head:
         raise MediaError(path, "empty, 0 bytes", COPY_AGAIN)
     kind = kind_of(path, head)
+    if key is not None and kind not in ("matlab", "hdf5"):
+        raise MediaError(path, f"'::{key}' names an array of a MATLAB or HDF5 file", "Leave it out for other files.")
     if kind == "picture":
         from usbench.media.images import Picture
 
@@ -53,6 +54,18 @@ def open_media(path: str | os.PathLike[str]) -> Media:
         from usbench.media.video import Video
 
         return Video(path)
+    if kind == "volume":
+        from usbench.media.volume import Volume
+
+        return Volume(path)
+    if kind == "matlab":
+        from usbench.media.named_arrays import MatlabFile
+
+        return MatlabFile(path, key)
+    if kind == "hdf5":
+        from usbench.media.named_arrays import Hdf5File
+
+        return Hdf5File(path, key)
     from usbench.media.arrays import ArrayFile
 
     return ArrayFile(path, zipped=kind == "npz")

@@ -10,21 +10,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from usbench.errors import UsbenchError
+from usbench.media import orientation
 from usbench.media.base import Media
 from usbench.media.errors import COPY_AGAIN, MediaError
-from usbench.media.grayscale import luma, to_grey
+from usbench.media.grayscale import are_whole, luma, to_grey
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import tifffile
 
-_MIN_IS_WHITE, _PALETTE, _CMYK = 0, 3, 5
+_MIN_IS_WHITE, _PALETTE, _CMYK, _YCBCR, _CIELAB = 0, 3, 5, 6, 8
+_JPEG = (6, 7)
+_LARGEST_VALUE = 281  # tag MaxSampleValue
 
 
 class Tiff(Media):
-    """Pages of a TIFF or BigTIFF: 1 to 16 bits, floats in [0, 1], palette, RGB; previews are skipped.
+    """Pages of a TIFF or BigTIFF: 1 to 16 bits, floats, palette, RGB, CMYK; previews are skipped.
 
-    Depths between 8 and 16 bits are scaled by their own full range.
+    Depths between 8 and 16 bits are scaled by their own full range, also where only the tag MaxSampleValue tells it.
+    Floats lie in [0, 1], or are whole numbers in 0..255 on every page. Pages are turned as their orientation says.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,6 +45,9 @@ class Tiff(Media):
         except BaseException:
             self.close()
             raise
+        self._whole_floats: bool | None = None
+        told = [orientation.described(_orientation(page)) for page in self._pages]
+        self.notes = tuple(dict.fromkeys(text for text in told if text))
 
     @property
     def n_frames(self) -> int:
@@ -72,7 +79,8 @@ class Tiff(Media):
         for index in wanted:
             page = self._pages[index]
             try:
-                yield _grey_page(page, page.asarray())
+                grey = _grey_page(page, self._integers(page.asarray()))
+                yield orientation.upright(grey, _orientation(page))
             except UsbenchError as error:
                 raise MediaError(
                     self.path, f"page {index}: {error}", "Store 8 or 16 bits, or floats in [0, 1]."
@@ -80,21 +88,64 @@ class Tiff(Media):
             except Exception as error:  # imagecodecs raises a class of its own for every codec
                 raise MediaError(self.path, f"page {index} cannot be decoded ({error})", COPY_AGAIN) from None
 
+    def _integers(self, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return floats that are 8-bit values in every page of the file as such."""
+        if pixels.dtype.kind != "f":
+            return pixels
+        if self._whole_floats is None:
+            self._whole_floats = are_whole([page.asarray() for page in self._pages])
+        return pixels.astype(np.uint8) if self._whole_floats else pixels
+
+
+def _orientation(page: tifffile.TiffPage) -> int:
+    tag = page.tags.get(orientation.TAG)
+    return int(tag.value) if tag is not None and isinstance(tag.value, int) else 1
+
 
 def _grey_page(page: tifffile.TiffPage, pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    if page.photometric == _CMYK:
-        raise UsbenchError("CMYK ink values are not supported.")
+    if page.photometric == _CIELAB:
+        raise UsbenchError("CIELAB colours are not supported.")
     if pixels.ndim == 3 and int(page.planarconfig) == 2:
         pixels = np.moveaxis(pixels, 0, -1)
+    if not pixels.dtype.isnative:
+        pixels = pixels.astype(pixels.dtype.newbyteorder("="))
     bits = page.bitspersample
     if page.photometric == _PALETTE and page.colormap is not None:
         table = ((np.asarray(page.colormap).astype(np.uint32) + 128) // 257).astype(np.uint8)  # [3, 2**bits], 16 bits
         return luma(table.T[pixels])
+    if pixels.dtype == np.uint16 and bits == 16:
+        bits = _bits_used(page, pixels)
     if pixels.dtype.kind == "u" and bits < 8 * pixels.dtype.itemsize:
         full = (1 << bits) - 1
         pixels = ((pixels.astype(np.uint32) * 255 + full // 2) // full).astype(np.uint8)
+    if page.photometric == _CMYK:
+        return _grey_of_inks(pixels)
+    if page.photometric == _YCBCR and int(page.compression) not in _JPEG and pixels.ndim == 3:
+        pixels = pixels[..., 0]
     grey = to_grey(pixels)
     return 255 - grey if page.photometric == _MIN_IS_WHITE else grey
+
+
+def _bits_used(page: tifffile.TiffPage, pixels: npt.NDArray[Any]) -> int:
+    """Return how many of 16 bits are used, where MaxSampleValue says that it is 8 to 15."""
+    tag = page.tags.get(_LARGEST_VALUE)
+    largest = tag.value if tag is not None else None
+    if isinstance(largest, tuple):
+        largest = max(largest, default=0)
+    used = {(1 << bits) - 1: bits for bits in range(8, 16)}
+    return used[largest] if largest in used and int(pixels.max()) <= largest else 16
+
+
+def _grey_of_inks(pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    from PIL import Image
+
+    if pixels.dtype == np.uint16:
+        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] < 4:
+        raise UsbenchError(f"CMYK of type {pixels.dtype} and shape {list(pixels.shape)} is not supported.")
+    inks = np.ascontiguousarray(pixels[..., :4])
+    picture = Image.frombytes("CMYK", (inks.shape[1], inks.shape[0]), inks.tobytes())
+    return to_grey(np.asarray(picture.convert("RGB")))
 
 
 def _check_chain(path: Path) -> None:

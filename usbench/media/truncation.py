@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from usbench.media.errors import COPY_AGAIN, MediaError
+from usbench.media.file_type import ASF as _ASF
+from usbench.media.file_type import QUICKTIME_ATOMS as _QUICKTIME_ATOMS
+
+_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
 def check_complete(path: Path) -> None:
-    """Raise if an MP4/MOV, AVI or MKV file ends before the parts it announces.
+    """Raise if an MP4/MOV, AVI, MKV or WMV file ends before the parts it announces.
 
     Args:
         path: The file.
@@ -29,8 +33,14 @@ def check_complete(path: Path) -> None:
             missing = _riff_missing(file, size)
         elif head.startswith(b"\x1a\x45\xdf\xa3"):
             missing = _matroska_missing(file, size)
-        else:
+        elif head.startswith(_ASF):
+            missing = _asf_missing(file, size)
+        elif head[4:8] in _QUICKTIME_ATOMS:
             missing = _quicktime_missing(file, size, path)
+        elif head.startswith(b"\x47"):  # transport stream: packets of 188 bytes
+            missing = -size % 188
+        else:  # streams, which may end anywhere; their packets say whether they are whole
+            missing = 0
     if missing > 0:
         raise MediaError(path, f"cut off: {missing} of {size + missing} bytes are missing at its end", COPY_AGAIN)
 
@@ -89,3 +99,49 @@ def _matroska_missing(file: BinaryIO, size: int) -> int:
             return 0  # unknown length, as live recordings have
         offset += width + value
     return max(0, offset - size)
+
+
+def _asf_missing(file: BinaryIO, size: int) -> int:
+    """Read the size of a WMV file from the file properties in its header; live recordings state none."""
+    file.seek(0)
+    header = file.read(8192)
+    at = header.find(_FILE_PROPERTIES)
+    if at < 0 or len(header) < at + 48:
+        return 0
+    stated, flags = struct.unpack_from("<Q", header, at + 40)[0], header[at + 88 : at + 89]
+    broadcast = bool(flags and flags[0] & 1)
+    return 0 if broadcast else max(0, stated - size)
+
+
+def frames_in_avi_index(path: Path, stream: int) -> int | None:
+    """Count the pictures that the index of an AVI lists, without the empty ones that stand for dropped frames.
+
+    Args:
+        path: The file.
+        stream: Number of the video stream.
+
+    Returns:
+        The number, or ``None`` for files without such an index, or of several parts.
+    """
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        file.seek(0)
+        head = file.read(12)
+        if len(head) < 12:
+            return None
+        end = min(size, 8 + struct.unpack("<I", head[4:8])[0])
+        if end + 12 < size:  # a second part follows, and this index lists the first only
+            return None
+        offset = 12
+        while offset + 8 <= end:
+            file.seek(offset)
+            kind, length = struct.unpack("<4sI", file.read(8))
+            if kind == b"idx1":
+                entries = file.read(length)
+                wanted = (f"{stream:02d}dc".encode(), f"{stream:02d}db".encode())
+                return sum(
+                    entries[at : at + 4] in wanted and entries[at + 12 : at + 16] != b"\0\0\0\0"
+                    for at in range(0, len(entries) - 15, 16)
+                )
+            offset += 8 + length + (length & 1)
+    return None
