@@ -79,7 +79,7 @@ class Tiff(Media):
         for index in wanted:
             page = self._pages[index]
             try:
-                grey = _grey_page(page, self._integers(page.asarray()))
+                grey = _grey_page(page, self._integers(page.asarray()), self._pages[0])
                 yield orientation.upright(grey, _orientation(page))
             except UsbenchError as error:
                 raise MediaError(
@@ -102,7 +102,7 @@ def _orientation(page: tifffile.TiffPage) -> int:
     return int(tag.value) if tag is not None and isinstance(tag.value, int) else 1
 
 
-def _grey_page(page: tifffile.TiffPage, pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+def _grey_page(page: tifffile.TiffPage, pixels: npt.NDArray[Any], first: tifffile.TiffPage) -> npt.NDArray[np.uint8]:
     if page.photometric == _CIELAB:
         raise UsbenchError("CIELAB colours are not supported.")
     if pixels.ndim == 3 and int(page.planarconfig) == 2:
@@ -114,7 +114,7 @@ def _grey_page(page: tifffile.TiffPage, pixels: npt.NDArray[Any]) -> npt.NDArray
         table = ((np.asarray(page.colormap).astype(np.uint32) + 128) // 257).astype(np.uint8)  # [3, 2**bits], 16 bits
         return luma(table.T[pixels])
     if pixels.dtype == np.uint16 and bits == 16:
-        bits = _bits_used(page, pixels)
+        bits = _bits_used(page, first, pixels)
     if pixels.dtype.kind == "u" and bits < 8 * pixels.dtype.itemsize:
         full = (1 << bits) - 1
         pixels = ((pixels.astype(np.uint32) * 255 + full // 2) // full).astype(np.uint8)
@@ -126,9 +126,9 @@ def _grey_page(page: tifffile.TiffPage, pixels: npt.NDArray[Any]) -> npt.NDArray
     return 255 - grey if page.photometric == _MIN_IS_WHITE else grey
 
 
-def _bits_used(page: tifffile.TiffPage, pixels: npt.NDArray[Any]) -> int:
-    """Return how many of 16 bits are used, where MaxSampleValue says that it is 8 to 15."""
-    tag = page.tags.get(_LARGEST_VALUE)
+def _bits_used(page: tifffile.TiffPage, first: tifffile.TiffPage, pixels: npt.NDArray[Any]) -> int:
+    """Return how many of 16 bits are used, where MaxSampleValue of this page, or of the first, says 8 to 15."""
+    tag = page.tags.get(_LARGEST_VALUE) or first.tags.get(_LARGEST_VALUE)
     largest = tag.value if tag is not None else None
     if isinstance(largest, tuple):
         largest = max(largest, default=0)
