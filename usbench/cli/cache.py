@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="List, verify and clean the embedding store.")
+from usbench.cli.options import Cache
 
-Cache = Annotated[Path | None, typer.Option(help="Cache folder; the configured one by default.")]
+app = typer.Typer(help="List, verify and clean the embedding store.")
 
 
 @app.command("ls")

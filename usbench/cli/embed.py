@@ -9,6 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from usbench.cli.options import (
+    Address,
+    BatchSize,
+    Cache,
+    DataRoots,
+    Device,
+    Engine,
+    Jobs,
+    Pooling,
+    Precision,
+    Preprocessing,
+    Threads,
+    Weights,
+    Workers,
+)
+
 if TYPE_CHECKING:
     from usbench.data.frames import FrameRef
     from usbench.embedding.extract import Shard
@@ -38,27 +54,19 @@ def embed(
         typer.Option(help="Frames of each file: all (default), linspace:5, random:20:seed0, between:5."),
     ] = None,
     table: Annotated[str, typer.Option("--format", help="Format of the index: parquet or csv.")] = "parquet",
-    data_root: Annotated[
-        list[Path] | None, typer.Option(help="Folder in which datasets are found by name; may be repeated.")
-    ] = None,
-    cache: Annotated[Path | None, typer.Option(help="Folder of the embedding store.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="Weight file, when it is not registered.")] = None,
-    device: Annotated[str, typer.Option(help="torch device, such as cpu or cuda.")] = "cpu",
-    precision: Annotated[str, typer.Option(help="fp32; bf16 for autocast; auto: bf16 if a check allows.")] = "fp32",
-    pooling: Annotated[str | None, typer.Option(help="How one vector is made; see `usbench info ENCODER`.")] = None,
-    preprocessing: Annotated[
-        str | None, typer.Option(help="Preprocessing variant; see `usbench info ENCODER`.")
-    ] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Frames a forward pass.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Decoding threads.")] = None,
-    engine: Annotated[str, typer.Option(help="Where to run: local, or ray with usbench[ray].")] = "local",
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster: auto, or host:port. Without one, Ray is started here.")
-    ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes of the local engine.")] = 1,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads of one job, with --jobs or --engine ray.")
-    ] = None,
+    data_root: DataRoots = None,
+    cache: Cache = None,
+    weights: Weights = None,
+    device: Device = "cpu",
+    precision: Precision = "fp32",
+    pooling: Pooling = None,
+    preprocessing: Preprocessing = None,
+    batch_size: BatchSize = None,
+    workers: Workers = None,
+    engine: Engine = "local",
+    address: Address = None,
+    jobs: Jobs = 1,
+    threads: Threads = None,
 ) -> None:
     """Write the vectors of any data, and an index of them.
 

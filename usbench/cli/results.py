@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Validate, show and compare result files.")
+from usbench.cli.options import DEFAULT_RESULTS
 
-DEFAULT_RESULTS = Path("leaderboards") / "results"
+app = typer.Typer(no_args_is_help=True, help="Validate, show and compare result files.")
 
 
 @app.command()
