@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from usbench.cli.options import DEFAULT_RESULTS, Cache, Data, DataRoots, Device, Encoders, Results, Tasks
+from usbench.cli import options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,13 +22,13 @@ app = typer.Typer()
 
 @app.command()
 def audit(
-    encoder: Encoders,
-    task: Tasks,
-    data: Data = None,
-    data_root: DataRoots = None,
-    results: Results = DEFAULT_RESULTS,
-    cache: Cache = None,
-    device: Device = "cpu",
+    encoder: options.Encoders,
+    task: options.Tasks,
+    data: options.Data = None,
+    data_root: options.DataRoots = None,
+    results: options.Results = options.DEFAULT_RESULTS,
+    cache: options.Cache = None,
+    device: options.Device = "cpu",
     only: Annotated[
         list[str] | None,
         typer.Option(help="optimism, shortcut, frame_budget, duplicates or permutation; may be repeated."),

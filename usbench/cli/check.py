@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from usbench.cli.options import Device, Weights
+from usbench.cli import options
 
 app = typer.Typer(help="Check an encoder against the contract.")
 
@@ -26,8 +26,8 @@ def check() -> None:
 @app.command()
 def encoder(
     name: Annotated[str, typer.Argument(help="Encoder, such as tusa.random or path/file.py:Class.")],
-    weights: Weights = None,
-    device: Device = "cpu",
+    weights: options.Weights = None,
+    device: options.Device = "cpu",
     pooling: Annotated[str | None, typer.Option(help="Pooling to check; the first by default.")] = None,
     preprocessing: Annotated[str | None, typer.Option(help="Preprocessing to check; the first by default.")] = None,
 ) -> None:

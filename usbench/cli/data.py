@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from usbench.cli.options import DataRoots
+from usbench.cli import options
 
 if TYPE_CHECKING:
     from usbench.data.dataset import Dataset
@@ -54,7 +54,7 @@ def add(
 @app.command()
 def check(
     name: Annotated[str, typer.Argument(help="Dataset name, or the path of a manifest.")],
-    data_root: DataRoots = None,
+    data_root: options.DataRoots = None,
     decode: Annotated[
         bool, typer.Option("--decode", help="Also decode every file, and look for pictures that are nearly the same.")
     ] = False,

@@ -9,21 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from usbench.cli.options import (
-    Address,
-    BatchSize,
-    Cache,
-    DataRoots,
-    Device,
-    Engine,
-    Jobs,
-    Pooling,
-    Precision,
-    Preprocessing,
-    Threads,
-    Weights,
-    Workers,
-)
+from usbench.cli import options
 
 if TYPE_CHECKING:
     from usbench.data.frames import FrameRef
@@ -54,19 +40,19 @@ def embed(
         typer.Option(help="Frames of each file: all (default), linspace:5, random:20:seed0, between:5."),
     ] = None,
     table: Annotated[str, typer.Option("--format", help="Format of the index: parquet or csv.")] = "parquet",
-    data_root: DataRoots = None,
-    cache: Cache = None,
-    weights: Weights = None,
-    device: Device = "cpu",
-    precision: Precision = "fp32",
-    pooling: Pooling = None,
-    preprocessing: Preprocessing = None,
-    batch_size: BatchSize = None,
-    workers: Workers = None,
-    engine: Engine = "local",
-    address: Address = None,
-    jobs: Jobs = 1,
-    threads: Threads = None,
+    data_root: options.DataRoots = None,
+    cache: options.Cache = None,
+    weights: options.Weights = None,
+    device: options.Device = "cpu",
+    precision: options.Precision = "fp32",
+    pooling: options.Pooling = None,
+    preprocessing: options.Preprocessing = None,
+    batch_size: options.BatchSize = None,
+    workers: options.Workers = None,
+    engine: options.Engine = "local",
+    address: options.Address = None,
+    jobs: options.Jobs = 1,
+    threads: options.Threads = None,
 ) -> None:
     """Write the vectors of any data, and an index of them.
 

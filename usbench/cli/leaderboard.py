@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from usbench.cli.options import DEFAULT_RESULTS, Results
+from usbench.cli import options
 
 app = typer.Typer()
 
 
 @app.command()
 def leaderboard(
-    results: Results = DEFAULT_RESULTS,
+    results: options.Results = options.DEFAULT_RESULTS,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the pages; by default the one that holds the results.")
     ] = None,

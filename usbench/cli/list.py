@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from usbench.cli.options import DataRoots
+from usbench.cli import options
 
 app = typer.Typer(help="List encoders, tasks or datasets, and whether each is ready.")
 
@@ -26,7 +26,7 @@ def encoders() -> None:
 
 
 @app.command()
-def tasks(data_root: DataRoots = None) -> None:
+def tasks(data_root: options.DataRoots = None) -> None:
     """List tasks and what data each would run on now."""
     from usbench.core.settings import load_settings
     from usbench.plugins.catalog import TASKS, load_task
@@ -41,7 +41,7 @@ def tasks(data_root: DataRoots = None) -> None:
 
 
 @app.command()
-def datasets(data_root: DataRoots = None) -> None:
+def datasets(data_root: options.DataRoots = None) -> None:
     """List datasets and where each is found."""
     from usbench.core.settings import load_settings
     from usbench.plugins.catalog import DATASETS

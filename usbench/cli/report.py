@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from usbench.cli.options import DEFAULT_RESULTS, Results
+from usbench.cli import options
 
 app = typer.Typer()
 
@@ -15,7 +15,7 @@ app = typer.Typer()
 @app.command()
 def report(
     encoder: Annotated[str, typer.Option("--encoder", "-e", help="An encoder with results.")],
-    results: Results = DEFAULT_RESULTS,
+    results: options.Results = options.DEFAULT_RESULTS,
     out: Annotated[
         Path | None, typer.Option(help="HTML file, or PDF where Chromium is installed; report-ENCODER.html by default.")
     ] = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from usbench.cli.options import DEFAULT_RESULTS
+from usbench.cli import options
 
 app = typer.Typer(no_args_is_help=True, help="Validate, show and compare result files.")
 
@@ -28,7 +28,7 @@ def validate(
 
     count = 0
     findings: list[Finding] = []
-    for path in paths or [DEFAULT_RESULTS]:
+    for path in paths or [options.DEFAULT_RESULTS]:
         if path.is_dir():
             checked, found = validate_folder(path)
             if not checked and paths:

@@ -7,27 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from usbench.cli.options import (
-    DEFAULT_RESULTS,
-    Address,
-    BatchSize,
-    Cache,
-    Data,
-    DataRoots,
-    Device,
-    Encoders,
-    Engine,
-    Fresh,
-    Jobs,
-    Pooling,
-    Precision,
-    Preprocessing,
-    Results,
-    Tasks,
-    Threads,
-    Weights,
-    Workers,
-)
+from usbench.cli import options
 
 if TYPE_CHECKING:
     from usbench.results.schema import Result
@@ -37,19 +17,19 @@ app = typer.Typer()
 
 @app.command()
 def run(
-    encoder: Encoders,
-    task: Tasks,
-    data: Data = None,
-    data_root: DataRoots = None,
-    results: Results = DEFAULT_RESULTS,
-    cache: Cache = None,
-    weights: Weights = None,
-    device: Device = "cpu",
-    precision: Precision = "fp32",
-    pooling: Pooling = None,
-    preprocessing: Preprocessing = None,
-    batch_size: BatchSize = None,
-    workers: Workers = None,
+    encoder: options.Encoders,
+    task: options.Tasks,
+    data: options.Data = None,
+    data_root: options.DataRoots = None,
+    results: options.Results = options.DEFAULT_RESULTS,
+    cache: options.Cache = None,
+    weights: options.Weights = None,
+    device: options.Device = "cpu",
+    precision: options.Precision = "fp32",
+    pooling: options.Pooling = None,
+    preprocessing: options.Preprocessing = None,
+    batch_size: options.BatchSize = None,
+    workers: options.Workers = None,
     by: Annotated[
         list[str] | None, typer.Option("--by", help="Also score within each value of this column; may be repeated.")
     ] = None,
@@ -57,11 +37,11 @@ def run(
         list[str] | None,
         typer.Option("--shift", help="Also test on shifted frames: gain:1..5, shadow:3, all. May be repeated."),
     ] = None,
-    engine: Engine = "local",
-    address: Address = None,
-    jobs: Jobs = 1,
-    threads: Threads = None,
-    fresh: Fresh = False,
+    engine: options.Engine = "local",
+    address: options.Address = None,
+    jobs: options.Jobs = 1,
+    threads: options.Threads = None,
+    fresh: options.Fresh = False,
 ) -> None:
     """Run encoders on tasks and print the table.
 

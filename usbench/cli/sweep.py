@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from usbench.cli.options import Address, Fresh
+from usbench.cli import options
 
 app = typer.Typer()
 
@@ -16,12 +16,12 @@ app = typer.Typer()
 def sweep(
     grid: Annotated[Path, typer.Argument(help="TOML file that names encoders and tasks; see docs/cluster.md.")],
     engine: Annotated[str | None, typer.Option(help="local or ray; by default what the grid says, or local.")] = None,
-    address: Address = None,
+    address: options.Address = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes of the local engine.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of one job.")] = None,
     results: Annotated[Path | None, typer.Option(help="Folder of results, in place of the grid's.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder of the embedding store, in place of the grid's.")] = None,
-    fresh: Fresh = False,
+    fresh: options.Fresh = False,
     leaderboard: Annotated[bool, typer.Option(help="Render the leaderboard from the results at the end.")] = True,
 ) -> None:
     """Run every encoder of a grid on every task.
