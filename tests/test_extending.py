@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,11 @@ from usbench.cli import main
 from usbench.core.settings import load_settings
 from usbench.diagnostics import suite
 from usbench.evaluation.scoring import with_missing_metrics
-from usbench.leaderboard import diagnostics_text, render
+from usbench.leaderboard import diagnostics_text, html, render
+from usbench.leaderboard.board import Entry
+from usbench.leaderboard.html import pages, render_site, templating
+from usbench.leaderboard.tables import task_page
+from usbench.leaderboard.tables.model import Cell, Heading, Link, Row, Table
 from usbench.pipeline.context import Options, prepare
 from usbench.plugins.catalog import load_encoder, load_task
 from usbench.probes import facts, protocols
@@ -117,3 +122,42 @@ def test_a_diagnostic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert diagnostics_text.findings(measured)["norms"].startswith("Mean length of a vector: ")
     page = next(text for name, text in render(tmp_path / "results").items() if name.startswith("toy") and ".md" in name)
     assert "Mean length of a vector" in page
+
+
+def test_a_column(session_board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pixels(entry: Entry) -> Cell:
+        side = entry.result.encoder.get("input_size", [0])[0]
+        return Cell(f"{side} × {side}", side)
+
+    heading = Heading("pixels", "Input, pixels", numeric=True)
+    monkeypatch.setattr(task_page, "ENCODER_COLUMNS", [*task_page.ENCODER_COLUMNS, task_page.Part(heading, pixels)])
+    page = render(session_board / "results")["covid.md"].split("## Encoders")[1]
+    assert "Input, pixels" in page
+    assert page.count("128 × 128") == 6
+    site = render_site(session_board / "results")["boards/covid.html"].split('id="h-encoders"')[1]
+    assert "Input, pixels" in site
+    assert site.count('data-sort="128">128 × 128</td>') == 6
+
+
+def test_a_page_of_the_site(session_board: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sizes.html").write_text(
+        '{% extends "base.html" %}{% import "macros.html" as ui %}'
+        "{% block content %}<h1>Sizes</h1>{{ ui.table(table, root) }}{% endblock %}"
+    )
+
+    def sizes(site: pages.Site) -> Iterator[tuple[str, dict[str, Any]]]:
+        headings = [Heading("board", "Board"), Heading("encoders", "Encoders", numeric=True)]
+        rows = [
+            Row([Cell(b.name, b.name, link=Link("board", b.name)), Cell(str(n := len(b.encoders)), n)])
+            for b in site.boards
+        ]
+        yield "about/sizes.html", {"table": Table("sizes", "Encoders per board", headings, rows)}
+
+    monkeypatch.setattr(templating, "TEMPLATE_FOLDERS", [*templating.TEMPLATE_FOLDERS, tmp_path])
+    monkeypatch.setattr(html, "PAGES", [*pages.PAGES, pages.Page("sizes.html", sizes, menu="Sizes")])
+    site = render_site(session_board / "results")
+    assert '<a href="../boards/covid.html">covid</a>' in site["about/sizes.html"]
+    assert '<td class="number" data-sort="3">3</td>' in site["about/sizes.html"]
+    assert '<link rel="stylesheet" href="../assets/style.css">' in site["about/sizes.html"]
+    assert '<a href="about/sizes.html">Sizes</a>' in site["index.html"]
+    assert '<a href="../about/sizes.html">Sizes</a>' in site["boards/covid.html"]

@@ -10,7 +10,7 @@ import pytest
 from usbench.leaderboard import gather
 from usbench.leaderboard.board import Board
 from usbench.leaderboard.bundled import bundled_encoders
-from usbench.leaderboard.html.environment import environment
+from usbench.leaderboard.html.templating import environment
 from usbench.leaderboard.markdown.diagnostics import write_section
 from usbench.leaderboard.markdown.table import with_footnotes, write
 from usbench.leaderboard.ranking import rank

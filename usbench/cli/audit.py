@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from usbench.cli import options
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -17,23 +19,16 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-DEFAULT_RESULTS = Path("leaderboards") / "results"
-
 
 @app.command()
 def audit(
-    encoder: Annotated[list[str], typer.Option("--encoder", "-e", help="Encoder; may be repeated.")],
-    task: Annotated[list[str], typer.Option("--task", "-t", help="Task; may be repeated.")],
-    data: Annotated[
-        str | None,
-        typer.Option(help="'phantom' for the task's synthetic twin, 'subset' for its embedded subset, or a path."),
-    ] = None,
-    data_root: Annotated[
-        list[Path] | None, typer.Option(help="Folder in which datasets are found by name; may be repeated.")
-    ] = None,
-    results: Annotated[Path, typer.Option(help="Folder of results.")] = DEFAULT_RESULTS,
-    cache: Annotated[Path | None, typer.Option(help="Folder of the embedding store.")] = None,
-    device: Annotated[str, typer.Option(help="torch device, such as cpu or cuda.")] = "cpu",
+    encoder: options.Encoders,
+    task: options.Tasks,
+    data: options.Data = None,
+    data_root: options.DataRoots = None,
+    results: options.Results = options.DEFAULT_RESULTS,
+    cache: options.Cache = None,
+    device: options.Device = "cpu",
     only: Annotated[
         list[str] | None,
         typer.Option(help="optimism, shortcut, frame_budget, duplicates or permutation; may be repeated."),

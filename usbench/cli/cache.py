@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="List, verify and clean the embedding store.")
+from usbench.cli import options
 
-Cache = Annotated[Path | None, typer.Option(help="Cache folder; the configured one by default.")]
+app = typer.Typer(help="List, verify and clean the embedding store.")
 
 
 @app.command("ls")
-def list_entries(cache: Cache = None) -> None:
+def list_entries(cache: options.Cache = None) -> None:
     """List what is stored for each encoder."""
     from datetime import datetime
 
@@ -55,7 +54,7 @@ def list_entries(cache: Cache = None) -> None:
 
 @app.command()
 def verify(
-    cache: Cache = None,
+    cache: options.Cache = None,
     repair: Annotated[bool, typer.Option("--repair", help="Remove damaged shards; they are encoded again.")] = False,
 ) -> None:
     """Check every shard against its checksum."""
@@ -74,7 +73,7 @@ def verify(
 
 @app.command()
 def gc(
-    cache: Cache = None,
+    cache: options.Cache = None,
     unused_days: Annotated[float | None, typer.Option(help="Also remove what was not used for this long.")] = None,
     encoder: Annotated[list[str] | None, typer.Option(help="Also remove everything of this encoder.")] = None,
 ) -> None:

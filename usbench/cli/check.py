@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from usbench.cli import options
 
 app = typer.Typer(help="Check an encoder against the contract.")
 
@@ -25,8 +26,8 @@ def check() -> None:
 @app.command()
 def encoder(
     name: Annotated[str, typer.Argument(help="Encoder, such as tusa.random or path/file.py:Class.")],
-    weights: Annotated[Path | None, typer.Option(help="Weight file, when it is not registered.")] = None,
-    device: Annotated[str, typer.Option(help="torch device.")] = "cpu",
+    weights: options.Weights = None,
+    device: options.Device = "cpu",
     pooling: Annotated[str | None, typer.Option(help="Pooling to check; the first by default.")] = None,
     preprocessing: Annotated[str | None, typer.Option(help="Preprocessing to check; the first by default.")] = None,
 ) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from usbench.cli import options
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
     from usbench.leaderboard.pairwise import Pair, PairRow
 
 app = typer.Typer()
-
-DEFAULT_RESULTS = Path("leaderboards") / "results"
 
 
 @app.command()
@@ -25,7 +25,7 @@ def compare(
     task: Annotated[
         str, typer.Option("--task", "-t", help="Task or board, such as covid or breast_lesion@bus-bra-subset.")
     ],
-    results: Annotated[Path, typer.Option(help="Folder of result files.")] = DEFAULT_RESULTS,
+    results: options.Results = options.DEFAULT_RESULTS,
     protocol: Annotated[str | None, typer.Option(help="Protocol; the one that ranks the board by default.")] = None,
     metric: Annotated[list[str] | None, typer.Option(help="Metric, may be repeated; all by default.")] = None,
 ) -> None:

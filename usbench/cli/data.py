@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from usbench.cli import options
+
 if TYPE_CHECKING:
     from usbench.data.dataset import Dataset
 
 app = typer.Typer(help="Say where datasets lie, and check them.")
-
-Roots = Annotated[list[Path] | None, typer.Option("--data-root", help="Folder in which datasets are found by name.")]
 
 SHOWN = 10
 """Findings of one kind that are printed before the rest is only counted."""
@@ -54,7 +54,7 @@ def add(
 @app.command()
 def check(
     name: Annotated[str, typer.Argument(help="Dataset name, or the path of a manifest.")],
-    data_root: Roots = None,
+    data_root: options.DataRoots = None,
     decode: Annotated[
         bool, typer.Option("--decode", help="Also decode every file, and look for pictures that are nearly the same.")
     ] = False,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from usbench.cli import options
+
 if TYPE_CHECKING:
     from usbench.data.frames import FrameRef
     from usbench.embedding.extract import Shard
@@ -38,27 +40,19 @@ def embed(
         typer.Option(help="Frames of each file: all (default), linspace:5, random:20:seed0, between:5."),
     ] = None,
     table: Annotated[str, typer.Option("--format", help="Format of the index: parquet or csv.")] = "parquet",
-    data_root: Annotated[
-        list[Path] | None, typer.Option(help="Folder in which datasets are found by name; may be repeated.")
-    ] = None,
-    cache: Annotated[Path | None, typer.Option(help="Folder of the embedding store.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="Weight file, when it is not registered.")] = None,
-    device: Annotated[str, typer.Option(help="torch device, such as cpu or cuda.")] = "cpu",
-    precision: Annotated[str, typer.Option(help="fp32; bf16 for autocast; auto: bf16 if a check allows.")] = "fp32",
-    pooling: Annotated[str | None, typer.Option(help="How one vector is made; see `usbench info ENCODER`.")] = None,
-    preprocessing: Annotated[
-        str | None, typer.Option(help="Preprocessing variant; see `usbench info ENCODER`.")
-    ] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Frames a forward pass.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Decoding threads.")] = None,
-    engine: Annotated[str, typer.Option(help="Where to run: local, or ray with usbench[ray].")] = "local",
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster: auto, or host:port. Without one, Ray is started here.")
-    ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes of the local engine.")] = 1,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads of one job, with --jobs or --engine ray.")
-    ] = None,
+    data_root: options.DataRoots = None,
+    cache: options.Cache = None,
+    weights: options.Weights = None,
+    device: options.Device = "cpu",
+    precision: options.Precision = "fp32",
+    pooling: options.Pooling = None,
+    preprocessing: options.Preprocessing = None,
+    batch_size: options.BatchSize = None,
+    workers: options.Workers = None,
+    engine: options.Engine = "local",
+    address: options.Address = None,
+    jobs: options.Jobs = 1,
+    threads: options.Threads = None,
 ) -> None:
     """Write the vectors of any data, and an index of them.
 

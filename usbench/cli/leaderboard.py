@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer()
+from usbench.cli import options
 
-DEFAULT_RESULTS = Path("leaderboards") / "results"
+app = typer.Typer()
 
 
 @app.command()
 def leaderboard(
-    results: Annotated[Path, typer.Option(help="Folder of result files.")] = DEFAULT_RESULTS,
+    results: options.Results = options.DEFAULT_RESULTS,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the pages; by default the one that holds the results.")
     ] = None,

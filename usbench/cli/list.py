@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-app = typer.Typer(help="List encoders, tasks or datasets, and whether each is ready.")
+from usbench.cli import options
 
-Roots = Annotated[list[Path] | None, typer.Option("--data-root", help="Folder in which datasets are found by name.")]
+app = typer.Typer(help="List encoders, tasks or datasets, and whether each is ready.")
 
 
 @app.command()
@@ -29,7 +26,7 @@ def encoders() -> None:
 
 
 @app.command()
-def tasks(data_root: Roots = None) -> None:
+def tasks(data_root: options.DataRoots = None) -> None:
     """List tasks and what data each would run on now."""
     from usbench.core.settings import load_settings
     from usbench.plugins.catalog import TASKS, load_task
@@ -44,7 +41,7 @@ def tasks(data_root: Roots = None) -> None:
 
 
 @app.command()
-def datasets(data_root: Roots = None) -> None:
+def datasets(data_root: options.DataRoots = None) -> None:
     """List datasets and where each is found."""
     from usbench.core.settings import load_settings
     from usbench.plugins.catalog import DATASETS

@@ -7,25 +7,20 @@ from typing import Annotated
 
 import typer
 
+from usbench.cli import options
+
 app = typer.Typer()
 
 
 @app.command("map")
 def draw_map(
-    encoder: Annotated[
-        list[str], typer.Option("--encoder", "-e", help="Encoder; may be repeated. See `usbench list encoders`.")
-    ],
+    encoder: options.Encoders,
     task: Annotated[str, typer.Option("--task", "-t", help="organ_map, or any task: its classes are the colours.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the figures and numbers.")],
-    data: Annotated[
-        str | None,
-        typer.Option(help="'phantom' for the task's synthetic twin, 'subset' for its embedded subset, or a path."),
-    ] = None,
-    data_root: Annotated[
-        list[Path] | None, typer.Option(help="Folder in which datasets are found by name; may be repeated.")
-    ] = None,
-    cache: Annotated[Path | None, typer.Option(help="Folder of the embedding store.")] = None,
-    device: Annotated[str, typer.Option(help="torch device, such as cpu or cuda.")] = "cpu",
+    data: options.Data = None,
+    data_root: options.DataRoots = None,
+    cache: options.Cache = None,
+    device: options.Device = "cpu",
     seeds: Annotated[int, typer.Option(min=1, help="UMAP is run with seeds 0 to N-1; the first is shown.")] = 3,
 ) -> None:
     """Draw UMAP maps of all encoders in one figure, and measure them.
@@ -46,8 +41,8 @@ def draw_map(
     settings = load_settings(data_root or (), cache)
     encoders = [load_encoder(name, device=device) for name in encoder]
     with EncodingProgress(Console(stderr=True)) as progress:
-        options = Options(data=data, notify=progress.notify, progress=progress.update)
-        taken = map_task(encoders, load_task(task), options, settings, range(seeds))
+        asked = Options(data=data, notify=progress.notify, progress=progress.update)
+        taken = map_task(encoders, load_task(task), asked, settings, range(seeds))
     files = write_maps(out, taken.title, taken.maps, taken.units, taken.labels, taken.classes)
     table = Table(title=taken.title)
     for heading in (

@@ -35,8 +35,8 @@ def plan(
     from rich.table import Table
 
     from usbench.core.atomic_files import atomic_write
-    from usbench.core.settings import load_settings
-    from usbench.sweep.config import DEFAULT_RESULTS, read_grid
+    from usbench.core.settings import DEFAULT_RESULTS, load_settings
+    from usbench.sweep.config import read_grid
     from usbench.sweep.cost_model import Estimator
     from usbench.sweep.plan import plan_grid, to_dict, total
     from usbench.sweep.report import span

@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer()
+from usbench.cli import options
 
-DEFAULT_RESULTS = Path("leaderboards") / "results"
+app = typer.Typer()
 
 
 @app.command()
 def report(
     encoder: Annotated[str, typer.Option("--encoder", "-e", help="An encoder with results.")],
-    results: Annotated[Path, typer.Option(help="Folder of result files.")] = DEFAULT_RESULTS,
+    results: options.Results = options.DEFAULT_RESULTS,
     out: Annotated[
         Path | None, typer.Option(help="HTML file, or PDF where Chromium is installed; report-ENCODER.html by default.")
     ] = None,

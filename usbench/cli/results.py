@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Validate, show and compare result files.")
+from usbench.cli import options
 
-DEFAULT_RESULTS = Path("leaderboards") / "results"
+app = typer.Typer(no_args_is_help=True, help="Validate, show and compare result files.")
 
 
 @app.command()
@@ -28,7 +28,7 @@ def validate(
 
     count = 0
     findings: list[Finding] = []
-    for path in paths or [DEFAULT_RESULTS]:
+    for path in paths or [options.DEFAULT_RESULTS]:
         if path.is_dir():
             checked, found = validate_folder(path)
             if not checked and paths:

@@ -3,47 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from usbench.cli import options
 
 if TYPE_CHECKING:
     from usbench.results.schema import Result
 
 app = typer.Typer()
 
-DEFAULT_RESULTS = Path("leaderboards") / "results"
-
 
 @app.command()
 def run(
-    encoder: Annotated[
-        list[str],
-        typer.Option("--encoder", "-e", help="Encoder; may be repeated. See `usbench list encoders`."),
-    ],
-    task: Annotated[list[str], typer.Option("--task", "-t", help="Task; may be repeated. See `usbench list tasks`.")],
-    data: Annotated[
-        str | None,
-        typer.Option(help="'phantom' for the task's synthetic twin, 'subset' for its embedded subset, or a path."),
-    ] = None,
-    data_root: Annotated[
-        list[Path] | None, typer.Option(help="Folder in which datasets are found by name; may be repeated.")
-    ] = None,
-    results: Annotated[Path, typer.Option(help="Folder of results.")] = DEFAULT_RESULTS,
-    cache: Annotated[Path | None, typer.Option(help="Folder of the embedding store.")] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="Weight file, when one encoder is run with weights that are not registered."),
-    ] = None,
-    device: Annotated[str, typer.Option(help="torch device, such as cpu or cuda.")] = "cpu",
-    precision: Annotated[str, typer.Option(help="fp32; bf16 for autocast; auto: bf16 if a check allows.")] = "fp32",
-    pooling: Annotated[str | None, typer.Option(help="How one vector is made; see `usbench info ENCODER`.")] = None,
-    preprocessing: Annotated[
-        str | None, typer.Option(help="Preprocessing variant; see `usbench info ENCODER`.")
-    ] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Frames a forward pass.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Decoding threads.")] = None,
+    encoder: options.Encoders,
+    task: options.Tasks,
+    data: options.Data = None,
+    data_root: options.DataRoots = None,
+    results: options.Results = options.DEFAULT_RESULTS,
+    cache: options.Cache = None,
+    weights: options.Weights = None,
+    device: options.Device = "cpu",
+    precision: options.Precision = "fp32",
+    pooling: options.Pooling = None,
+    preprocessing: options.Preprocessing = None,
+    batch_size: options.BatchSize = None,
+    workers: options.Workers = None,
     by: Annotated[
         list[str] | None, typer.Option("--by", help="Also score within each value of this column; may be repeated.")
     ] = None,
@@ -51,15 +37,11 @@ def run(
         list[str] | None,
         typer.Option("--shift", help="Also test on shifted frames: gain:1..5, shadow:3, all. May be repeated."),
     ] = None,
-    engine: Annotated[str, typer.Option(help="Where to run: local, or ray with usbench[ray].")] = "local",
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster: auto, or host:port. Without one, Ray is started here.")
-    ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes of the local engine.")] = 1,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads of one job, with --jobs or --engine ray.")
-    ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Probe again although nothing has changed.")] = False,
+    engine: options.Engine = "local",
+    address: options.Address = None,
+    jobs: options.Jobs = 1,
+    threads: options.Threads = None,
+    fresh: options.Fresh = False,
 ) -> None:
     """Run encoders on tasks and print the table.
 

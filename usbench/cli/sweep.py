@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from usbench.cli import options
+
 app = typer.Typer()
 
 
@@ -14,14 +16,12 @@ app = typer.Typer()
 def sweep(
     grid: Annotated[Path, typer.Argument(help="TOML file that names encoders and tasks; see docs/cluster.md.")],
     engine: Annotated[str | None, typer.Option(help="local or ray; by default what the grid says, or local.")] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster: auto, or host:port. Without one, Ray is started here.")
-    ] = None,
+    address: options.Address = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes of the local engine.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of one job.")] = None,
     results: Annotated[Path | None, typer.Option(help="Folder of results, in place of the grid's.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder of the embedding store, in place of the grid's.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Probe again although nothing has changed.")] = False,
+    fresh: options.Fresh = False,
     leaderboard: Annotated[bool, typer.Option(help="Render the leaderboard from the results at the end.")] = True,
 ) -> None:
     """Run every encoder of a grid on every task.
@@ -36,9 +36,9 @@ def sweep(
 
     from usbench.cli.leaderboard import leaderboard as render_leaderboard
     from usbench.cli.sweep_table import SweepTable
-    from usbench.core.settings import load_settings
+    from usbench.core.settings import DEFAULT_RESULTS, load_settings
     from usbench.sweep.cell_state import SweepRequest
-    from usbench.sweep.config import DEFAULT_RESULTS, read_grid, with_engine
+    from usbench.sweep.config import read_grid, with_engine
     from usbench.sweep.cost_model import Estimator
     from usbench.sweep.local_engines import open_engine
     from usbench.sweep.report import build_report, read_report, write_report

@@ -31,6 +31,9 @@ import platformdirs
 
 from usbench.errors import UsbenchError
 
+DEFAULT_RESULTS = Path("leaderboards") / "results"
+"""Where results go and are read from, relative to the working folder, unless a command is told otherwise."""
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -112,8 +112,8 @@ def _cached(folder: Path | None, ready: Prepared) -> results.Result | None:
     if folder is None:
         return None
     task, dataset = ready.task, ready.located.dataset
-    board = task.name if dataset.name == task.dataset else f"{task.name}@{dataset.name}"
-    path = folder / board / f"{results.slug(ready.encoder.name)}.json"
+    board = results.board_name(task.name, task.dataset, dataset.name)
+    path = results.file_of(folder, board, ready.encoder.name)
     if not path.exists():
         return None
     try:

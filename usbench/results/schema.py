@@ -127,8 +127,7 @@ class Result:
     @property
     def board(self) -> str:
         """Name of the board it belongs to: the task, with ``@dataset`` unless it is the task's own dataset."""
-        name: str = self.task["name"]
-        return name if self.dataset["name"] == self.task["dataset"] else f"{name}@{self.dataset['name']}"
+        return board_name(self.task["name"], self.task["dataset"], self.dataset["name"])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data in the order in which it is written."""
@@ -212,7 +211,29 @@ def result_path(folder: Path, result: Result) -> Path:
         folder: The results folder.
         result: The result.
     """
-    return folder / result.board / f"{slug(result.encoder['name'])}.json"
+    return file_of(folder, result.board, result.encoder["name"])
+
+
+def file_of(folder: Path, board: str, encoder: str) -> Path:
+    """Return where the result of an encoder on a board is kept below the results folder.
+
+    Args:
+        folder: The results folder.
+        board: Name of the board.
+        encoder: Name of the encoder.
+    """
+    return folder / board / f"{slug(encoder)}.json"
+
+
+def board_name(task: str, own: str, dataset: str) -> str:
+    """Return the name of a board: the task, with ``@dataset`` unless it is the task's own dataset.
+
+    Args:
+        task: Name of the task.
+        own: Name of the dataset for which it is declared.
+        dataset: Name of the dataset on which it is run.
+    """
+    return task if dataset == own else f"{task}@{dataset}"
 
 
 def slug(name: str) -> str:

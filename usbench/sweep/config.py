@@ -23,11 +23,11 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from usbench.core.settings import DEFAULT_RESULTS
 from usbench.diagnostics.shifts.levels import Level, parse_shifts
 from usbench.errors import UsbenchError, did_you_mean
 from usbench.sweep.specs import Cell, EncoderSpec, TaskSpec, pick
 
-DEFAULT_RESULTS = Path("leaderboards") / "results"
 ENGINES = ("local", "ray")
 
 _ENCODER: dict[str, tuple[type, ...]] = {

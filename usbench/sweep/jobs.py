@@ -315,8 +315,10 @@ def _prepare(cell: Cell, handshake: Handshake, notify: Callable[[str], None]) ->
 
 
 def _board(ready: Prepared) -> str:
+    from usbench.results import board_name
+
     task, dataset = ready.task, ready.located.dataset
-    return task.name if dataset.name == task.dataset else f"{task.name}@{dataset.name}"
+    return board_name(task.name, task.dataset, dataset.name)
 
 
 def _facts(ready: Prepared) -> dict[str, Any]:

@@ -198,8 +198,8 @@ def _answered(data: _Counted, grid: Grid, encoder: Any) -> bool:
     from usbench.sweep.scheduler import holds_all
 
     task, dataset = data.task, data.located.dataset
-    board = task.name if dataset.name == task.dataset else f"{task.name}@{dataset.name}"
-    path = grid.results / board / f"{results.slug(encoder.name)}.json"
+    board = results.board_name(task.name, task.dataset, dataset.name)
+    path = results.file_of(grid.results, board, encoder.name)
     try:
         kept = results.load(path) if path.exists() else None
     except UsbenchError:

@@ -283,7 +283,7 @@ class Campaign:
     def _cached(self, record: Record, found: Found) -> results.Result | None:
         if self._wish.results is None or self._wish.fresh:
             return None
-        kept = _load(self._wish.results / found.board / f"{results.slug(record.name)}.json")
+        kept = _load(results.file_of(self._wish.results, found.board, record.name))
         return kept if kept is not None and kept.inputs == found.inputs else None
 
     def _told(self, record: Record, result: results.Result) -> results.Result:

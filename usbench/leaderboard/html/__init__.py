@@ -13,14 +13,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from usbench.errors import UnknownNameError, did_you_mean
-from usbench.leaderboard.board import Board, gather
-from usbench.leaderboard.bundled import Known, bundled_encoders
+from usbench.leaderboard.board import gather
+from usbench.leaderboard.bundled import bundled_encoders
 from usbench.leaderboard.figures import figures_of
 from usbench.leaderboard.html import views
-from usbench.leaderboard.html.environment import asset, environment, style
-from usbench.leaderboard.html.images import embedded_picture
-from usbench.leaderboard.html.links import board_page, encoder_page
-from usbench.leaderboard.html.maps import dots_of
+from usbench.leaderboard.html.pages import PAGES, Site
+from usbench.leaderboard.html.templating import asset, environment, style
 from usbench.leaderboard.published_values import default_reported_dir
 from usbench.leaderboard.staleness import write_pages
 
@@ -48,7 +46,7 @@ def render_site(
     for name in pictures:
         if name not in measured:
             raise UnknownNameError(f"a picture of {name!r}, which has no result.{did_you_mean(name, measured)}")
-    return pages_of(boards, bundled_encoders(), pictures)
+    return pages_of(Site(boards, bundled_encoders(), pictures))
 
 
 def write_site(
@@ -74,35 +72,22 @@ def write_site(
     return write_pages(render_site(results, reported, pictures), folder, owned=())
 
 
-def pages_of(
-    boards: Sequence[Board], known: Sequence[Known], pictures: Mapping[str, Sequence[Path]] = MappingProxyType({})
-) -> dict[str, str]:
-    """Render the site of given boards.
+def pages_of(site: Site) -> dict[str, str]:
+    """Render the pages of a site, and what they load.
 
     Args:
-        boards: All boards.
-        known: Encoders that are named even if nobody has run them.
-        pictures: Encoder to picture files for its page.
+        site: What the pages are made of.
     """
     templates = environment()
-    pages = {"assets/style.css": style() + "\n", "assets/app.js": asset("app.js")}
-    real = [board for board in boards if not board.synthetic]
-    pages["index.html"] = templates.get_template("index.html").render(
-        boards=boards, root="", view=views.index_view(real, known), simulated=[b for b in boards if b.synthetic]
-    )
-    for board in boards:
-        figures = figures_of(board)
-        for figure in figures:
-            pages[f"figures/{figure.name}.svg"] = figure.drawing.render()
-            pages[f"figures/{figure.name}.csv"] = figure.csv
-        pages[board_page(board.name)] = templates.get_template("board.html").render(
-            boards=boards, root="../", board=board, view=views.board_view(board), figures=figures, dots=dots_of(board)
-        )
-    for name, entry in views.measured_encoders(boards).items():
-        pages[encoder_page(name)] = templates.get_template("encoder.html").render(
-            boards=boards,
-            root="../",
-            view=views.encoder_view(name, entry, boards),
-            pictures=[embedded_picture(path) for path in pictures.get(name, ())],
-        )
-    return pages
+    found = {"assets/style.css": style() + "\n", "assets/app.js": asset("app.js")}
+    for board in site.boards:
+        for figure in figures_of(board):
+            found[f"figures/{figure.name}.svg"] = figure.drawing.render()
+            found[f"figures/{figure.name}.csv"] = figure.csv
+    pages = [(page, path, shown) for page in PAGES for path, shown in page.find(site)]
+    menu = {path: page.menu for page, path, _ in pages if page.menu}
+    for page, path, shown in pages:
+        root = "../" * path.count("/")
+        template = templates.get_template(page.template)
+        found[path] = template.render(boards=site.boards, menu=menu, root=root, **shown)
+    return found

@@ -12,8 +12,8 @@ from usbench.leaderboard import wording
 from usbench.leaderboard.board import Board, Entry, gather
 from usbench.leaderboard.figures import figures_of
 from usbench.leaderboard.html import views
-from usbench.leaderboard.html.environment import environment, style
 from usbench.leaderboard.html.images import embedded_picture
+from usbench.leaderboard.html.templating import environment, style
 from usbench.leaderboard.published_values import default_reported_dir
 from usbench.leaderboard.tables import encoder_page
 from usbench.leaderboard.tables.model import Table

@@ -113,39 +113,8 @@ def excerpt(board: Board, names: Sequence[str] = ()) -> Table:
 
 
 def encoders(board: Board) -> Table:
-    """Return cost, leakage and provenance of every encoder of a board."""
-    parts = [
-        Part(Heading("encoder", "Encoder"), name_cell),
-        Part(Heading("leakage", "Leakage", "Whether the pre-training data overlap with the test data"), leakage_cell),
-        Part(
-            Heading("parameters", "Parameters, M", "Parameters in millions", True),
-            lambda entry: count_cell(entry.result.encoder.get("parameters"), 1e6, 2),
-        ),
-        Part(
-            Heading("gflops", "GFLOPs", "GFLOPs an image", True),
-            lambda entry: count_cell(entry.result.encoder.get("gflops"), 1.0, 2),
-        ),
-        Part(
-            Heading("speed", "Images/s", "Images a second on the machine of the run", True, ascending=False),
-            lambda entry: count_cell(entry.result.provenance.get("timings", {}).get("images_per_second")),
-        ),
-        Part(Heading("dimension", "Dimension", "Length of the embedding", True), _dimension),
-        Part(
-            Heading("weights", "Weights", "Digest of the weights", hidden=True, only="html"),
-            lambda entry: text_cell(str(entry.result.encoder.get("weights") or "")[:23]),
-        ),
-        Part(
-            Heading("date", "Date", "Date of the run", hidden=True, only="html"),
-            lambda entry: text_cell(entry.result.provenance.get("date")),
-        ),
-        Part(
-            Heading("revision", "Revision", "Revision of the code", hidden=True, only="html"),
-            lambda entry: text_cell(entry.result.provenance.get("revision")),
-        ),
-        Part(Heading("digest", "Weights", only="markdown"), _weights),
-        Part(Heading("result", "Result", only="markdown"), _file),
-    ]
-    return table_of("encoders", "Leakage, cost and provenance of each encoder", parts, board.entries)
+    """Return cost, leakage and provenance of every encoder of a board: the columns of :data:`ENCODER_COLUMNS`."""
+    return table_of("encoders", "Leakage, cost and provenance of each encoder", ENCODER_COLUMNS, board.entries)
 
 
 def reported(board: Board) -> Table | None:
@@ -249,3 +218,37 @@ def _file(entry: Entry) -> Cell:
     if not entry.file:
         return Cell("from the labels alone")
     return Cell(entry.name, link=Link("result", entry.file))
+
+
+ENCODER_COLUMNS: list[Part] = [
+    Part(Heading("encoder", "Encoder"), name_cell),
+    Part(Heading("leakage", "Leakage", "Whether the pre-training data overlap with the test data"), leakage_cell),
+    Part(
+        Heading("parameters", "Parameters, M", "Parameters in millions", True),
+        lambda entry: count_cell(entry.result.encoder.get("parameters"), 1e6, 2),
+    ),
+    Part(
+        Heading("gflops", "GFLOPs", "GFLOPs an image", True),
+        lambda entry: count_cell(entry.result.encoder.get("gflops"), 1.0, 2),
+    ),
+    Part(
+        Heading("speed", "Images/s", "Images a second on the machine of the run", True, ascending=False),
+        lambda entry: count_cell(entry.result.provenance.get("timings", {}).get("images_per_second")),
+    ),
+    Part(Heading("dimension", "Dimension", "Length of the embedding", True), _dimension),
+    Part(
+        Heading("weights", "Weights", "Digest of the weights", hidden=True, only="html"),
+        lambda entry: text_cell(str(entry.result.encoder.get("weights") or "")[:23]),
+    ),
+    Part(
+        Heading("date", "Date", "Date of the run", hidden=True, only="html"),
+        lambda entry: text_cell(entry.result.provenance.get("date")),
+    ),
+    Part(
+        Heading("revision", "Revision", "Revision of the code", hidden=True, only="html"),
+        lambda entry: text_cell(entry.result.provenance.get("revision")),
+    ),
+    Part(Heading("digest", "Weights", only="markdown"), _weights),
+    Part(Heading("result", "Result", only="markdown"), _file),
+]
+"""Columns of the table of encoders, in order."""

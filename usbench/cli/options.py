@@ -1,0 +1,61 @@
+"""Options that several commands share, each said once; and where results lie by default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from usbench.core.settings import DEFAULT_RESULTS
+
+__all__ = [
+    "DEFAULT_RESULTS",
+    "Address",
+    "BatchSize",
+    "Cache",
+    "Data",
+    "DataRoots",
+    "Device",
+    "Encoders",
+    "Engine",
+    "Fresh",
+    "Jobs",
+    "Pooling",
+    "Precision",
+    "Preprocessing",
+    "Results",
+    "Tasks",
+    "Threads",
+    "Weights",
+    "Workers",
+]
+
+Encoders = Annotated[
+    list[str], typer.Option("--encoder", "-e", help="Encoder; may be repeated. See `usbench list encoders`.")
+]
+Tasks = Annotated[list[str], typer.Option("--task", "-t", help="Task; may be repeated. See `usbench list tasks`.")]
+Data = Annotated[
+    str | None,
+    typer.Option(help="'phantom' for the task's synthetic twin, 'subset' for its embedded subset, or a path."),
+]
+DataRoots = Annotated[
+    list[Path] | None,
+    typer.Option("--data-root", help="Folder in which datasets are found by name; may be repeated."),
+]
+Results = Annotated[Path, typer.Option(help="Folder of result files.")]
+Cache = Annotated[Path | None, typer.Option(help="Folder of the embedding store; the configured one by default.")]
+
+Weights = Annotated[Path | None, typer.Option(help="Weight file of the encoder, when it is not registered.")]
+Device = Annotated[str, typer.Option(help="torch device, such as cpu or cuda.")]
+Precision = Annotated[str, typer.Option(help="fp32; bf16 for autocast; auto: bf16 if a check allows.")]
+Pooling = Annotated[str | None, typer.Option(help="How one vector is made; see `usbench info ENCODER`.")]
+Preprocessing = Annotated[str | None, typer.Option(help="Preprocessing variant; see `usbench info ENCODER`.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Frames per forward pass.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Decoding threads.")]
+
+Engine = Annotated[str, typer.Option(help="Where to run: local, or ray with usbench[ray].")]
+Address = Annotated[str | None, typer.Option(help="Ray cluster: auto, or host:port. Without one, Ray is started here.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Processes of the local engine.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads per job, with --jobs or --engine ray.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Probe again although nothing has changed.")]

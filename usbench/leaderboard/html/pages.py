@@ -1,0 +1,67 @@
+"""Which pages the site has: each is a template and a function that finds what to show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from usbench.leaderboard.board import Board
+from usbench.leaderboard.bundled import Known
+from usbench.leaderboard.figures import figures_of
+from usbench.leaderboard.html import views
+from usbench.leaderboard.html.images import embedded_picture
+from usbench.leaderboard.html.links import board_page, encoder_page
+from usbench.leaderboard.html.maps import dots_of
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the pages are made of.
+
+    Attributes:
+        boards: All boards.
+        known: Encoders that are named even if nobody has run them.
+        pictures: Encoder to picture files for its page.
+    """
+
+    boards: Sequence[Board]
+    known: Sequence[Known] = ()
+    pictures: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Page:
+    """One kind of page.
+
+    Attributes:
+        template: Name of its template.
+        find: Returns path, relative to the site's root, and variables of the template, for each page of this kind.
+        menu: Title of its link beside the tasks at the top of every page; none for pages that others link.
+    """
+
+    template: str
+    find: Callable[[Site], Iterator[tuple[str, dict[str, Any]]]]
+    menu: str = ""
+
+
+def _index(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
+    real = [board for board in site.boards if not board.synthetic]
+    simulated = [board for board in site.boards if board.synthetic]
+    yield "index.html", {"view": views.index_view(real, site.known), "simulated": simulated}
+
+
+def _boards(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
+    for board in site.boards:
+        shown = {"board": board, "view": views.board_view(board), "figures": figures_of(board), "dots": dots_of(board)}
+        yield board_page(board.name), shown
+
+
+def _encoders(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, entry in views.measured_encoders(site.boards).items():
+        pictures = [embedded_picture(path) for path in site.pictures.get(name, ())]
+        yield encoder_page(name), {"view": views.encoder_view(name, entry, site.boards), "pictures": pictures}
+
+
+PAGES: list[Page] = [Page("index.html", _index), Page("board.html", _boards), Page("encoder.html", _encoders)]
