@@ -27,6 +27,7 @@ from usbench.statistics.metrics import prepare
 
 HERE = Path(__file__).parent
 FILE = HERE / "coverage.json"
+RESAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Setting:
 
     @property
     def protocol(self) -> str:
+        """The protocol that ranks such boards."""
         return "ridge-nested@2" if self.regression else "svc-nested@2"
 
 
@@ -109,7 +111,7 @@ def simulate(setting: Setting, seed: int) -> dict[str, Any]:
             choices=result.choices, seed=0,
         )  # fmt: skip
         kernels = {name: prepare(name, outcome) for name in setting.metrics}
-        draws = draw(outcome, kernels, 400, 0.95, 0, False)
+        draws = draw(outcome, kernels, RESAMPLES, 0.95, 0, False)
         row["values"].append([compute(name, outcome) for name in setting.metrics])
         row["halves"].append([halves.metrics[name] for name in setting.metrics])
         row["bootstrap"].append(
@@ -117,7 +119,7 @@ def simulate(setting: Setting, seed: int) -> dict[str, Any]:
         )
         row["edge"].append(float(np.mean([bool(c.edge) for c in result.choices])))
         outcomes.append(outcome)
-    found = [compare(*outcomes, name, n_resamples=400) for name in setting.metrics]
+    found = [compare(*outcomes, name, n_resamples=RESAMPLES) for name in setting.metrics]
     row["fixed"] = [[c.difference, c.low, c.high, c.p] for c in found]
     return row
 
@@ -137,7 +139,7 @@ def main() -> None:
             rows = kept.setdefault(setting.name, [])
             rows.append(simulate(setting, len(rows)))
             spent[setting.name] = spent.get(setting.name, 0.0) + time.process_time() - now
-            if now - saved > 30:
+            if now - saved > 15:
                 FILE.write_text(json.dumps(kept))
                 saved = now
         FILE.write_text(json.dumps(kept))

@@ -187,7 +187,9 @@ def _line_search(
     def pieces(first: FloatArray, terms: FloatArray) -> FloatArray:
         turned = np.take_along_axis(turn * terms, order, axis=1)
         begin = first + np.where(at_zero, terms, 0.0).sum(axis=1)
-        return begin[:, None] + np.concatenate([np.zeros((len(turned), 1)), np.cumsum(turned, axis=1)], axis=1)
+        summed = np.concatenate([np.zeros((len(turned), 1)), np.cumsum(turned, axis=1)], axis=1)
+        found: FloatArray = begin[:, None] + summed
+        return found
 
     slope, curve = pieces(slope0, linear), pieces(curve0, square)
     ends = np.concatenate([ends, np.full((len(ends), 1), np.inf)], axis=1)

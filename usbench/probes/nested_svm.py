@@ -26,7 +26,8 @@ from usbench.statistics.splits import Split
 GRID: tuple[float, ...] = tuple(10.0**k for k in range(-6, 6))
 """Values of C, for standardised features scaled to a mean squared length of one."""
 
-# Training sets up to this size are solved by their Gram matrices, together, unless few features make that the longer way.
+# Training sets up to this size are solved by their Gram matrices, together, unless few features make that the longer
+# way.
 _SMALL = 300
 _TINY = 80
 
@@ -156,7 +157,7 @@ def _scores(sets: Sequence[_Set], n_classes: int, grids: Sequence[Sequence[float
 
 def _by_gram(one: _Set) -> bool:
     units, width = one.train.shape
-    return units <= min(_SMALL, max(_TINY, 2 * width))
+    return bool(units <= min(_SMALL, max(_TINY, 2 * width)))
 
 
 def _primal(one: _Set, labels: Sequence[int], grid: Sequence[float]) -> FloatArray:

@@ -116,10 +116,10 @@ PROTOCOLS: dict[str, ProtocolInfo] = {
             5,
             {"classification": "fold_auc"},
             {"classification": _CLASS_METRICS},
-            "Mean latent of each unit; class-balanced linear SVC on features standardised in the training fold; C tuned "
-            "inside each training fold, on folds of whole subjects stratified by class, for the AUC within these folds, "
-            "from 1e-6 to 1e5, the smallest of equals. Scores are distances to the boundary; classes are decided at "
-            "zero in each fold.",
+            "Mean latent of each unit; class-balanced linear SVC on features standardised in the training fold; C is "
+            "tuned inside each training fold, on folds of whole subjects stratified by class, for the AUC within these "
+            "folds, from 1e-6 to 1e5, the smallest of equals. Scores are distances to the boundary; classes are "
+            "decided at zero in each fold.",
             nested_svm.svc_nested,
             lambda problem, choices: nested_svm.svc_refit(problem, nested_svm.near(choices)),
         ),
@@ -144,8 +144,8 @@ PROTOCOLS: dict[str, ProtocolInfo] = {
             {"regression": "mae"},
             {"regression": _REGRESSION_METRICS},
             "Mean latent of each unit; ridge regression on features standardised in the training fold; the penalty is "
-            "tuned inside each training fold for the mean absolute error, on folds of whole subjects, from 1e-10 to 1e3 "
-            "a training unit, the largest of equals.",
+            "tuned inside each training fold for the mean absolute error, on folds of whole subjects, from 1e-10 to "
+            "1e3 per training unit, the largest of equals.",
             nested_ridge.ridge_nested,
         ),
         ProtocolInfo(

@@ -77,7 +77,8 @@ def auc_loss(folds: Sequence[tuple[FloatArray, np.ndarray]], n_classes: int) -> 
     """
     losses = []
     for label in [1] if n_classes == 2 else range(n_classes):
-        lost, pairs = 0.0, 0
+        lost: FloatArray = np.zeros(len(folds[0][0]))
+        pairs = 0
         for scores, y in folds:
             mine, number = discordance(scores if n_classes == 2 else scores[:, :, label], y == label)
             lost, pairs = lost + mine, pairs + number
