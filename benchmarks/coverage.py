@@ -2,7 +2,7 @@
 
 Each cohort is drawn anew, two encoders of equal worth look at it, and the whole protocol runs on both: folds, tuning,
 training, half-samples. The value that an interval should cover is the mean score of the protocol over all cohorts of a
-setting. The table in docs/statistics.md is written from coverage.json beside this file.
+setting. Prints the table of docs/statistics.md and keeps its numbers in coverage.json beside this file.
 
     python benchmarks/coverage.py --minutes 30            # cohorts of all settings in turn, until the time is up
     python benchmarks/coverage.py --table                 # the table from what was simulated so far
@@ -22,6 +22,7 @@ import numpy as np
 from usbench.probes import ProbeData, run_protocol
 from usbench.probes.half_samples import refit_halves
 from usbench.statistics import Outcome, compare, compute, repeated_subject_folds
+from usbench.statistics.auc_variance import auc_test
 from usbench.statistics.bootstrap import draw
 from usbench.statistics.metrics import prepare
 
@@ -107,8 +108,8 @@ def simulate(setting: Setting, seed: int) -> dict[str, Any]:
         result = run_protocol(setting.protocol, data, splits, question=question)
         outcome = result.outcome(y, subject)
         halves = refit_halves(
-            setting.protocol, data, splits[0], setting.metrics, folds=setting.folds, question=question,
-            choices=result.choices, seed=0,
+            setting.protocol, data, splits[0], setting.metrics, folds=setting.folds, draws=setting.draws,
+            question=question, choices=result.choices,
         )  # fmt: skip
         kernels = {name: prepare(name, outcome) for name in setting.metrics}
         draws = draw(outcome, kernels, RESAMPLES, 0.95, 0, False)
@@ -120,29 +121,114 @@ def simulate(setting: Setting, seed: int) -> dict[str, Any]:
         row["edge"].append(float(np.mean([bool(c.edge) for c in result.choices])))
         outcomes.append(outcome)
     found = [compare(*outcomes, name, n_resamples=RESAMPLES) for name in setting.metrics]
-    row["fixed"] = [[c.difference, c.low, c.high, c.p] for c in found]
+    row["fixed"] = [
+        [c.difference, c.low, c.high, c.p, fixed_error(*outcomes, name)]
+        for c, name in zip(found, setting.metrics, strict=True)
+    ]
     return row
+
+
+def fixed_error(a: Outcome, b: Outcome, metric: str) -> float:
+    """Standard error of a difference under fixed predictions, as the pages take it."""
+    if metric in ("auc", "fold_auc"):
+        found = auc_test(a, b, within_folds=metric == "fold_auc")
+        return 0.0 if found is None else found.standard_error
+    first, second = prepare(metric, a), prepare(metric, b)
+    return float(np.nanstd(draw(a, {"d": lambda w: first(w) - second(w)}, RESAMPLES, 0.95, 0, False)["d"]))
+
+
+def summary(rows: list[dict[str, Any]], setting: Setting) -> list[dict[str, Any]]:
+    """Coverage and level of one setting, for each metric, before (fixed predictions) and after (half-samples)."""
+    from usbench.statistics.half_samples import half_sample_error, interval, normal_p, refit_error
+
+    values = np.array([row["values"] for row in rows], dtype=float)
+    found = []
+    for k, metric in enumerate(setting.metrics):
+        truth = float(values[:, :, k].mean())
+        spread = float(np.sqrt(((values[:, :, k] - truth) ** 2).mean()))
+        covered, before, errors, fixed_errors, told, told_before = [], [], [], [], [], []
+        for row in rows:
+            for value, halves, (fixed, low, high) in zip(
+                [v[k] for v in row["values"]],
+                [h[k] for h in row["halves"]],
+                [b[k] for b in row["bootstrap"]],
+                strict=True,
+            ):
+                error = refit_error(fixed, half_sample_error(halves))
+                bounds = interval(metric, value, error) or (value, value)
+                covered.append(bounds[0] <= truth <= bounds[1])
+                before.append(low <= truth <= high)
+                errors.append(error)
+                fixed_errors.append(fixed)
+            difference, _, _, p, fixed = row["fixed"][k]
+            error = refit_error(fixed, half_sample_error(row["halves"][0][k], row["halves"][1][k]))
+            told.append(normal_p(difference, error) < 0.05)
+            told_before.append(p < 0.05)
+        found.append(
+            {
+                "setting": setting.name,
+                "metric": metric,
+                "cohorts": len(rows),
+                "mean": round(truth, 4),
+                "deviation": round(spread, 4),
+                "error_before": round(float(np.mean(fixed_errors)) / spread, 3),
+                "error": round(float(np.sqrt(np.mean(np.square(errors)))) / spread, 3),
+                "coverage_before": round(float(np.mean(before)), 3),
+                "coverage": round(float(np.mean(covered)), 3),
+                "level_before": round(float(np.mean(told_before)), 3),
+                "level": round(float(np.mean(told)), 3),
+                "edge": round(float(np.mean([row["edge"] for row in rows])), 4),
+            }
+        )
+    return found
+
+
+def table(found: list[dict[str, Any]]) -> str:
+    """The table of docs/statistics.md."""
+    lines = [
+        "| setting | metric | cohorts | mean | SE / SD, fixed | SE / SD | coverage, fixed | coverage "
+        "| level, fixed | level |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for f in found:
+        lines.append(
+            f"| {f['setting']} | {f['metric']} | {f['cohorts']} | {f['mean']:.3f} | {f['error_before']:.2f} | "
+            f"{f['error']:.2f} | {f['coverage_before']:.3f} | **{f['coverage']:.3f}** | {f['level_before']:.3f} | "
+            f"**{f['level']:.3f}** |"
+        )
+    return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30.0, help="processor time to spend")
+    parser.add_argument("--raw", type=Path, nargs="+", default=[HERE / "coverage.raw.json"], help="simulated cohorts")
+    parser.add_argument("--first", type=int, default=0, help="first seed, where several processes share the work")
+    parser.add_argument("--step", type=int, default=1, help="distance of the seeds, the number of processes")
     parser.add_argument("--table", action="store_true", help="only write the table")
     args = parser.parse_args()
-    kept: dict[str, list[dict[str, Any]]] = json.loads(FILE.read_text()) if FILE.exists() else {}
     if not args.table:
+        file = args.raw[0]
+        kept: dict[str, list[dict[str, Any]]] = json.loads(file.read_text()) if file.exists() else {}
         spent: dict[str, float] = {}
         saved = start = time.process_time()
         while (now := time.process_time()) - start < 60 * args.minutes:
             # The same processor time for each setting.
             setting = min(SETTINGS, key=lambda s: spent.get(s.name, 0.0))
             rows = kept.setdefault(setting.name, [])
-            rows.append(simulate(setting, len(rows)))
+            rows.append(simulate(setting, args.first + args.step * len(rows)))
             spent[setting.name] = spent.get(setting.name, 0.0) + time.process_time() - now
             if now - saved > 15:
-                FILE.write_text(json.dumps(kept))
+                file.write_text(json.dumps(kept))
                 saved = now
-        FILE.write_text(json.dumps(kept))
+        file.write_text(json.dumps(kept))
+    kinds = [json.loads(file.read_text()) for file in args.raw if file.exists()]
+    found = []
+    for setting in SETTINGS:
+        rows = [row for kept in kinds for row in kept.get(setting.name, [])]
+        found += summary(rows, setting) if rows else []
+    FILE.write_text(json.dumps(found, indent=1) + "\n")
+    print(table(found))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import numpy as np
 from usbench.results.schema import Estimate
 from usbench.statistics.bootstrap import Estimate as Resampled
 from usbench.statistics.bootstrap import bootstrap
-from usbench.statistics.half_samples import exact_bound, half_sample_error, interval
+from usbench.statistics.half_samples import exact_bound, half_sample_error, interval, refit_error
 from usbench.statistics.metrics import METRICS
 from usbench.statistics.outcome import Outcome
 
@@ -52,8 +52,7 @@ def _estimate(name: str, outcome: Outcome, resampled: Resampled, halves: Any) ->
     error = half_sample_error(halves) if halves else None
     bounds: tuple[float, float] | None = None
     if error is not None:
-        # Resampling fixed predictions leaves the refits out: it can be too small, but not too large.
-        bounds = interval(name, value, max(error, resampled.error))
+        bounds = interval(name, value, refit_error(resampled.error or None, error))
     elif not resampled.degenerate and resampled.low is not None and resampled.high is not None:
         bounds = (resampled.low, resampled.high)
     if bounds is None and name in METRICS and METRICS[name].scale == "share":

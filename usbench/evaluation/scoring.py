@@ -78,6 +78,7 @@ def evaluate(
         splits[0],
         metric_names(outcome),
         folds=folds,
+        draws=len(splits),
         question=question,
         threshold=task.threshold,
         choices=probe.choices,

@@ -1,7 +1,7 @@
 """Who can be told apart from whom on one board: the one policy behind pages, reports and ``usbench compare``.
 
-*Difference.* Its standard error comes from half-samples, in which both encoders were refitted on the same subjects,
-and is never smaller than that of fixed predictions (DeLong or Obuchowski for an AUC, resampled subjects otherwise),
+*Difference.* Its standard error knows of refitting: it joins half-samples, in which both encoders were refitted on the
+same subjects, with the error of fixed predictions (DeLong or Obuchowski for an AUC, resampled subjects otherwise),
 which is all there is where an encoder has no half-samples. Interval and p-value are two readings of the same error, so
 that they cannot contradict each other: the 95 % interval excludes zero exactly when the uncorrected p is below 5 %.
 
@@ -33,7 +33,7 @@ from usbench.statistics._types import FloatArray
 from usbench.statistics.auc_variance import auc_test
 from usbench.statistics.bootstrap import draw
 from usbench.statistics.exact import holm
-from usbench.statistics.half_samples import half_sample_error, normal_p
+from usbench.statistics.half_samples import half_sample_error, normal_p, refit_error
 from usbench.statistics.metrics import METRICS, prepare
 from usbench.statistics.outcome import Outcome
 
@@ -181,10 +181,8 @@ class Comparator:
         halved = half_sample_error(first, second) if first and second and len(first) == len(second) else None
         if fixed is None and halved is None:
             return None
-        if halved is not None:
-            error, test = max(halved, fixed or 0.0), HALF_SAMPLES
-        else:
-            error = fixed or 0.0
+        error = refit_error(fixed, halved)
+        test = test if halved is None else HALF_SAMPLES
         if error == 0 and abs(value) > 10**-_DIGITS:
             return None  # every resample repeats the difference: nothing says how sure it is
         p = normal_p(value, error) if error > 0 else 1.0

@@ -1,8 +1,7 @@
 """How much a cross-validated score varies with the subjects it was trained *and* tested on.
 
 Resampling subjects under fixed predictions leaves out that other subjects would have trained another probe. Here the
-subjects are cut into two halves at random, several times, the protocol is refitted in each half with one draw of folds,
-and the two scores of a halving are compared: they share no subject, so that their difference holds both kinds of
+subjects are cut into two halves at random, several times, the protocol is refitted in each half, and the two scores of a halving are compared: they share no subject, so that their difference holds both kinds of
 chance. `usbench.statistics.half_samples` turns the pairs into standard errors.
 
 Halvings depend on nothing but the subjects, their classes and the seed. Two encoders with results on the same units
@@ -30,6 +29,8 @@ from usbench.statistics.outcome import Outcome, binary_outcome, multiclass_outco
 from usbench.statistics.splits import Split, group_codes, subject_folds
 
 HALVINGS = 12
+MOST_DRAWS = 3
+"""Most draws of the folds in a half: further ones hardly change what the draws have in common."""
 MIN_SUBJECTS = 20
 """Fewest subjects in all that are halved."""
 MIN_OF_A_CLASS = 10
@@ -56,6 +57,7 @@ def refit_halves(
     names: Sequence[str],
     *,
     folds: int | None = None,
+    draws: int = 1,
     question: Question = "classification",
     positive: object | None = None,
     threshold: float | None = None,
@@ -72,6 +74,8 @@ def refit_halves(
         splits: One draw of the splits of the whole; official splits are kept within each half.
         names: Metrics wanted.
         folds: Where folds are drawn: their number, drawn anew in each half; fewer where a class has fewer subjects.
+        draws: Where folds are drawn: how often on the whole; at most `MOST_DRAWS` in a half, so that the
+            luck of a draw averages out about alike.
         question: "classification" or "regression".
         positive: Two classes: the label that counts as positive.
         threshold: Regression: threshold of the AUC.
@@ -93,10 +97,13 @@ def refit_halves(
     if reason:
         return HalfSamples({}, reason)
     halves = [half for pair in _halvings(data.y if classify else None, subject, n_halvings, seed) for half in pair]
+    per_half = min(draws, MOST_DRAWS) if folds is not None else 1
+    seeds = iter(np.random.SeedSequence([seed, 1]).generate_state(len(halves) * per_half))
     try:
         drawn = [
-            _splits_within(half, splits, folds, data, classify, int(s))
-            for half, s in zip(halves, np.random.SeedSequence([seed, 1]).generate_state(len(halves)), strict=True)
+            _splits_within(half, splits, folds, data, classify, int(next(seeds)))
+            for half in halves
+            for _ in range(per_half)
         ]
         problem, _ = pose(data, drawn, seed, question, positive, n_jobs)
         prediction, _ = info.refit(problem, choices) if info.refit is not None else info.run(problem)

@@ -106,14 +106,12 @@ def svc_refit(problem: Problem, grid: Sequence[float] = GRID) -> Answer:
     if min(map(len, problem.splits)) < 3:
         return svc_nested(problem, grid)
     scores = _scores(outer, problem.n_classes, [grid] * len(outer), problem.n_jobs)
+    tested: dict[int, list[tuple[FloatArray, IntArray]]] = {}
+    for (repeat, _, split), own in zip(jobs, scores, strict=True):
+        tested.setdefault(repeat, []).append((own, problem.codes[split.test]))
     predictions, choices = [], []
     for (repeat, fold, split), own in zip(jobs, scores, strict=True):
-        others = [
-            (s, problem.codes[job[2].test])
-            for job, s in zip(jobs, scores, strict=True)
-            if job[0] == repeat and job[1] != fold
-        ]
-        losses = auc_loss(others, problem.n_classes)
+        losses = auc_loss(tested[repeat][:fold] + tested[repeat][fold + 1 :], problem.n_classes)
         if losses is None:
             return svc_nested(problem, grid)
         best, edge = choose(losses, 1.0)

@@ -1,9 +1,8 @@
 """Standard errors, intervals and tests from scores of half-samples.
 
-The two scores of a halving come from separate subjects, each half being trained and tested on by itself. Were the score
-a plain mean over subjects, half the difference of the halves would have the standard deviation of the whole's score;
-for cross-validated scores the simulation in `benchmarks/coverage.py` says how near that comes. The error is never taken
-to be smaller than that of resampling subjects under fixed predictions, which is a part of it.
+The two scores of a halving come from separate subjects, each half being trained and tested on by itself, so that their
+difference holds the chance of testing and that of training. `refit_error` says how the standard error of the whole
+follows from it, and the simulation in `benchmarks/coverage.py` how well.
 
 Intervals are symmetric on a scale without ends: the logit for shares and AUCs, Fisher's z for correlations, the
 logarithm for errors. A difference is symmetric as it stands, and its test is the same statement as its interval: the p
@@ -45,6 +44,26 @@ def half_sample_error(first: Pairs, second: Pairs | None = None) -> float | None
     gaps = scores[:, 0] - scores[:, 1]
     gaps = gaps[~np.isnan(gaps)]
     return float(np.sqrt((gaps**2).mean()) / 2) if len(gaps) >= MIN_PAIRS else None
+
+
+def refit_error(fixed: float | None, halved: float | None) -> float:
+    """Combine the error under fixed predictions with that of half-samples.
+
+    A probe loses by its finite training set in proportion to one over its size, so that the part of the variance that
+    comes from training falls with the square of the size, while the part from testing falls with the size. A half has
+    twice the variance of testing and four times that of training; half the difference of two halves therefore holds the
+    variance of testing once and that of training twice. Fixed predictions hold the first alone. The mean of the two
+    variances is their sum.
+
+    Args:
+        fixed: Standard error under fixed predictions.
+        halved: Standard error of `half_sample_error`.
+
+    Returns:
+        The standard error of both together; the one that exists where only one does, 0 where none does.
+    """
+    known = [error for error in (fixed, halved) if error is not None]
+    return sqrt(sum(error**2 for error in known) / len(known)) if known else 0.0
 
 
 def interval(metric: str, value: float, error: float, level: float = 0.95) -> tuple[float, float] | None:
