@@ -19,8 +19,8 @@ from usbench.probes.ridge import ridge_scores
 from usbench.probes.squared_hinge_svm import Scaler, fit_scaler
 from usbench.statistics import Split, compute, compute_all, repeated_subject_folds, subject_folds
 
-CLASSIFIERS = ["svc-paper@1", "svc-nested@1", "knn@1", "constant@1"]
-REGRESSORS = ["ridge-nested@1", "knn@1", "constant@1"]
+CLASSIFIERS = ["svc-paper@1", "svc-nested@1", "svc-nested@2", "knn@1", "constant@1"]
+REGRESSORS = ["ridge-nested@1", "ridge-nested@2", "knn@1", "constant@1"]
 
 
 def folds(data: ProbeData, n: int = 5, repeats: int = 2, seed: int = 0, stratify: bool = True) -> list[list[Split]]:
@@ -71,7 +71,7 @@ def test_regressors_predict_each_unit_once_a_repeat(make_cohort, name) -> None:
         assert found["auc"] > 0.65
 
 
-@pytest.mark.parametrize("name", ["svc-paper@1", "svc-nested@1", "knn@1", "constant@1"])
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_three_classes(make_cohort, name) -> None:
     data = make_cohort(n_subjects=60, n_classes=3, signal=2.0)
     data = ProbeData(data.embeddings, data.unit, np.array(["liver", "lung", "eye"])[data.y], data.groups)
@@ -155,7 +155,9 @@ def test_the_nested_protocol_is_a_grid_search_inside_the_training_fold(make_coho
         assert mine == pytest.approx(search.decision_function(features[split.test]), abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["svc-nested@1", "ridge-nested@1", "knn@1", "constant@1"])
+@pytest.mark.parametrize(
+    "name", ["svc-nested@1", "svc-nested@2", "ridge-nested@1", "ridge-nested@2", "knn@1", "constant@1"]
+)
 def test_test_labels_are_never_seen(make_cohort, name) -> None:
     """Turning the labels of a fold's test subjects upside down leaves that fold's predictions as they are."""
     regression = "classification" not in PROTOCOLS[name].questions
@@ -243,7 +245,7 @@ def test_optimism_compares_like_with_like(make_cohort) -> None:
 
 
 def test_names_resolve_to_the_latest_version_and_misses_suggest() -> None:
-    assert get_protocol("svc-nested").key == "svc-nested@1"
+    assert get_protocol("svc-nested").key == "svc-nested@2"
     with pytest.raises(UsbenchError, match=r"'svc-nestd'.*svc-nested"):
         get_protocol("svc-nestd")
 

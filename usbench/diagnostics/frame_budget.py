@@ -47,9 +47,11 @@ def measure_budget(ready: Prepared, result: Result, options: Options, settings: 
     curve = []
     for n in (n for n in BUDGETS if n < policy.n):
         few_frames = embed(ready, options, settings, frames=frames_of(ready, replace(policy, n=n)))
-        entry = evaluate(protocol, ready.task, ready.cohort, few_frames.vectors, few_frames.unit_index, splits)
-        e = entry.metrics[metric]
+        entry = evaluate(
+            protocol, ready.task, ready.cohort, few_frames.vectors, few_frames.unit_index, splits, halves=False
+        )
         few = perturbation.outcome(result, entry.repeats)
+        e = perturbation.estimate(few, metric)
         curve.append(
             {
                 "frames": n,
@@ -58,7 +60,7 @@ def measure_budget(ready: Prepared, result: Result, options: Options, settings: 
                 "score": [repeat.score for repeat in entry.repeats],
             }
         )
-    e = result.protocols[protocol].metrics[metric]
+    e = perturbation.estimate(full, metric)
     curve.append({"frames": policy.n, "estimate": {"value": e.value, "low": e.low, "high": e.high}})
     nested = isinstance(policy, RandomFrames)
     return {

@@ -109,7 +109,7 @@ def honest_protocol(result: Result) -> str:
             return protocol
     raise UsbenchError(
         f"{result.task['name']}: instruments need a protocol that is tuned inside the training folds, such as "
-        "svc-nested@1; add one to the task."
+        "svc-nested@2; add one to the task."
     )
 
 

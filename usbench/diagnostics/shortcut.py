@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from usbench.pipeline.context import Prepared
 
 DIAGNOSTIC_VERSION = 1
-PROTOCOL = "svc-nested@1"
+PROTOCOL = "svc-nested@2"
 METRIC = "balanced_accuracy"
 FOLDS = 5
 COLUMNS = ("device", "scanner", "site")

@@ -6,15 +6,16 @@ figure of a table from the result file to the last digit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from usbench.errors import DataError, ResultError
-from usbench.results.schema import Estimate, ProtocolResult, Repeat, Result, Units
-from usbench.statistics.bootstrap import bootstrap
+from usbench.evaluation.intervals import FIXED, HALF_SAMPLES, estimates
+from usbench.results.schema import ProtocolResult, Repeat, Result, Units
+from usbench.statistics.half_samples import Pairs
 from usbench.statistics.metrics import METRICS
 from usbench.statistics.outcome import Outcome, binary_outcome, multiclass_outcome, regression_outcome
 from usbench.task.kinds import probe_question
@@ -22,14 +23,14 @@ from usbench.task.kinds import probe_question
 if TYPE_CHECKING:
     from usbench.core.types import Vectors
     from usbench.probes import ProbeResult
+    from usbench.probes.half_samples import HalfSamples
     from usbench.statistics._types import IntArray
     from usbench.statistics.splits import Split
     from usbench.task.cohort import Cohort
     from usbench.task.task import Task
 
 # Raised when the same predictions would get other metrics or intervals.
-EVALUATION_VERSION = 1
-RESAMPLES = 2000
+EVALUATION_VERSION = 2
 # Significant digits of stored scores: far below any effect, and enough to keep ties apart.
 DIGITS = 7
 
@@ -41,6 +42,7 @@ def evaluate(
     vectors: Vectors,
     unit_index: Sequence[int] | IntArray,
     splits: list[list[Split]],
+    halves: bool = True,
 ) -> ProtocolResult:
     """Run one protocol and score its predictions.
 
@@ -51,21 +53,61 @@ def evaluate(
         vectors: float32 ``(n_frames, D)``.
         unit_index: Position of the unit of each frame.
         splits: Splits of every repeat.
+        halves: Whether to refit in half-samples, so that intervals know of refitting; for what is only compared on the
+            same predictions, resampling does.
 
     Raises:
         UsbenchError: The protocol is unknown or cannot be applied to these labels.
     """
     from usbench.probes import ProbeData, run_protocol
+    from usbench.probes.half_samples import refit_halves
 
     labels = np.asarray(cohort.labels())
     data = ProbeData(vectors, np.asarray(unit_index, dtype=np.int64), labels, np.asarray(cohort.groups))
-    probe = run_protocol(protocol, data, splits, seed=0, question=probe_question(task.kind), n_jobs=-1)
+    question = probe_question(task.kind)
+    probe = run_protocol(protocol, data, splits, seed=0, question=question, n_jobs=-1)
     repeats = repeats_of(probe, len(cohort.units), cohort.classes)
-    return scored_protocol(task, cohort, repeats, _hyperparameters(probe))
+    units = cohort.describe([0] * len(cohort.units))
+    outcome = build_outcome(task.kind, cohort.classes, units, repeats, task.threshold)
+    if not halves:
+        return scored_protocol(task, cohort, repeats, _hyperparameters(probe))
+    folds = task.split.folds if task.split.kind == "grouped" else None
+    halved = refit_halves(
+        protocol,
+        data,
+        splits[0],
+        metric_names(outcome),
+        folds=folds,
+        draws=len(splits),
+        question=question,
+        threshold=task.threshold,
+        choices=probe.choices,
+        n_jobs=-1,
+    )
+    return scored_protocol(task, cohort, repeats, _hyperparameters(probe), stored_uncertainty(halved, folds))
+
+
+def stored_uncertainty(halved: HalfSamples, folds: int | None) -> dict[str, Any]:
+    """Return scores of half-samples as they are stored.
+
+    Args:
+        halved: The scores, or why there are none.
+        folds: Number of folds that are drawn; ``None`` where they are given.
+    """
+    from usbench.probes.half_samples import HALVINGS
+
+    if halved.reason:
+        return {"method": FIXED, "reason": halved.reason}
+    halves = {name: [[_round(v) for v in pair] for pair in pairs] for name, pairs in halved.metrics.items()}
+    return {"method": HALF_SAMPLES, "halvings": HALVINGS, "seed": 0, "folds": folds, "halves": halves}
 
 
 def scored_protocol(
-    task: Task, cohort: Cohort, repeats: list[Repeat], hyperparameters: dict[str, Any]
+    task: Task,
+    cohort: Cohort,
+    repeats: list[Repeat],
+    hyperparameters: dict[str, Any],
+    uncertainty: dict[str, Any] | None = None,
 ) -> ProtocolResult:
     """Compute the metrics of predictions and their intervals.
 
@@ -74,13 +116,19 @@ def scored_protocol(
         cohort: Units, labels and subjects.
         repeats: Predictions as they are stored.
         hyperparameters: What was chosen.
+        uncertainty: Where intervals come from, as of :class:`~usbench.results.schema.ProtocolResult`; by default
+            subjects are resampled under fixed predictions.
     """
     units = cohort.describe([0] * len(cohort.units))
     outcome = build_outcome(task.kind, cohort.classes, units, repeats, task.threshold)
+    uncertainty = uncertainty or {"method": FIXED}
+    reason = uncertainty.get("reason")
     return ProtocolResult(
-        metrics=_estimates(outcome, metric_names(outcome)),
+        metrics=estimates(outcome, metric_names(outcome), uncertainty),
         repeats=repeats,
         hyperparameters=hyperparameters,
+        note=f"Intervals resample subjects under fixed predictions: {reason}." if reason else "",
+        uncertainty=uncertainty,
     )
 
 
@@ -103,14 +151,9 @@ def with_missing_metrics(result: Result) -> Result:
         outcome = outcome_of(result, name)
         missing = [metric for metric in metric_names(outcome) if metric not in entry.metrics]
         if missing:
-            found = _estimates(outcome, missing)
+            found = estimates(outcome, missing, entry.uncertainty)
             protocols[name] = replace(entry, metrics={**entry.metrics, **found})
     return replace(result, protocols=protocols)
-
-
-def _estimates(outcome: Outcome, names: Sequence[str]) -> dict[str, Estimate]:
-    found = bootstrap(outcome, names, n_resamples=RESAMPLES, seed=0)
-    return {name: Estimate(_round(e.value), _round(e.low), _round(e.high)) for name, e in found.items()}
 
 
 def outcome_of(result: Result, protocol: str) -> Outcome:
@@ -205,7 +248,11 @@ def repeats_of(probe: ProbeResult, n_units: int, classes: Sequence[str]) -> list
 
 def _hyperparameters(probe: ProbeResult) -> dict[str, Any]:
     names = sorted({name for choice in probe.choices for name in choice.parameters})
-    return {name: [choice.parameters.get(name) for choice in probe.choices] for name in names}
+    told: dict[str, Any] = {name: [choice.parameters.get(name) for choice in probe.choices] for name in names}
+    edges = [choice.edge for choice in probe.choices if choice.edge is not None]
+    if edges:
+        told["edge"] = round(sum(edges) / len(edges), 4)
+    return told
 
 
 def significant(value: Any) -> Any:
@@ -227,11 +274,13 @@ class Scored:
         units: Ids of the units that were tested, in the order of the arrays.
         truth: Their true classes or values, as written in the result.
         outcome: The arrays.
+        halves: Metric to the scores of both halves of each halving; empty without half-samples.
     """
 
     units: tuple[str, ...]
     truth: tuple[Any, ...]
     outcome: Outcome
+    halves: Mapping[str, Pairs] = field(default_factory=dict)
 
     def comparable(self, other: Scored) -> bool:
         """Whether both decided about the same units with the same truth, so that a paired test is meaningful."""
@@ -263,4 +312,5 @@ def scored(result: Result, protocol: str, where: str = "") -> Scored:
     except (ResultError, DataError) as error:
         raise ResultError(f"{where}: {error}" if where else str(error)) from None
     units, target = result.units.id, result.units.target
-    return Scored(tuple(units[i] for i in tested), tuple(target[i] for i in tested), outcome)
+    halves = result.protocols[protocol].uncertainty.get("halves", {})
+    return Scored(tuple(units[i] for i in tested), tuple(target[i] for i in tested), outcome, halves)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 from usbench.evaluation.scoring import Scored, scored
 from usbench.leaderboard import number_format
 from usbench.leaderboard.bundled import bundled_tasks
-from usbench.leaderboard.comparison import ALPHA, Comparator, Difference
+from usbench.leaderboard.comparison import Comparator, Standing, stand
 from usbench.leaderboard.constant_baseline import NAME as CONSTANT
 from usbench.leaderboard.constant_baseline import constant_floor
 from usbench.leaderboard.published_values import Reported, load_reported
@@ -110,25 +110,6 @@ class Entry:
         entry = self.result.protocols.get(protocol)
         nothing = Estimate(None)
         return nothing if entry is None or metric is None else entry.metrics.get(metric, nothing)
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What the paired tests say about one board and protocol.
-
-    Attributes:
-        metric: The metric it is ranked by; ``None`` for maps.
-        comparator: Scores on common resamples.
-        best_floor: The floor with the best point estimate.
-        differences: Encoder name to its difference to the best floor.
-        leaders: The best and those not told apart from it; empty when nobody can be told apart.
-    """
-
-    metric: str | None
-    comparator: Comparator
-    best_floor: str | None
-    differences: dict[str, Difference]
-    leaders: frozenset[str]
 
 
 @dataclass
@@ -244,22 +225,14 @@ class Board:
     def _compare(self, protocol: str) -> Standing:
         metric = self.primary(protocol)
         if metric is None:
-            return Standing(None, Comparator("accuracy", {}), None, {}, frozenset())
+            return Standing(None, Comparator("accuracy", {}), None, {}, frozenset(), {}, None)
         found = {
             e.name: scored(e.result, protocol, e.file or e.name)
             for e in self.entries
             if e.comparable and metric in getattr(e.result.protocols.get(protocol), "metrics", {})
         }
         comparator = Comparator(metric, found)
-        floor = comparator.best([e.name for e in self.floors])
-        differences = comparator.against(floor, [e.name for e in self.encoders])
-        return Standing(metric, comparator, floor, differences, comparator.leaders(_worse(comparator, differences)))
-
-
-def _worse(comparator: Comparator, differences: Mapping[str, Difference]) -> list[str]:
-    """Return who is shown to be worse than the best floor, and so than the best."""
-    sign = 1.0 if comparator.higher_is_better else -1.0
-    return [name for name, d in differences.items() if d.p_adjusted < ALPHA and sign * d.value < 0]
+        return stand(comparator, [e.name for e in self.encoders], [e.name for e in self.floors])
 
 
 def gather(results: Path, reported: Path | None = None, tasks: Iterable[Task] | None = None) -> list[Board]:

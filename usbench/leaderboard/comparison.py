@@ -1,32 +1,50 @@
-"""Who can be told apart from whom on one board.
+"""Who can be told apart from whom on one board: the one policy behind pages, reports and ``usbench compare``.
 
-For an AUC, difference, interval and p-value come from one estimate of the variance (DeLong; Obuchowski where subjects
-have several units), so that the interval excludes zero exactly when the unadjusted p-value is below 5 %. For any other
-metric they come from resampling subjects, all encoders of the board on the *same* resamples, so that a difference
-between two of them is paired by construction and the whole board costs one pass.
+*Difference.* Its standard error knows of refitting: it joins half-samples, in which both encoders were refitted on the
+same subjects, with the error of fixed predictions (DeLong or Obuchowski for an AUC, resampled subjects otherwise),
+which is all there is where an encoder has no half-samples. Interval and p-value are two readings of the same error, so
+that they cannot contradict each other: the 95 % interval excludes zero exactly when the uncorrected p is below 5 %.
+
+*Baselines.* The best one is picked by its score. To beat it is the harder for that, so p is corrected for the number of
+encoders only; to be worse than it is the easier, so p is then corrected for encoders times baselines (Holm). An
+encoder's untrained twin and texture are named before any score is known, and are compared for their own sake.
+
+*Bold.* The best by its score, and everybody whom a comparison with the best does not tell from it (Hsu 1996): the
+critical value holds for all pairs of the board at once, from resamples on which all encoders are scored jointly. Nobody
+is shown to be worse than a baseline who is not also told from the best.
+
+References:
+    Hsu JC. Multiple Comparisons: Theory and Methods. Chapman & Hall 1996.
+    Holm S. A simple sequentially rejective multiple test procedure. Scandinavian Journal of Statistics 1979;6:65-70.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from statistics import NormalDist
+from itertools import combinations
+from statistics import NormalDist, median
 
 import numpy as np
 
 from usbench.evaluation.scoring import Scored
 from usbench.statistics._types import FloatArray
 from usbench.statistics.auc_variance import auc_test
-from usbench.statistics.bootstrap import draw, percentile_bounds
+from usbench.statistics.bootstrap import draw
 from usbench.statistics.exact import holm
+from usbench.statistics.half_samples import half_sample_error, normal_p, refit_error
 from usbench.statistics.metrics import METRICS, prepare
 from usbench.statistics.outcome import Outcome
-from usbench.statistics.paired import bootstrap_p
 
 RESAMPLES = 2000
 LEVEL = 0.95
 ALPHA = 1 - LEVEL
+POWER = 0.8
+MARGIN = 0.03
+"""Differences of a share or an AUC that are small enough to call two encoders equivalent."""
+
+HALF_SAMPLES = "half-sample refits"
 _Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 # Resampled metrics are sums of a few thousand terms at most: digits beyond these are rounding, which differs between
 # processors and numbers of threads and would turn ties into differences.
@@ -43,8 +61,9 @@ class Difference:
         low: Lower end of the 95 % interval.
         high: Upper end.
         p: Two-sided p-value.
-        p_adjusted: The same after Holm's correction over the comparisons of the board.
-        test: Name of the test.
+        p_adjusted: The same after the correction for the comparisons it is read together with.
+        test: Where the standard error comes from.
+        error: The standard error.
     """
 
     against: str
@@ -54,6 +73,34 @@ class Difference:
     p: float
     p_adjusted: float
     test: str
+    error: float = 0.0
+
+    def within(self, margin: float) -> bool:
+        """Whether the whole interval lies closer to zero than a margin."""
+        return -margin < self.low and self.high < margin
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the paired tests say about one board and protocol.
+
+    Attributes:
+        metric: The metric it is ranked by; ``None`` where there is none.
+        comparator: Scores and differences.
+        best_floor: The baseline with the best point estimate.
+        differences: Encoder name to its difference to the best baseline.
+        leaders: The best and those not told apart from it; empty when nobody can be told apart.
+        references: Encoder name to its differences to the baselines named beforehand.
+        detectable: True difference to the best baseline that is found in 80 % of such cohorts; ``None`` if unknown.
+    """
+
+    metric: str | None
+    comparator: Comparator
+    best_floor: str | None
+    differences: dict[str, Difference]
+    leaders: frozenset[str]
+    references: Mapping[str, tuple[Difference, ...]]
+    detectable: float | None
 
 
 class Comparator:
@@ -69,6 +116,7 @@ class Comparator:
         self.higher_is_better = METRICS[metric].higher_is_better
         self._outcomes: dict[str, Outcome] = {}
         self._values: dict[str, float] = {}
+        self._halves = {}
         self._kernels = {}
         for name, item in scored.items():
             kernel = prepare(metric, item.outcome)
@@ -76,6 +124,7 @@ class Comparator:
             if not np.isnan(value):
                 self._outcomes[name], self._values[name] = item.outcome, value
                 self._kernels[name] = kernel
+                self._halves[name] = item.halves.get(metric)
 
     @property
     def names(self) -> list[str]:
@@ -88,7 +137,7 @@ class Comparator:
 
     @cached_property
     def draws(self) -> dict[str, FloatArray]:
-        """The metric of every encoder on common resamples of the subjects, for the tests."""
+        """The metric of every encoder on common resamples of the subjects."""
         return self.resampled(RESAMPLES)
 
     def resampled(self, n_resamples: int) -> dict[str, FloatArray]:
@@ -118,11 +167,26 @@ class Comparator:
         known = sorted(name for name in (self.names if names is None else names) if name in self._values)
         return min(known, key=lambda name: sign * self._values[name]) if known else None
 
+    def better(self, difference: Difference) -> bool:
+        """Whether the first of the two is ahead."""
+        return difference.value > 0 if self.higher_is_better else difference.value < 0
+
     def difference(self, a: str, b: str) -> Difference | None:
         """Compare two encoders; ``None`` where the metric does not exist for one, or nothing can be tested."""
         if a == b or a not in self._values or b not in self._values:
             return None
-        return self._closed_form(a, b) or self._resampled(a, b)
+        value = self._values[a] - self._values[b]
+        fixed, test = self._fixed_error(a, b)
+        first, second = self._halves[a], self._halves[b]
+        halved = half_sample_error(first, second) if first and second and len(first) == len(second) else None
+        if fixed is None and halved is None:
+            return None
+        error = refit_error(fixed, halved)
+        test = test if halved is None else HALF_SAMPLES
+        if error == 0 and abs(value) > 10**-_DIGITS:
+            return None  # every resample repeats the difference: nothing says how sure it is
+        p = normal_p(value, error) if error > 0 else 1.0
+        return Difference(b, value, value - _Z * error, value + _Z * error, p, p, test, error)
 
     def against(self, reference: str | None, names: Sequence[str]) -> dict[str, Difference]:
         """Compare several encoders with one, with Holm's correction over all of them.
@@ -133,47 +197,106 @@ class Comparator:
         """
         if reference is None:
             return {}
-        found = {name: d for name in names if (d := self.difference(name, reference)) is not None}
-        adjusted = holm([d.p for d in found.values()])
-        return {
-            name: replace(d, p_adjusted=d.p if p is None else p)
-            for (name, d), p in zip(found.items(), adjusted, strict=True)
-        }
+        found = corrected({(name, reference): self.difference(name, reference) for name in names})
+        return {name: d for (name, _), d in found.items()}
 
-    def leaders(self, worse: Sequence[str] = ()) -> frozenset[str]:
-        """Return the best encoder and all that a paired test cannot tell from it.
-
-        Empty when the test tells nobody apart: then there is nothing to set off.
-
-        Args:
-            worse: Encoders that another comparison of the same page shows to be worse than somebody: they lead in no
-                case, so that a page never calls one row both.
-        """
+    @cached_property
+    def p_best(self) -> dict[str, float]:
+        """The p value of each encoder's difference to the best, corrected for all pairs of the board at once."""
         best = self.best()
-        differences = self.against(best, self.names)
-        tied = {name for name, d in differences.items() if d.p_adjusted >= ALPHA and name not in worse}
-        if best is None or len(tied) == len(differences):
-            return frozenset()
-        return frozenset(tied | {best})
+        found = {}
+        for name in self.names:
+            d = None if best is None else self.difference(name, best)
+            # A largest standardised difference that the observed sample itself would count as one of.
+            reached = 0 if d is None or d.error == 0 else int((self._largest >= abs(d.value) / d.error).sum())
+            none = d is None or d.error == 0 or len(self._largest) == 0
+            found[name] = 1.0 if none else max((1 + reached) / (1 + len(self._largest)), d.p if d else 1.0)
+        return found
 
-    def _closed_form(self, a: str, b: str) -> Difference | None:
+    def leaders(self) -> frozenset[str]:
+        """Return the best encoder and all that a comparison with the best does not tell from it.
+
+        Empty when it tells nobody apart: then there is nothing to set off.
+        """
+        tied = frozenset(name for name, p in self.p_best.items() if p >= ALPHA)
+        return frozenset() if len(tied) == len(self.names) else tied
+
+    @cached_property
+    def _largest(self) -> FloatArray:
+        """The largest standardised difference of any pair in each joint resample, were all encoders equal."""
+        draws = np.array(list(self.draws.values()))
+        if len(draws) < 2:
+            return np.zeros(0)
+        draws = draws[:, ~np.isnan(draws).any(axis=0)]
+        largest: FloatArray = np.zeros(draws.shape[1])
+        if len(largest) < RESAMPLES / 2:
+            return np.zeros(0)
+        for a, b in combinations(draws, 2):
+            gap = np.round(a - b, _DIGITS)
+            spread = float(gap.std())
+            if spread > 10**-_DIGITS:
+                np.maximum(largest, np.abs(gap - gap.mean()) / spread, out=largest)
+        return np.round(largest, _DIGITS)
+
+    def _fixed_error(self, a: str, b: str) -> tuple[float | None, str]:
+        """Standard error of a difference under fixed predictions, and where it comes from."""
         first, second = self._outcomes[a], self._outcomes[b]
-        if self.metric not in ("auc", "fold_auc") or first.kind == "multiclass":
-            return None
-        found = auc_test(first, second, within_folds=self.metric == "fold_auc")
-        if found is None:
-            return None
-        value, reach = self._values[a] - self._values[b], _Z * found.standard_error
-        test = "Obuchowski" if found.clustered else "DeLong"
-        return Difference(b, value, value - reach, value + reach, found.p, found.p, test)
-
-    def _resampled(self, a: str, b: str) -> Difference | None:
+        if self.metric in ("auc", "fold_auc") and first.kind != "multiclass":
+            found = auc_test(first, second, within_folds=self.metric == "fold_auc")
+            if found is not None:
+                return found.standard_error, "Obuchowski" if found.clustered else "DeLong"
         if not self.draws:
-            return None
+            return None, ""
         draws = np.round(self.draws[a] - self.draws[b], _DIGITS)
         draws = draws[~np.isnan(draws)]
-        if len(draws) < RESAMPLES / 2:
-            return None
-        low, high = percentile_bounds(draws, LEVEL)
-        p = bootstrap_p(draws)
-        return Difference(b, self._values[a] - self._values[b], low, high, p, p, "paired bootstrap")
+        return (None if len(draws) < RESAMPLES / 2 else float(draws.std())), "paired bootstrap"
+
+
+def corrected(found: Mapping[tuple[str, str], Difference | None]) -> dict[tuple[str, str], Difference]:
+    """Correct differences that are read together for their number (Holm).
+
+    Args:
+        found: Pair to its difference; those that do not exist are left out and do not count.
+    """
+    known = {pair: d for pair, d in found.items() if d is not None}
+    adjusted = holm([d.p for d in known.values()])
+    return {
+        pair: replace(d, p_adjusted=d.p if p is None else p)
+        for (pair, d), p in zip(known.items(), adjusted, strict=True)
+    }
+
+
+def named_beforehand(encoder: str, floors: Iterable[str]) -> list[str]:
+    """Return the baselines an encoder is compared with whatever their scores: its untrained twin, and texture.
+
+    Args:
+        encoder: Name of the encoder.
+        floors: Names of the baselines of the board.
+    """
+    return [name for name in floors if name == "texture" or name.partition(".random")[0] == encoder]
+
+
+def stand(comparator: Comparator, encoders: Sequence[str], floors: Sequence[str]) -> Standing:
+    """Draw all conclusions that a board states.
+
+    Args:
+        comparator: Scores of all of them.
+        encoders: Names of the encoders that are judged.
+        floors: Names of the baselines.
+    """
+    best = comparator.best(floors)
+    pairs = [(name, floor) for name in encoders for floor in floors]
+    every = corrected({pair: comparator.difference(*pair) for pair in pairs})
+    differences = {}
+    for name, d in comparator.against(best, encoders).items():
+        behind = not comparator.better(d)
+        p = max(d.p_adjusted, every[name, d.against].p_adjusted, comparator.p_best[name]) if behind else d.p_adjusted
+        differences[name] = replace(d, p_adjusted=p)
+    named = corrected({(n, f): comparator.difference(n, f) for n in encoders for f in named_beforehand(n, floors)})
+    references: dict[str, tuple[Difference, ...]] = {}
+    for (name, _), d in named.items():
+        p = d.p_adjusted if comparator.better(d) else max(d.p_adjusted, comparator.p_best[name])
+        references[name] = (*references.get(name, ()), replace(d, p_adjusted=p))
+    errors = [d.error for d in differences.values() if d.error > 0]
+    detectable = (_Z + NormalDist().inv_cdf(POWER)) * median(errors) if errors else None
+    return Standing(comparator.metric, comparator, best, differences, comparator.leaders(), references, detectable)

@@ -10,11 +10,10 @@ from usbench.errors import ResultError, UnknownNameError, did_you_mean
 from usbench.evaluation.scoring import scored
 from usbench.leaderboard import number_format
 from usbench.leaderboard.board import Board, Entry, gather
-from usbench.leaderboard.comparison import ALPHA, RESAMPLES, Comparator, Difference
+from usbench.leaderboard.comparison import Comparator, Difference
+from usbench.leaderboard.verdicts import between_two
 from usbench.statistics.exact import holm
 from usbench.statistics.metrics import METRICS
-from usbench.statistics.outcome import Outcome
-from usbench.statistics.paired import compare
 
 
 @dataclass(frozen=True)
@@ -85,10 +84,7 @@ def compare_pair(
     rows = []
     for name in metrics or known:
         comparator = Comparator(name, outcomes)
-        if name == "accuracy":  # which has an exact test
-            difference = _accuracy(outcomes[a.name].outcome, outcomes[b.name].outcome, b.name)
-        else:
-            difference = comparator.difference(a.name, b.name)
+        difference = comparator.difference(a.name, b.name)
         rows.append(PairRow(board.column(name), comparator.value(a.name), comparator.value(b.name), difference))
     primary = board.primary(protocol)
     ranked = next((row for row in rows if row.column.metric == primary), rows[0])
@@ -147,21 +143,7 @@ def sentence(a: Entry, b: Entry, row: PairRow, subjects: int, family: int = 1) -
         subjects: Number of subjects.
         family: Number of comparisons read together; with several, Holm's p decides.
     """
-    column, found = row.column, row.difference
-    if found is None:
-        return f"{a.title} and {b.title} cannot be compared in {column.title}: it does not exist for one of them."
-    unit = {"%": " points", "": ""}.get(column.unit, f" {column.unit}")
-    size = column.value(abs(found.value)) + unit
-    p, corrected = (found.p_adjusted, f", Holm over {family} comparisons") if family > 1 else (found.p, "")
-    evidence = (
-        f"difference {column.difference(found.value)}, 95 % interval {column.difference(found.low)} to "
-        f"{column.difference(found.high)}, p {_p(p)}, {found.test}{corrected}, "
-        f"{number_format.plural(subjects, 'subject')}"
-    )
-    if p >= ALPHA:
-        return f"No difference in {column.title} is shown between {a.title} and {b.title} ({evidence})."
-    winner, loser = (a, b) if column.better(found.value, 0.0) else (b, a)
-    return f"{winner.title} is better than {loser.title} by {size} in {column.title} ({evidence})."
+    return between_two(a.title, b.title, row.difference, row.column, subjects, family)
 
 
 def find_board(boards: Sequence[Board], name: str, results: Path) -> Board:
@@ -199,15 +181,3 @@ def find_entry(board: Board, name: str) -> Entry:
             f"{name!r} has no result on {board.name}.{did_you_mean(name, names)} There are {', '.join(names)}."
         )
     return names[name]
-
-
-def _accuracy(a: Outcome, b: Outcome, name: str) -> Difference | None:
-    found = compare(a, b, "accuracy", n_resamples=RESAMPLES)
-    if found.difference is None or found.low is None or found.high is None or found.p is None:
-        return None
-    return Difference(name, found.difference, found.low, found.high, found.p, found.p, found.test)
-
-
-def _p(p: float) -> str:
-    text = number_format.p_value(p)
-    return text if text.startswith("<") else f"= {text}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from usbench.leaderboard import number_format
+from usbench.leaderboard import number_format, verdicts
 from usbench.leaderboard.board import Board, Entry
-from usbench.leaderboard.comparison import ALPHA
+from usbench.leaderboard.comparison import HALF_SAMPLES
 
 PHANTOM = (
     "Simulated images, not patients. These figures say that the pipeline works; they say nothing about any patient, "
@@ -93,35 +93,20 @@ def command(board: Board) -> str:
 def test_names(board: Board) -> str:
     """Return how differences to the best floor were tested, for example ``, with DeLong's variance``."""
     names = sorted({d.test for d in board.standing().differences.values()})
-    spoken = {"DeLong": "DeLong's variance", "Obuchowski": "Obuchowski's variance", "paired bootstrap": "a bootstrap"}
+    spoken = {
+        HALF_SAMPLES: "standard errors from refits in half-samples",
+        "DeLong": "DeLong's variance of fixed predictions",
+        "Obuchowski": "Obuchowski's variance of fixed predictions",
+        "paired bootstrap": "a bootstrap of fixed predictions",
+    }
     return f", with {' or '.join(spoken.get(name, name) for name in names)}" if names else ""
 
 
 def verdict(board: Board) -> str:
-    """Say in a sentence or two what the paired tests support, on the headline protocol."""
+    """Say in a few sentences what the paired tests support, on the headline protocol."""
     standing = board.standing()
-    if standing.metric is None or not board.encoders:
+    if standing.metric is None or not board.encoders or board.first is None:
         return ""
-    title = {e.name: e.title for e in board.entries}
-    floor = standing.best_floor
-    better = board.column(standing.metric).better
-    clear = {name: d for name, d in standing.differences.items() if d.p_adjusted < ALPHA}
-    above = [name for name, d in clear.items() if better(d.value, 0)]
-    below = [name for name in clear if name not in above]
-    parts = []
-    if floor is not None and standing.differences:
-        if above:
-            parts.append(f"Shown to beat the best floor ({title[floor]}): {_and([title[n] for n in above])}.")
-        else:
-            parts.append(f"No encoder is shown to beat the best floor ({title[floor]}).")
-        if below:
-            parts.append(f"Shown to be worse than it: {_and([title[n] for n in below])}.")
-    if standing.leaders:
-        parts.append(f"Bold: the best and those a paired test cannot tell from it ({len(standing.leaders)}).")
-    else:
-        parts.append("Nothing is bold: a paired test tells nobody apart from the best.")
-    return " ".join(parts)
-
-
-def _and(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+    titles = {e.name: e.title for e in board.entries}
+    subjects = len(set(board.first.units.subject))
+    return verdicts.of_board(standing, titles, board.column(standing.metric), subjects)

@@ -129,8 +129,9 @@ class FoldChoice:
         fold: Position of the fold in its repeat.
         label: Label of the fold.
         parameters: Chosen value by name.
-        score: Value of the criterion that made the choice (accuracy, or mean squared error), None if there
-            was no choice to make.
+        score: Value of the criterion that made the choice (accuracy, AUC, or an error), None if there was no choice
+            to make.
+        edge: Whether the grid ended before the criterion stopped improving; None where that was not looked at.
     """
 
     repeat: int
@@ -138,6 +139,7 @@ class FoldChoice:
     label: str
     parameters: Mapping[str, float]
     score: float | None = None
+    edge: bool | None = None
 
 
 @dataclass(frozen=True, eq=False)

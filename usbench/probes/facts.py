@@ -124,7 +124,9 @@ def flat_and_nested(names: Iterable[str]) -> tuple[str, str] | None:
     found = [(name, protocol_facts(name)) for name in names]
     for flat, facts in found:
         if facts.tunes_on_test:
-            nested = next((n for n, other in found if other.model == facts.model and not other.tunes_on_test), None)
+            like = [n for n, other in found if other.model == facts.model and not other.tunes_on_test]
+            # Versions of one number share grid and criterion, so that they differ in nothing but where they tune.
+            nested = next((n for n in like if n.partition("@")[2] == flat.partition("@")[2]), None)
             if nested is not None:
                 return flat, nested
     return None

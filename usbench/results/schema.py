@@ -61,12 +61,17 @@ class ProtocolResult:
         repeats: Predictions, one entry a draw.
         hyperparameters: What was chosen in each fold, for example ``{"C": [...]}``.
         note: What a reader has to know, for example that the interval is only as good as ten subjects.
+        uncertainty: Where the intervals come from. ``method`` is ``half-samples`` or ``fixed predictions``; ``reason``
+            says why it is the latter; ``halvings`` and ``seed`` say how subjects were halved, ``folds`` how many folds
+            a half was cut into (``None`` where the folds are given); ``halves`` holds the scores of both halves of each
+            halving by metric. Empty in results of before there were half-samples.
     """
 
     metrics: dict[str, Estimate]
     repeats: list[Repeat]
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     note: str = ""
+    uncertainty: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,9 @@ class Result:
         data = asdict(self)
         if not data["instruments"]:  # as files of before there were any, whose digest must not change
             del data["instruments"]
+        for entry in data["protocols"].values():
+            if not entry["uncertainty"]:
+                del entry["uncertainty"]
         return {"schema": data.pop("schema"), **data}
 
     def to_json(self) -> str:
@@ -167,6 +175,7 @@ class Result:
                     repeats=[Repeat(**r) for r in entry["repeats"]],
                     hyperparameters=entry.get("hyperparameters", {}),
                     note=entry.get("note", ""),
+                    uncertainty=entry.get("uncertainty", {}),
                 )
                 for name, entry in data["protocols"].items()
             }

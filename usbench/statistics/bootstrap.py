@@ -47,6 +47,7 @@ class Estimate:
         n_resamples: Number of resamples drawn.
         n_undefined: Resamples in which the metric did not exist; they are left out of the interval.
         n_subjects: Number of subjects that were resampled.
+        error: Standard deviation over the resamples; 0 where there is no interval.
     """
 
     value: float | None
@@ -57,6 +58,7 @@ class Estimate:
     n_resamples: int
     n_undefined: int
     n_subjects: int
+    error: float = 0.0
 
     @property
     def degenerate(self) -> bool:
@@ -229,4 +231,5 @@ def _estimate(kernel: Kernel, draws: FloatArray, outcome: Outcome, level: float,
         len(draws),
         undefined,
         outcome.n_groups,
+        0.0 if low is None else float(np.std(defined)),
     )

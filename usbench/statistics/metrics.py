@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -46,6 +47,8 @@ class Metric:
         chance: Value without any signal, None where it depends on the data.
         description: One sentence for the reader of a page.
         prepare: Turns an outcome into a function of weights (see `usbench.statistics.kernels`).
+        scale: What its values are, and so how an interval is put around one: a "share" between 0 and 1, a
+            "correlation" between -1 and 1, an "error" from 0 on, or a "plain" number.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Metric:
     chance: float | None
     description: str
     prepare: Callable[[Outcome], kernels.Kernel]
+    scale: Literal["share", "correlation", "error", "plain"] = "plain"
 
 
 _CLASSES: tuple[Kind, ...] = ("binary", "multiclass")
@@ -74,6 +78,7 @@ METRICS: dict[str, Metric] = {
             None,
             "Share of units classified rightly.",
             kernels.accuracy,
+            scale="share",
         ),
         Metric(
             "balanced_accuracy",
@@ -84,6 +89,7 @@ METRICS: dict[str, Metric] = {
             None,
             "Mean over the classes of the share recognised.",
             kernels.balanced_accuracy,
+            scale="share",
         ),
         Metric(
             "f1",
@@ -94,6 +100,7 @@ METRICS: dict[str, Metric] = {
             None,
             "Harmonic mean of precision and sensitivity.",
             lambda outcome: kernels.f1(outcome, 1),
+            scale="share",
         ),
         Metric(
             "sensitivity",
@@ -104,6 +111,7 @@ METRICS: dict[str, Metric] = {
             None,
             "Share of positive units recognised.",
             lambda outcome: kernels.recall(outcome, 1),
+            scale="share",
         ),
         Metric(
             "specificity",
@@ -114,6 +122,7 @@ METRICS: dict[str, Metric] = {
             None,
             "Share of negative units recognised.",
             lambda outcome: kernels.recall(outcome, 0),
+            scale="share",
         ),
         Metric(
             "macro_f1",
@@ -124,6 +133,7 @@ METRICS: dict[str, Metric] = {
             None,
             "Mean F1 over the classes.",
             kernels.macro_f1,
+            scale="share",
         ),
         Metric(
             "auc",
@@ -135,6 +145,7 @@ METRICS: dict[str, Metric] = {
             "Probability that a positive unit scores above a negative one, folds pooled, ties half; "
             "multi-class: mean of one against the rest; regression: positive at or above the threshold.",
             lambda outcome: kernels.auc(outcome, within_folds=False),
+            scale="share",
         ),
         Metric(
             "fold_auc",
@@ -145,6 +156,7 @@ METRICS: dict[str, Metric] = {
             0.5,
             "The AUC over pairs tested in the same fold, so that offsets between folds cannot touch it.",
             lambda outcome: kernels.auc(outcome, within_folds=True),
+            scale="share",
         ),
         Metric(
             "pearson_r",
@@ -155,6 +167,7 @@ METRICS: dict[str, Metric] = {
             0.0,
             "Correlation of truth and prediction, folds pooled.",
             kernels.pearson,
+            scale="correlation",
         ),
         Metric(
             "mae",
@@ -165,6 +178,7 @@ METRICS: dict[str, Metric] = {
             None,
             "Mean absolute error.",
             kernels.mean_absolute_error,
+            scale="error",
         ),
         Metric(
             "rmse",
@@ -175,6 +189,7 @@ METRICS: dict[str, Metric] = {
             None,
             "Root mean squared error.",
             kernels.root_mean_squared_error,
+            scale="error",
         ),
     )
 }

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from usbench.errors import DataError, ResultError
-from usbench.evaluation.scoring import RESAMPLES, metric_names, outcome_of
+from usbench.evaluation.intervals import estimates
+from usbench.evaluation.scoring import metric_names, outcome_of
 from usbench.results.schema import SCHEMA_VERSION, Estimate, Result, migrate, result_path
-from usbench.statistics.bootstrap import bootstrap
 
 # Results hold metrics with six digits after the point.
 TOLERANCE = 2e-6
@@ -126,8 +126,7 @@ def recompute(result: Result, protocol: str) -> dict[str, Estimate]:
         DataError: A prediction is not finite.
     """
     outcome = outcome_of(result, protocol)
-    estimates = bootstrap(outcome, metric_names(outcome), n_resamples=RESAMPLES, seed=0)
-    return {name: Estimate(e.value, e.low, e.high) for name, e in estimates.items()}
+    return estimates(outcome, metric_names(outcome), result.protocols[protocol].uncertainty)
 
 
 def _against_schema(path: Path, data: Mapping[str, Any]) -> list[Finding]:

@@ -4,7 +4,7 @@ Relative paths in a grid are relative to the folder in which the command is type
 
     encoders = ["tusa", "tusa.random", "texture", {name = "medsam", device = "cuda", precision = "bf16"}]
     tasks = ["covid", {name = "breast_lesion", data = "subset"}]
-    protocols = ["svc-nested@1", "ridge-nested@1"]    # in place of the tasks' own; optional
+    protocols = ["svc-nested@2", "ridge-nested@2"]    # in place of the tasks' own; optional
     shifts = ["gain:1..5"]                            # optional, as for `usbench run --shift`
     by = ["device"]                                   # optional, as for `usbench run --by`
     results = "leaderboards/results"

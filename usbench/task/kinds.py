@@ -60,7 +60,7 @@ KINDS: Mapping[str, TaskKind] = {
             terminal_beside=("auc", "accuracy"),
             published=("accuracy", "auc"),
             tuned="accuracy",
-            protocols=("svc-nested@1", "svc-paper@1"),
+            protocols=("svc-nested@2", "svc-paper@1"),
         ),
         TaskKind(
             "multiclass",
@@ -70,7 +70,7 @@ KINDS: Mapping[str, TaskKind] = {
             terminal=("balanced_accuracy", "accuracy"),
             terminal_beside=("accuracy",),
             tuned="accuracy",
-            protocols=("svc-nested@1", "svc-paper@1"),
+            protocols=("svc-nested@2", "svc-paper@1"),
         ),
         TaskKind(
             "regression",
@@ -80,7 +80,7 @@ KINDS: Mapping[str, TaskKind] = {
             terminal=("pearson_r", "mae"),
             terminal_beside=("pearson_r", "mae"),
             tuned="mae",
-            protocols=("ridge-nested@1", "knn@1"),
+            protocols=("ridge-nested@2", "knn@1"),
         ),
         TaskKind(
             "map",

@@ -5,7 +5,7 @@ A task is a declaration. Code belongs to readers, probes and statistics, so that
     task = Task(
         name="breast_lesion", title="Breast lesion: malignant or benign", dataset="bus-bra", target="pathology",
         positive="malignant", unit="image", frames=AllFrames(), split=SplitPlan("official"),
-        protocols=("svc-nested@1", "svc-paper@1"),
+        protocols=("svc-nested@2", "svc-paper@1"),
     )
 """
 
@@ -86,7 +86,7 @@ class Task:
     frames: FramePolicy = AllFrames()  # noqa: RUF009 - frozen
     units_per_class: int | None = None
     split: SplitPlan = SplitPlan()
-    protocols: tuple[str, ...] = ("svc-nested@1", "svc-paper@1")
+    protocols: tuple[str, ...] = ("svc-nested@2", "svc-paper@1")
     strata: tuple[str, ...] = ()
     threshold: float | None = None
     unit_of_target: str = ""
@@ -102,9 +102,9 @@ class Task:
             UsbenchError: A field is missing for the kind of task.
         """
         if not self.protocols:
-            raise UsbenchError(f"task {self.name}: name at least one protocol, for example 'svc-nested@1'.")
+            raise UsbenchError(f"task {self.name}: name at least one protocol, for example 'svc-nested@2'.")
         if self.kind == "regression" and any(p.startswith("svc") for p in self.protocols):
-            raise UsbenchError(f"task {self.name}: a regression task cannot use an SVC protocol; try 'ridge-nested@1'.")
+            raise UsbenchError(f"task {self.name}: a regression task cannot use an SVC protocol; try 'ridge-nested@2'.")
         if (self.kind == "map") != (self.split.kind == "none"):
             raise UsbenchError(
                 f"task {self.name}: a map has no splits and everything else needs them: "

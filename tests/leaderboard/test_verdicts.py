@@ -1,0 +1,175 @@
+"""Every sentence that the tests of a board can lead to, read for a table of outcomes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from usbench.evaluation.scoring import Scored
+from usbench.leaderboard import number_format
+from usbench.leaderboard.board import gather
+from usbench.leaderboard.comparison import ALPHA, HALF_SAMPLES, Comparator, Difference, named_beforehand, stand
+from usbench.leaderboard.verdicts import between_two, claim, of_board
+from usbench.statistics import binary_outcome
+from usbench.statistics.exact import holm
+
+AUC = number_format.column("fold_auc")
+MAE = number_format.column("mae", "%")
+RESULTS = Path(__file__).resolve().parents[2] / "leaderboards" / "results"
+
+
+def made(value: float, error: float, p_adjusted: float | None = None) -> Difference:
+    from usbench.statistics.half_samples import normal_p
+
+    p = normal_p(value, error)
+    return Difference("b", value, value - 1.96 * error, value + 1.96 * error, p, p_adjusted or p, HALF_SAMPLES, error)
+
+
+@pytest.mark.parametrize(
+    ("difference", "column", "expected"),
+    [
+        (made(0.10, 0.02), AUC, "A is better than B by 0.100 in AUC within folds"),
+        (made(-0.10, 0.02), AUC, "B is better than A by 0.100 in AUC within folds"),
+        (made(-1.0, 0.2), MAE, "A is better than B by 1.00 points in MAE"),
+        (made(1.0, 0.2), MAE, "B is better than A by 1.00 points in MAE"),
+        (made(0.10, 0.08), AUC, "No difference in AUC within folds is shown between A and B"),
+        (made(0.10, 0.04, p_adjusted=0.06), AUC, "No difference in AUC within folds is shown between A and B"),
+        (made(0.005, 0.01), AUC, "A and B are equivalent in AUC within folds within 0.030"),
+        (made(0.02, 0.004), AUC, "A is better than B by 0.020"),
+        (made(0.001, 0.001), MAE, "No difference in MAE is shown between A and B"),
+        (None, AUC, "A and B cannot be compared"),
+    ],
+)
+def test_two_encoders(difference, column, expected) -> None:
+    told = between_two("A", "B", difference, column, 63)
+    assert told.startswith(expected)
+    if difference is not None:
+        assert "63 subjects" in told
+        assert HALF_SAMPLES in told
+        assert ("better" in told) == (difference.p_adjusted < ALPHA)
+
+
+def halves(rng: np.random.Generator, value: float, spread: float) -> list[list[float]]:
+    return (value + spread * rng.normal(size=(12, 2))).tolist()
+
+
+def board(values: dict[str, float], n: int = 120, spread: float = 0.03, seed: int = 0) -> Comparator:
+    """Encoders whose scores follow the truth with some strength, on the same subjects and halvings."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 2
+    common = rng.normal(size=(12, 2))
+    scored = {}
+    for name, strength in values.items():
+        outcome = binary_outcome(y, strength * (y - 0.5) + rng.normal(size=n), fold=np.arange(n) // 2 % 5)
+        auc = Comparator("fold_auc", {name: Scored((), (), outcome)}).value(name)
+        pairs = (auc + 0.02 * common + spread * rng.normal(size=(12, 2))).tolist()
+        scored[name] = Scored((), (), outcome, {"fold_auc": pairs})
+    return Comparator("fold_auc", scored)
+
+
+def told(comparator: Comparator, encoders: list[str], floors: list[str]) -> tuple[str, object]:
+    standing = stand(comparator, encoders, floors)
+    return of_board(standing, {n: n.upper() for n in comparator.names}, AUC, 120), standing
+
+
+def test_a_clear_winner_and_a_clear_loser() -> None:
+    comparator = board({"a": 3.0, "weak": 0.0, "texture": 1.5, "a.random": 0.2})
+    text, standing = told(comparator, ["a", "weak"], ["texture", "a.random"])
+    assert "Shown to beat the best baseline (TEXTURE): A." in text
+    assert "Shown to be worse than it: WEAK." in text
+    assert "Against the baselines named beforehand: A better than A.RANDOM." in text
+    assert "Bold: the best and those that a comparison with the best does not tell from it (1)." in text
+    assert "With 120 subjects, a true difference to the best baseline of 0.1" in text
+    assert standing.leaders == {"a"}
+
+
+def test_nothing_is_shown_among_equals() -> None:
+    text, standing = told(board(dict.fromkeys(("a", "b", "texture"), 1.0), spread=0.1), ["a", "b"], ["texture"])
+    assert "No encoder is shown to beat the best baseline (TEXTURE)." in text
+    assert "worse" not in text
+    assert "Nothing is bold" in text
+    assert standing.leaders == frozenset()
+
+
+def test_encoders_are_equivalent_only_where_the_interval_allows() -> None:
+    comparator = board({"a": 2.0, "texture": 2.0}, spread=0.001)
+    assert "Equivalent" not in told(comparator, ["a"], ["texture"])[0]  # fixed predictions alone vary more than that
+    y = np.arange(4000) % 2
+    score = y + np.random.default_rng(0).normal(size=4000)
+    near = score + 1e-3 * np.random.default_rng(1).normal(size=4000)
+    pairs = [[0.76, 0.76]] * 12
+    twins = {n: Scored((), (), binary_outcome(y, s), {"fold_auc": pairs}) for n, s in (("a", score), ("texture", near))}
+    text, _ = told(Comparator("fold_auc", twins), ["a"], ["texture"])
+    assert "Equivalent to it within 0.030: A." in text
+
+
+def test_worse_is_corrected_for_encoders_times_baselines() -> None:
+    floors = [f"floor{k}" for k in range(5)]
+    comparator = board({"a": 0.7, **{f: 1.0 + 0.1 * k for k, f in enumerate(floors)}})
+    standing = stand(comparator, ["a"], floors)
+    d = standing.differences["a"]
+    family = [comparator.difference("a", floor).p for floor in floors]
+    assert comparator.value("a") < comparator.value(standing.best_floor)
+    assert d.p_adjusted >= holm(family)[floors.index(standing.best_floor)]
+    assert d.p_adjusted >= d.p
+    # To beat it, the choice of the best baseline is no advantage, and one encoder is a family of one.
+    ahead = stand(board({"a": 3.0, **dict.fromkeys(floors, 0.5)}), ["a"], floors).differences["a"]
+    assert ahead.p_adjusted == ahead.p
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_page_never_calls_a_row_both_bold_and_worse(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    names = ["a", "b", "c", "texture", "pixels", "a.random"]
+    comparator = board({name: float(rng.uniform(0, 2)) for name in names}, n=60, seed=seed)
+    standing = stand(comparator, names[:3], names[3:])
+    for name in names[:3]:
+        verdicts = [claim(d, AUC) for d in (standing.differences[name], *standing.references.get(name, ()))]
+        if "worse" in verdicts:
+            assert standing.leaders
+            assert name not in standing.leaders
+        d = standing.differences[name]
+        assert (d.p < ALPHA) == (d.low > 0 or d.high < 0)
+        assert d.p_adjusted >= d.p
+
+
+def test_equal_encoders_are_seldom_told_from_the_best() -> None:
+    """Six equal encoders on 63 subjects: pairwise tests against the best single one out in every third board."""
+    singled = 0
+    for seed in range(60):
+        comparator = board(dict.fromkeys("abcdef", 1.0), n=62, spread=0.05, seed=seed)
+        singled += bool(comparator.leaders())
+    assert singled / 60 < 0.15
+
+
+def test_baselines_named_beforehand_are_the_twin_and_texture() -> None:
+    floors = ["constant", "pixels", "texture", "tusa.random", "vit.random"]
+    assert named_beforehand("tusa", floors) == ["texture", "tusa.random"]
+    assert named_beforehand("usfm", floors) == ["texture"]
+
+
+def test_without_half_samples_fixed_predictions_are_named() -> None:
+    y = np.arange(60) % 2
+    rng = np.random.default_rng(0)
+    outcomes = {n: Scored((), (), binary_outcome(y, y + rng.normal(size=60))) for n in "ab"}
+    assert Comparator("fold_auc", outcomes).difference("a", "b").test == "DeLong"
+    assert Comparator("accuracy", outcomes).difference("a", "b").test == "paired bootstrap"
+    perfect = {n: Scored((), (), binary_outcome(y, s)) for n, s in (("a", y - 0.5), ("b", 0.5 - y))}
+    assert Comparator("auc", perfect).difference("a", "b") is None
+
+
+def test_no_verdict_of_the_committed_boards_claims_more_than_its_test() -> None:
+    for one in gather(RESULTS, tasks=()):
+        standing = one.standing()
+        if standing.metric is None:
+            continue
+        column = one.column(standing.metric)
+        titles = {e.name: e.title for e in one.entries}
+        text = of_board(standing, titles, column, 10)
+        for name, d in standing.differences.items():
+            beats = text.split("Shown to beat")[-1].split(".")[0] if "Shown to beat" in text else ""
+            assert (titles[name] in beats) == (d.p_adjusted < ALPHA and column.better(d.value, 0.0)) or not beats
+            if name in standing.leaders:
+                assert claim(d, column) != "worse"

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+
+from usbench.statistics.half_samples import exact_bound, half_sample_error, interval, normal_p
+
+
+def test_the_error_of_a_mean_is_the_textbook_one() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=400)
+    pairs = []
+    for _ in range(2000):
+        order = rng.permutation(400)
+        pairs.append([values[order[:200]].mean(), values[order[200:]].mean()])
+    assert half_sample_error(pairs) == pytest.approx(values.std(ddof=1) / np.sqrt(400), rel=0.05)
+
+
+def test_a_difference_is_that_of_the_same_halves() -> None:
+    first = [[0.7, 0.6], [0.8, 0.5]] * 4
+    second = [[0.6, 0.5], [0.7, 0.4]] * 4
+    assert half_sample_error(first, second) == pytest.approx(0.0, abs=1e-12)
+    assert half_sample_error(first) == pytest.approx(np.sqrt((0.1**2 + 0.3**2) / 2) / 2)
+
+
+def test_halves_without_the_metric_do_not_count() -> None:
+    assert half_sample_error([[0.7, None]] * 6 + [[0.7, 0.6]] * 6) == pytest.approx(0.05)
+    assert half_sample_error([[0.7, None]] * 7 + [[0.7, 0.6]] * 5) is None
+
+
+@pytest.mark.parametrize("metric", ["auc", "accuracy", "f1"])
+def test_intervals_of_shares_stay_between_zero_and_one(metric) -> None:
+    low, high = interval(metric, 0.97, 0.05)
+    assert 0 < low < 0.97 < high < 1
+    low, high = interval(metric, 0.6, 0.01)
+    assert (low, high) == pytest.approx((0.6 - 1.96 * 0.01, 0.6 + 1.96 * 0.01), abs=2e-4)
+
+
+def test_other_metrics_have_their_own_ends() -> None:
+    low, high = interval("pearson_r", 0.95, 0.1)
+    assert -1 < low < 0.95 < high < 1
+    low, high = interval("mae", 0.5, 0.4)
+    assert 0 < low < 0.5 < high
+    assert interval("unheard_of", 3.0, 1.0) == pytest.approx((3 - 1.96, 3 + 1.96), abs=1e-3)
+    assert interval("auc", 1.0, 0.1) is None
+    assert interval("auc", 0.7, 0.0) is None
+
+
+def test_a_perfect_score_has_the_exact_bound() -> None:
+    low, high = exact_bound(1.0, 12)
+    assert high == 1.0
+    # One-sided at 95 % is two-sided at 90 %.
+    assert low == pytest.approx(proportion_confint(12, 12, alpha=0.1, method="beta")[0])
+    assert exact_bound(0.0, 12) == pytest.approx((0.0, 1 - low))
+    assert exact_bound(0.9, 12) is None
+    assert exact_bound(1.0, 2)[0] < 0.25
+
+
+@pytest.mark.parametrize("z", [0.0, 0.5, 1.959, 1.961, 5.0])
+def test_p_and_interval_say_the_same(z) -> None:
+    p = normal_p(z * 0.1, 0.1)
+    assert p == pytest.approx(2 * stats.norm.sf(z))
+    assert (p < 0.05) == (z * 0.1 - 1.959964 * 0.1 > 0)
+    assert normal_p(-z * 0.1, 0.1) == p
