@@ -24,6 +24,8 @@ DATASETS = {
 TASKS = {
     "breast_lesion": "usbench_tasks:definitions/breast_lesion.toml",
     "breast_lesion_patient": "usbench_tasks:definitions/breast_lesion_patient.toml",
+    "camus_ejection_fraction": "usbench_tasks:definitions/camus_ejection_fraction.toml",
+    "camus_ejection_fraction_folds": "usbench_tasks:definitions/camus_ejection_fraction_folds.toml",
     "camus_phase": "usbench_tasks:definitions/camus_phase.toml",
     "camus_view": "usbench_tasks:definitions/camus_view.toml",
     "covid": "usbench_tasks:definitions/covid.toml",

@@ -47,7 +47,9 @@ def measure_budget(ready: Prepared, result: Result, options: Options, settings: 
     curve = []
     for n in (n for n in BUDGETS if n < policy.n):
         few_frames = embed(ready, options, settings, frames=frames_of(ready, replace(policy, n=n)))
-        entry = evaluate(protocol, ready.task, ready.cohort, few_frames.vectors, few_frames.unit_index, splits)
+        entry = evaluate(
+            protocol, ready.task, ready.cohort, few_frames.vectors, few_frames.unit_index, splits, few_frames.places
+        )
         e = entry.metrics[metric]
         few = perturbation.outcome(result, entry.repeats)
         curve.append(

@@ -22,6 +22,7 @@ from usbench.task.kinds import probe_question
 if TYPE_CHECKING:
     from usbench.core.types import Vectors
     from usbench.probes import ProbeResult
+    from usbench.probes.places import Places
     from usbench.statistics._types import IntArray
     from usbench.statistics.splits import Split
     from usbench.task.cohort import Cohort
@@ -41,6 +42,7 @@ def evaluate(
     vectors: Vectors,
     unit_index: Sequence[int] | IntArray,
     splits: list[list[Split]],
+    places: Places | None = None,
 ) -> ProtocolResult:
     """Run one protocol and score its predictions.
 
@@ -51,6 +53,7 @@ def evaluate(
         vectors: float32 ``(n_frames, D)``.
         unit_index: Position of the unit of each frame.
         splits: Splits of every repeat.
+        places: Place that each frame fills, where the task gives frames roles.
 
     Raises:
         UsbenchError: The protocol is unknown or cannot be applied to these labels.
@@ -58,7 +61,8 @@ def evaluate(
     from usbench.probes import ProbeData, run_protocol
 
     labels = np.asarray(cohort.labels())
-    data = ProbeData(vectors, np.asarray(unit_index, dtype=np.int64), labels, np.asarray(cohort.groups))
+    positions = np.asarray(unit_index, dtype=np.int64)
+    data = ProbeData(vectors, positions, labels, np.asarray(cohort.groups), places=places)
     probe = run_protocol(protocol, data, splits, seed=0, question=probe_question(task.kind), n_jobs=-1)
     repeats = repeats_of(probe, len(cohort.units), cohort.classes)
     return scored_protocol(task, cohort, repeats, _hyperparameters(probe))
