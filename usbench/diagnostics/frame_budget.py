@@ -48,7 +48,14 @@ def measure_budget(ready: Prepared, result: Result, options: Options, settings: 
     for n in (n for n in BUDGETS if n < policy.n):
         few_frames = embed(ready, options, settings, frames=frames_of(ready, replace(policy, n=n)))
         entry = evaluate(
-            protocol, ready.task, ready.cohort, few_frames.vectors, few_frames.unit_index, splits, halves=False
+            protocol,
+            ready.task,
+            ready.cohort,
+            few_frames.vectors,
+            few_frames.unit_index,
+            splits,
+            few_frames.places,
+            halves=False,
         )
         few = perturbation.outcome(result, entry.repeats)
         e = perturbation.estimate(few, metric)

@@ -22,6 +22,7 @@ from usbench.task.kinds import probe_question, task_kind
 
 if TYPE_CHECKING:
     from usbench.core.types import Vectors
+    from usbench.probes.places import Places
     from usbench.statistics._types import IntArray
     from usbench.statistics.splits import Split
     from usbench.task.cohort import Cohort
@@ -38,10 +39,12 @@ class Variant:
     Attributes:
         vectors: float32 ``(n_frames, D)``.
         unit_index: Position of the unit of each frame, int64 ``(n_frames,)``; units without a frame are not tested.
+        places: Place that each frame fills, where the task gives frames roles.
     """
 
     vectors: Vectors
     unit_index: IntArray
+    places: Places | None = None
 
 
 def predict(
@@ -86,7 +89,13 @@ def predict(
         bounds[name] = (total, total + len(present))
         total += len(present)
     origin = np.concatenate(base)
-    data = ProbeData(np.concatenate(vectors), np.concatenate(unit_index), labels[origin], groups[origin])
+    data = ProbeData(
+        np.concatenate(vectors),
+        np.concatenate(unit_index),
+        labels[origin],
+        groups[origin],
+        places=_joined([clean, *variants.values()]),
+    )
     extended = [[replace(split, test=_with_variants(split.test, origin, n)) for split in draw] for draw in splits]
     probe = run_protocol(protocol, data, extended, seed=0, question=probe_question(task.kind), n_jobs=-1)
     found = {}
@@ -171,6 +180,13 @@ def difference(found: Outcome, clean: Outcome, metric: str) -> dict[str, Any]:
 def rounded(value: float | None) -> float | None:
     """Round to the digits that are stored."""
     return None if value is None else round(float(value), DIGITS)
+
+
+def _joined(parts: Sequence[Variant]) -> Places | None:
+    first = parts[0].places
+    if first is None:
+        return None
+    return replace(first, index=np.concatenate([part.places.index for part in parts if part.places is not None]))
 
 
 def _with_variants(test: IntArray, origin: IntArray, n: int) -> IntArray:

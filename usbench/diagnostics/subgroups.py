@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,10 @@ from usbench.errors import DataError, did_you_mean
 from usbench.pipeline.context import Options, Prepared
 from usbench.results.schema import Estimate, Result
 from usbench.task.cohort import build_cohort, draw_splits, plain_text
+
+if TYPE_CHECKING:
+    from usbench.pipeline.vectors import Embedded
+    from usbench.statistics._types import BoolArray
 
 DIAGNOSTIC_VERSION = 1
 MOST_LEVELS = 20
@@ -142,8 +146,8 @@ def _by_frames(
         protocol,
         ready.task,
         ready.cohort,
-        perturbation.Variant(vectors, unit_index),
-        {name: perturbation.Variant(vectors[of_frame == name], unit_index[of_frame == name]) for name in names},
+        perturbation.Variant(vectors, unit_index, embedded.places),
+        {name: _part(embedded, of_frame == name) for name in names},
         draw_splits(ready.task.split, ready.cohort),
     )
     levels = []
@@ -153,6 +157,11 @@ def _by_frames(
         part = restrict(replace(result, protocols={protocol: entry}), members)
         levels.append(_level(name, part, protocol, metric, len(members)))
     return levels
+
+
+def _part(embedded: Embedded, chosen: BoolArray) -> perturbation.Variant:
+    places = None if embedded.places is None else embedded.places.take(np.flatnonzero(chosen))
+    return perturbation.Variant(embedded.vectors[chosen], embedded.unit_index[chosen], places)
 
 
 def _level(name: str, part: Result, protocol: str, metric: str, units: int) -> dict[str, Any]:

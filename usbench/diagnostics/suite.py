@@ -138,7 +138,7 @@ def embedded(ready: Prepared, options: Options, settings: Settings) -> perturbat
     from usbench.pipeline.vectors import embed
 
     found = embed(ready, options, settings)
-    return perturbation.Variant(found.vectors, found.unit_index)
+    return perturbation.Variant(found.vectors, found.unit_index, found.places)
 
 
 def _optimism(request: Request) -> dict[str, Any]:
@@ -168,11 +168,11 @@ def _optimism(request: Request) -> dict[str, Any]:
 
 def _permutation(request: Request) -> dict[str, Any]:
     from usbench.probes import ProbeData
-    from usbench.probes.data import mean_by_unit
+    from usbench.probes.data import unit_features
 
     ready, clean, n = request.prepared, request.clean(), request.n_permutations
     labels, groups = np.asarray(ready.cohort.labels()), np.asarray(ready.cohort.groups)
-    features = mean_by_unit(ProbeData(clean.vectors, clean.unit_index, labels, groups))
+    features = unit_features(ProbeData(clean.vectors, clean.unit_index, labels, groups, places=clean.places))
     test = label_permutation.permutation_of_labels(features, labels, groups, ready.task.kind == "regression", n)
     finite = test.null[np.isfinite(test.null)]
     low, high = (float(q) for q in np.quantile(finite, (0.025, 0.975)))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from usbench.core.types import Vectors
     from usbench.probes import ProbeResult
     from usbench.probes.half_samples import HalfSamples
+    from usbench.probes.places import Places
     from usbench.statistics._types import IntArray
     from usbench.statistics.splits import Split
     from usbench.task.cohort import Cohort
@@ -42,6 +43,7 @@ def evaluate(
     vectors: Vectors,
     unit_index: Sequence[int] | IntArray,
     splits: list[list[Split]],
+    places: Places | None = None,
     halves: bool = True,
 ) -> ProtocolResult:
     """Run one protocol and score its predictions.
@@ -53,6 +55,7 @@ def evaluate(
         vectors: float32 ``(n_frames, D)``.
         unit_index: Position of the unit of each frame.
         splits: Splits of every repeat.
+        places: Place that each frame fills, where the task gives frames roles.
         halves: Whether to refit in half-samples, so that intervals know of refitting; for what is only compared on the
             same predictions, resampling does.
 
@@ -63,7 +66,8 @@ def evaluate(
     from usbench.probes.half_samples import refit_halves
 
     labels = np.asarray(cohort.labels())
-    data = ProbeData(vectors, np.asarray(unit_index, dtype=np.int64), labels, np.asarray(cohort.groups))
+    positions = np.asarray(unit_index, dtype=np.int64)
+    data = ProbeData(vectors, positions, labels, np.asarray(cohort.groups), places=places)
     question = probe_question(task.kind)
     probe = run_protocol(protocol, data, splits, seed=0, question=question, n_jobs=-1)
     repeats = repeats_of(probe, len(cohort.units), cohort.classes)

@@ -25,9 +25,8 @@ from usbench.plugins.data_sources import Located
 from usbench.task.task import Task
 
 if TYPE_CHECKING:
-    from usbench.core.types import Vectors
     from usbench.embedding.extract import Extraction
-    from usbench.statistics._types import IntArray
+    from usbench.pipeline.vectors import Embedded
     from usbench.task.cohort import Cohort
 
 
@@ -72,7 +71,7 @@ def _compute(ready: Prepared, options: Options, settings: Settings) -> results.R
     encoder, task, located, cohort = ready.encoder, ready.task, ready.located, ready.cohort
     embedded = embed(ready, options, settings)
     started = time.perf_counter()
-    protocols, figures = _answers(ready, embedded.vectors, embedded.unit_index, options)
+    protocols, figures = _answers(ready, embedded, options)
     frames = np.bincount(embedded.unit_index, minlength=len(cohort.units)).tolist()
     return results.Result(
         task=_task_facts(task),
@@ -88,13 +87,14 @@ def _compute(ready: Prepared, options: Options, settings: Settings) -> results.R
 
 
 def _answers(
-    ready: Prepared, vectors: Vectors, unit_index: IntArray, options: Options
+    ready: Prepared, embedded: Embedded, options: Options
 ) -> tuple[dict[str, results.ProtocolResult], dict[str, Any]]:
     """Return the outcome of every protocol, and further figures where the task is a map."""
     from usbench.evaluation.scoring import evaluate
     from usbench.task.cohort import draw_splits
 
     encoder, task, cohort = ready.encoder, ready.task, ready.cohort
+    vectors, unit_index = embedded.vectors, embedded.unit_index
     if task.kind == "map":
         from usbench.evaluation.retrieval import score_map
 
@@ -104,7 +104,7 @@ def _answers(
     protocols = {}
     for protocol in task.protocols:
         options.notify(f"[dim]{encoder.name} on {task.name}: {protocol}[/dim]")
-        protocols[protocol] = evaluate(protocol, task, cohort, vectors, unit_index, splits)
+        protocols[protocol] = evaluate(protocol, task, cohort, vectors, unit_index, splits, embedded.places)
     return protocols, {}
 
 
@@ -134,6 +134,7 @@ def _task_facts(task: Task) -> dict[str, Any]:
         "unit": task.unit,
         "frames": task.frames.describe(),
         "split": task.split.describe(),
+        **({"slots": task.slots.describe()} if task.slots else {}),
         "threshold": task.threshold,
         "unit_of_target": task.unit_of_target,
         "reported": task.reported,

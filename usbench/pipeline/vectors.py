@@ -14,6 +14,7 @@ import numpy as np
 
 from usbench.data.frames import FrameRef
 from usbench.task.cohort import select_frames
+from usbench.task.places import places_of
 
 if TYPE_CHECKING:
     from usbench.core.settings import Settings
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from usbench.data.frame_sampling import FramePolicy
     from usbench.embedding.extract import Extraction
     from usbench.pipeline.context import Options, Prepared
+    from usbench.probes.places import Places
     from usbench.statistics._types import IntArray
 
 # From a decoded frame and its key to what the encoder sees.
@@ -35,11 +37,13 @@ class SelectedFrames:
         refs: Reference of each frame.
         unit_index: Position of the unit each frame belongs to, int64 ``(n_frames,)``.
         notes: What a reader should know of the selection, one sentence each.
+        places: Place that each frame fills, where the task gives frames roles.
     """
 
     refs: list[FrameRef]
     unit_index: IntArray
     notes: tuple[str, ...] = ()
+    places: Places | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +65,11 @@ class Embedded:
         """Position of the unit of each frame, int64 ``(n_frames,)``."""
         return self.frames.unit_index
 
+    @property
+    def places(self) -> Places | None:
+        """Place that each frame fills, where the task gives frames roles."""
+        return self.frames.places
+
 
 def frames_of(prepared: Prepared, policy: FramePolicy | None = None) -> SelectedFrames:
     """Choose the frames of every unit.
@@ -79,7 +88,9 @@ def frames_of(prepared: Prepared, policy: FramePolicy | None = None) -> Selected
         dict(prepared.digests),
         prepared.decoding,
     )
-    return SelectedFrames(refs, np.asarray(unit_index, dtype=np.int64), notes)
+    positions = np.asarray(unit_index, dtype=np.int64)
+    places = places_of(prepared.task, prepared.cohort, refs, positions)
+    return SelectedFrames(refs, positions, notes, places)
 
 
 def embed(

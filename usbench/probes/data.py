@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from usbench.errors import DataError
+from usbench.probes.places import Places, join_places
 from usbench.statistics._types import AnyArray, FloatArray, IntArray
 from usbench.statistics.outcome import (
     Kind,
@@ -34,6 +35,7 @@ class ProbeData:
         groups: Subject of each unit, [n_units].
         order: Position of each frame in time within its unit, [n_frames]; default: as listed. Heads that look
             at several frames see them in this order.
+        places: Place that each frame fills, where frames have roles; default: all frames of a unit are alike.
 
     Raises:
         DataError: If lengths disagree, an embedding is not finite, or a unit has no frame.
@@ -44,6 +46,7 @@ class ProbeData:
     y: AnyArray
     groups: AnyArray
     order: AnyArray | None = None
+    places: Places | None = None
 
     def __post_init__(self) -> None:
         """Bring the arrays to their types and refuse what no probe can use."""
@@ -59,6 +62,8 @@ class ProbeData:
             )
         if self.order is not None and np.shape(self.order) != unit.shape:
             raise DataError(f"{np.size(self.order)} frame positions for {len(unit)} frames: give one a frame.")
+        if self.places is not None and self.places.index.shape != unit.shape:
+            raise DataError(f"{self.places.index.size} places for {len(unit)} frames: give one per frame.")
         if len(unit) == 0 or unit.min() < 0 or unit.max() >= len(y):
             raise DataError(f"Frames must belong to the units 0 to {len(y) - 1}, and there must be a frame.")
         frames = np.bincount(unit, minlength=len(y))
@@ -77,6 +82,23 @@ class ProbeData:
     def n_units(self) -> int:
         """Number of units."""
         return len(self.y)
+
+
+def unit_features(data: ProbeData) -> FloatArray:
+    """Return one vector per unit: the mean of its frames, or its places joined where frames have roles.
+
+    Args:
+        data: Embedded frames.
+
+    Returns:
+        float64 ``(n_units, D)``, or ``(n_units, k * D)`` with places.
+
+    Raises:
+        DataError: A unit does not fill every place.
+    """
+    if data.places is None:
+        return mean_by_unit(data)
+    return join_places(data.embeddings, data.unit, data.n_units, data.places)
 
 
 def mean_by_unit(data: ProbeData) -> FloatArray:

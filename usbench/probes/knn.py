@@ -57,7 +57,7 @@ def knn(problem: Problem, n_neighbours: int = 5) -> Answer:
 
 def _nearest(problem: Problem, split: Split, n_neighbours: int) -> tuple[np.ndarray, FloatArray]:
     """Positions in the training fold of the nearest units of each test unit, and their weights [n_test, k]."""
-    scaler = fit_scaler(problem.features[split.train])
+    scaler = fit_scaler(problem.features[split.train], problem.least_spread)
     train, test = scaler(problem.features[split.train]), scaler(problem.features[split.test])
     square = (test**2).sum(axis=1)[:, None] + (train**2).sum(axis=1) - 2 * test @ train.T
     nearest = np.argsort(square, axis=1, kind="stable")[:, : min(n_neighbours, len(train))]

@@ -68,7 +68,10 @@ def svc_nested(problem: Problem, grid: Sequence[float] = GRID, inner_folds: int 
         repeat, fold, split = job
         features, y = problem.features[split.train], problem.codes[split.train]
         inner = problem.inner_folds(repeat, fold, split, inner_folds)
-        pooled = [svc_scores(features[s.train], y[s.train], problem.n_classes, features[s.test], grid) for s in inner]
+        pooled = [
+            svc_scores(features[s.train], y[s.train], problem.n_classes, features[s.test], grid, problem.least_spread)
+            for s in inner
+        ]
         truth = np.concatenate([y[s.test] for s in inner]).astype(np.float64)
         best, accuracy = _most_accurate(np.concatenate(pooled, axis=1), truth, problem.n_classes)
         score = _fold_scores(problem, split, [grid[best]])[0]
@@ -81,7 +84,7 @@ def svc_nested(problem: Problem, grid: Sequence[float] = GRID, inner_folds: int 
 
 def _fold_scores(problem: Problem, split: Split, grid: Sequence[float]) -> FloatArray:
     train, test = problem.features[split.train], problem.features[split.test]
-    return svc_scores(train, problem.codes[split.train], problem.n_classes, test, grid)
+    return svc_scores(train, problem.codes[split.train], problem.n_classes, test, grid, problem.least_spread)
 
 
 def _most_accurate(scores: FloatArray, truth: FloatArray, n_classes: int) -> tuple[int, float]:

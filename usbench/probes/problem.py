@@ -13,6 +13,8 @@ from usbench.statistics._types import AnyArray, FloatArray, IntArray
 from usbench.statistics.outcome import Kind
 from usbench.statistics.splits import Split, subject_folds
 
+LEAST_SPREAD = 0.1
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:
@@ -21,7 +23,7 @@ class Problem:
     Attributes:
         data: Embedded frames as given.
         kind: "binary", "multiclass" or "regression".
-        features: Mean latent of each unit, float64 [n_units, D].
+        features: Mean latent of each unit, or its places joined, float64 [n_units, D].
         y: Class number or target of each unit, float64 [n_units].
         groups: Subject of each unit, [n_units].
         n_classes: Number of classes; 0 for regression.
@@ -39,6 +41,14 @@ class Problem:
     splits: Sequence[Sequence[Split]]
     seed: int
     n_jobs: int
+
+    @property
+    def least_spread(self) -> float:
+        """Least spread of a feature when features are standardised, as a share of the median; see `fit_scaler`.
+
+        Differences between places are constant in the margins of an image for all but a few units.
+        """
+        return LEAST_SPREAD if self.data.places is not None else 0.0
 
     @property
     def codes(self) -> IntArray:

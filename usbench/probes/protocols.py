@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from usbench.errors import DataError, UnknownNameError, UsbenchError, did_you_mean
 from usbench.probes import constant, knn, linear_svm, nested_ridge, nested_svm, ridge
 from usbench.probes.attention import head
-from usbench.probes.data import FoldChoice, ProbeData, ProbeResult, encode_labels, mean_by_unit
+from usbench.probes.data import FoldChoice, ProbeData, ProbeResult, encode_labels, unit_features
 from usbench.probes.problem import Answer, Problem
 from usbench.statistics.metrics import METRICS
 from usbench.statistics.outcome import Kind
@@ -299,7 +299,7 @@ def pose(
                 raise DataError(f"Fold {split.fold!r} trains without class {names}: use stratified or fewer folds.")
             if kind == "regression" and np.ptp(y[split.train]) == 0:
                 raise DataError(f"The target is constant in the training units of fold {split.fold!r}.")
-    features = mean_by_unit(data)
+    features = unit_features(data)
     problem = Problem(data, kind, features, y, data.groups, len(classes), splits_by_repeat, seed, n_jobs)
     return problem, classes
 

@@ -19,7 +19,9 @@ GRID: tuple[float, ...] = tuple(10.0**k for k in np.arange(-3.0, 3.5, 0.5))
 INNER_FOLDS = 4
 
 
-def ridge_scores(train: FloatArray, y: FloatArray, test: FloatArray, grid: Sequence[float]) -> FloatArray:
+def ridge_scores(
+    train: FloatArray, y: FloatArray, test: FloatArray, grid: Sequence[float], least_spread: float = 0.0
+) -> FloatArray:
     """Fit ridge regressions for every penalty of a grid by one factorisation, and apply them.
 
     Minimises sum (y_i - w x_i - b)^2 + n * penalty * |w|^2 over features standardised on the training units;
@@ -30,11 +32,12 @@ def ridge_scores(train: FloatArray, y: FloatArray, test: FloatArray, grid: Seque
         y: Targets, float64 [n_train].
         test: Test features, float64 [n_test, D].
         grid: Penalties, positive.
+        least_spread: As in `fit_scaler`.
 
     Returns:
         Predictions, float64 [n_penalties, n_test].
     """
-    scaler = fit_scaler(train)
+    scaler = fit_scaler(train, least_spread)
     left, values, right = np.linalg.svd(scaler(train), full_matrices=False)
     centre = y.mean()
     shrink = values / (values**2 + len(y) * np.asarray(grid, dtype=np.float64)[:, None])
@@ -61,16 +64,17 @@ def ridge_nested(problem: Problem, grid: Sequence[float] = GRID, inner_folds: in
     """
     # From the strongest, so that the first minimum is the most cautious.
     penalties = sorted(grid, reverse=True)
+    least = problem.least_spread
 
     def one_fold(job: tuple[int, int, Split]) -> Answer:
         repeat, fold, split = job
         features, y = problem.features[split.train], problem.y[split.train]
         error = np.zeros(len(penalties))
         for s in problem.inner_folds(repeat, fold, split, inner_folds):
-            predicted = ridge_scores(features[s.train], y[s.train], features[s.test], penalties)
+            predicted = ridge_scores(features[s.train], y[s.train], features[s.test], penalties, least)
             error += ((predicted - y[s.test]) ** 2).sum(axis=1)
         best = int(np.argmin(error))
-        score = ridge_scores(features, y, problem.features[split.test], [penalties[best]])[0]
+        score = ridge_scores(features, y, problem.features[split.test], [penalties[best]], least)[0]
         choice = FoldChoice(repeat, fold, split.fold, {"penalty": float(penalties[best])}, float(error[best] / len(y)))
         return fold_prediction(repeat, fold, split, score, score), (choice,)
 

@@ -54,7 +54,7 @@ class Scaler:
         return scaled
 
 
-def fit_scaler(train: FloatArray) -> Scaler:
+def fit_scaler(train: FloatArray, least: float = 0.0) -> Scaler:
     """Learn to centre features, give them unit variance, and vectors a mean squared length of one.
 
     Dividing by the root of the number of varying features lets one grid of C serve encoders of any width.
@@ -62,6 +62,9 @@ def fit_scaler(train: FloatArray) -> Scaler:
 
     Args:
         train: Training features, float64 [n_train, D].
+        least: Least spread that a feature is divided by, as a share of the median spread of those that vary. Above 0 it
+            keeps features that hardly ever vary, such as the difference of two corners that are black in almost every
+            image, from being blown up by the one test unit in which they do.
 
     Returns:
         The map.
@@ -69,6 +72,8 @@ def fit_scaler(train: FloatArray) -> Scaler:
     mean = train.mean(axis=0)
     spread = train.std(axis=0)
     varies = spread > 1e-9 * np.maximum(np.abs(mean), 1e-30)
+    if least > 0 and varies.any():
+        spread = np.maximum(spread, least * np.median(spread[varies]))
     width = max(int(varies.sum()), 1)
     # An infinite divisor silences a constant feature in training and test units alike.
     return Scaler(mean, np.where(varies, spread * np.sqrt(width), np.inf))
@@ -126,7 +131,14 @@ def svc_path(
     return path[:, :-1], path[:, -1]
 
 
-def svc_scores(train: FloatArray, y: IntArray, n_classes: int, test: FloatArray, grid: Sequence[float]) -> FloatArray:
+def svc_scores(
+    train: FloatArray,
+    y: IntArray,
+    n_classes: int,
+    test: FloatArray,
+    grid: Sequence[float],
+    least_spread: float = 0.0,
+) -> FloatArray:
     """Train class-balanced linear SVCs on one fold for every C, and apply them to test units.
 
     With more than two classes, each class is separated from the rest, every such problem balanced by itself.
@@ -137,11 +149,12 @@ def svc_scores(train: FloatArray, y: IntArray, n_classes: int, test: FloatArray,
         n_classes: Number of classes.
         test: Test features, float64 [n_test, D].
         grid: Values of C, ascending.
+        least_spread: As in `fit_scaler`.
 
     Returns:
         Decision values, float64 [n_C, n_test] for two classes, [n_C, n_test, n_classes] for more.
     """
-    scaler = fit_scaler(train)
+    scaler = fit_scaler(train, least_spread)
     train, test = reduce_to_samples(scaler(train), scaler(test))
     targets = [1] if n_classes == 2 else range(n_classes)
     scores = np.empty((len(grid), len(test), len(targets)))

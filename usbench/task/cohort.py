@@ -40,6 +40,7 @@ class Unit:
         strata: Column name to value; ``"mixed"`` where the unit's files disagree.
         fold: Official fold, or ``None``.
         split: Author's split, or ``None``.
+        places: Place that each path fills, where the task gives frames roles.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Unit:
     strata: dict[str, Any]
     fold: str | None
     split: str | None
+    places: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -252,7 +254,30 @@ def _unit(task: Task, name: str, rows: list[Row], where: str) -> Unit:
         strata={column: _common(rows, column) for column in task.strata if column in rows[0]},
         fold=_single(rows, "fold", name, where),
         split=_single(rows, "split", name, where),
+        places=_places(task, name, rows, where),
     )
+
+
+def _places(task: Task, name: str, rows: list[Row], where: str) -> tuple[str, ...]:
+    """Return the place of each file, and make sure that none is empty and none is unknown."""
+    slots = task.slots
+    if slots is None:
+        return ()
+    if slots.column not in rows[0]:
+        raise DataError(f"{where}: no column {slots.column!r}, which says what place a file fills.")
+    places = tuple(plain_text(row[slots.column]) for row in rows)
+    for row, place in zip(rows, places, strict=True):
+        if place not in slots.names:
+            raise DataError(
+                f"{where}: {row['path']!r} has {slots.column} {place!r}, which is no place of task {task.name!r}; its "
+                f"places are {', '.join(slots.names)}."
+            )
+    if missing := [place for place in slots.names if place not in places]:
+        raise DataError(
+            f"{where}: {task.unit} {name!r} has no image for {', '.join(map(repr, missing))}; every {task.unit} must "
+            f"fill {', '.join(slots.names)}. Add the image, or take the {task.unit} out."
+        )
+    return places
 
 
 def _target(task: Task, value: Any, where: str) -> Any:

@@ -11,11 +11,12 @@ A task is a declaration. Code belongs to readers, probes and statistics, so that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from usbench.data.frame_sampling import AllFrames, FramePolicy
 from usbench.errors import UsbenchError
+from usbench.task.slots import Slots
 
 Kind = Literal["binary", "multiclass", "regression", "map"]
 Unit = Literal["subject", "case", "image"]
@@ -74,6 +75,7 @@ class Task:
         twin: Synthetic dataset used by ``--data phantom``, and unasked only where the real data are not published.
         reported: Key of the paper's rows in ``leaderboards/reported``.
         description: Two or three sentences for the page.
+        slots: Named places that the frames of a unit fill, and how they are joined; by default they are averaged.
     """
 
     name: str
@@ -94,6 +96,15 @@ class Task:
     twin: str | None = None
     reported: str | None = None
     description: str = ""
+    slots: Slots | None = None
+
+    def __repr__(self) -> str:
+        """Return the declaration; fields that came later are told only where they are used.
+
+        A digest of this text decides whether a stored result is still valid, and so it must not change for tasks that
+        do not use them.
+        """
+        return _compact(self, later=("slots",))
 
     def __post_init__(self) -> None:
         """Refuse a declaration that cannot run.
@@ -110,3 +121,13 @@ class Task:
                 f"task {self.name}: a map has no splits and everything else needs them: "
                 f"kind {self.kind!r} with split {self.split.kind!r}."
             )
+
+
+def _compact(declaration: Any, later: tuple[str, ...]) -> str:
+    """Return what ``dataclass`` would, without those of the fields ``later`` that have their default."""
+    told = [
+        f"{f.name}={getattr(declaration, f.name)!r}"
+        for f in fields(declaration)
+        if f.name not in later or getattr(declaration, f.name) != f.default
+    ]
+    return f"{type(declaration).__qualname__}({', '.join(told)})"

@@ -30,6 +30,7 @@ from usbench.data.frame_sampling import parse_policy
 from usbench.data.label_table import SUFFIXES
 from usbench.errors import UsbenchError, did_you_mean
 from usbench.task.kinds import KINDS
+from usbench.task.slots import Slots
 from usbench.task.task import Kind, SplitKind, SplitPlan, Task, Unit
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -92,6 +93,8 @@ _EXAMPLE = {"dataset": "manifest.csv", "target": "label"}
 def _value(key: str, value: Any, path: Path) -> Any:
     if key == "split":
         return _split(value, path)
+    if key == "slots":
+        return _slots(value, path)
     expected = _TYPES.get(key, str)
     fits: bool = isinstance(value, expected) and not isinstance(value, bool)
     if not fits:
@@ -142,6 +145,15 @@ def _split(value: Any, path: Path) -> SplitPlan:
     if kind == "official":
         value = {**value, "repeats": 1}  # the dataset has one set of folds
     return SplitPlan(**value)
+
+
+def _slots(value: Any, path: Path) -> Slots:
+    if not isinstance(value, dict):
+        raise UsbenchError(f"{path}: 'slots' must be a table with `column` and `names`.")
+    try:
+        return Slots.from_table(value)
+    except UsbenchError as error:
+        raise UsbenchError(f"{path}: {error}") from None
 
 
 def _refuse_unknown(given: Mapping[str, Any], known: list[str], where: str) -> None:

@@ -56,15 +56,15 @@ def measure_shifts(
         options.notify(f"{ready.encoder.name} on {result.board}: every shift asked for is in the result already.")
     clean, subjects = None, np.empty(0)
     for batch in _batches(wanted, sum(result.units.frames) * int(result.encoder["embedding_dim"])):
-        vectors, unit_index = _vectors(ready, batch, options, settings)
+        vectors, unit_index, places = _vectors(ready, batch, options, settings)
         clean = vectors.pop("clean")
         subjects = np.asarray(ready.cohort.groups)[unit_index]
         answers = perturbation.predict(
             protocol,
             ready.task,
             ready.cohort,
-            perturbation.Variant(clean, unit_index),
-            {name: perturbation.Variant(v, unit_index) for name, v in vectors.items()},
+            perturbation.Variant(clean, unit_index, places),
+            {name: perturbation.Variant(v, unit_index, places) for name, v in vectors.items()},
             draw_splits(ready.task.split, ready.cohort),
         )
         for level in batch:
@@ -119,7 +119,7 @@ def _batches(levels: Sequence[Level], values_each: int) -> list[Sequence[Level]]
 
 def _vectors(
     ready: Prepared, levels: Sequence[Level], options: Options, settings: Settings
-) -> tuple[dict[str, Any], Any]:
+) -> tuple[dict[str, Any], Any, Any]:
     """Encode clean and shifted frames in one pass, so that every file is decoded once for all levels."""
     frames = frames_of(ready)
     level_of: dict[bytes, Level] = {}
@@ -139,7 +139,7 @@ def _vectors(
     found = embed(ready, options, settings, frames=frames, variants=shifted, transform=transform, title=title).vectors
     n = len(frames.refs)
     vectors = {str(level): found[(k + 1) * n : (k + 2) * n] for k, level in enumerate(levels)}
-    return {"clean": found[:n], **vectors}, frames.unit_index
+    return {"clean": found[:n], **vectors}, frames.unit_index, frames.places
 
 
 def _scored(result: Result, protocol: str, metric: str, repeats: Sequence[Repeat]) -> dict[str, Any]:

@@ -107,15 +107,18 @@ def arrange_frames(data: ProbeData) -> Frames:
         data: Embedded frames.
 
     Returns:
-        The frames, padded to the longest unit.
+        The frames, padded to the longest unit; where frames have places, each place has columns of its own.
     """
     position = np.arange(len(data.unit)) if data.order is None else np.asarray(data.order)
     order = np.lexsort((position, data.unit))
     unit = data.unit[order]
     counts = np.bincount(unit, minlength=data.n_units)
     slot = np.arange(len(unit)) - np.repeat(np.cumsum(counts) - counts, counts)
-    values = np.zeros((data.n_units, counts.max(), data.embeddings.shape[1]), dtype=np.float32)
-    values[unit, slot] = data.embeddings[order]
+    embeddings = data.embeddings
+    if data.places is not None:
+        embeddings = data.places.own_columns(embeddings)
+    values = np.zeros((data.n_units, counts.max(), embeddings.shape[1]), dtype=np.float32)
+    values[unit, slot] = embeddings[order]
     return Frames(values, np.arange(counts.max()) < counts[:, None])
 
 
@@ -152,6 +155,8 @@ def _plan(problem: Problem, frames: Frames, settings: HeadSettings, repeat: int,
         raise DataError(f"The target is constant in the training units of fold {split.fold!r}.")
     values = frames.values[train][frames.present[train]]
     mean, spread = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
+    if problem.least_spread and spread.any():
+        spread = np.maximum(spread, problem.least_spread * np.median(spread[spread > 0]))
     scale = np.where(spread > 1e-9 * np.maximum(np.abs(mean), 1e-30), spread, np.inf)
     return FoldPlan(
         repeat, fold, split, train, validation, mean, scale, float(target.mean()), float(target.std()), seed
