@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from usbench.errors import ResultError
 from usbench.evaluation.scoring import Scored, scored
 from usbench.leaderboard import number_format
 from usbench.leaderboard.bundled import bundled_tasks
@@ -282,8 +283,18 @@ def gather(results: Path, reported: Path | None = None, tasks: Iterable[Task] | 
     groups: dict[str, list[tuple[str, Result]]] = {name: [] for name in known}
     for path, result in load_all(results):
         groups.setdefault(result.board, []).append((path.relative_to(results).as_posix(), result))
+    _refuse_alike(groups)
     boards = [_board(name, items, known, published) for name, items in groups.items()]
     return sorted(boards, key=lambda b: (b.synthetic, not b.task.registered, b.task.name, not b.own_dataset, b.name))
+
+
+def _refuse_alike(names: Iterable[str]) -> None:
+    """Refuse two boards whose pages would be one file where the file system does not tell cases apart."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            raise ResultError(f"boards {other!r} and {name!r} differ only in upper and lower case. Rename one task.")
 
 
 def _board(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usbench.core import provenance
+from usbench.core.names import check_name
 from usbench.core.settings import Settings
 from usbench.core.thread_map import map_in_threads
 from usbench.data.frames import decoding_versions
@@ -98,12 +99,15 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
     from usbench.embedding.precision import resolve_precision
     from usbench.task.cohort import build_cohort, select_frames
 
+    check_name("encoder", encoder.name)
+    check_name("task", task.name)
     readiness = encoder.readiness()
     if not readiness.ready:
         raise UsbenchError(readiness.reason)
     located = dataset_for(task, settings, options.data)
     _announce(task, located, options.notify)
     dataset = located.dataset
+    check_name("dataset", dataset.name)
     cohort = build_cohort(task, dataset)
     paths = sorted({path for unit in cohort.units for path in unit.paths})
     digests = map_in_threads(dataset.digest, paths)
