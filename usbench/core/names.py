@@ -11,6 +11,7 @@ import re
 import unicodedata
 from pathlib import Path
 
+from usbench.core.text import printable
 from usbench.errors import UsbenchError
 
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?"
@@ -65,6 +66,17 @@ def column_fault(name: object) -> str:
         f"{_shown(name)} cannot be the name of a column that scores are broken down by: use at most 100 letters, "
         "digits, spaces and . , ; ( ) % / + - _"
     )
+
+
+def label_fault(label: str) -> str:
+    """Say what is wrong with the name of a class; empty when nothing is.
+
+    Args:
+        label: As in the table.
+    """
+    if 0 < len(label) <= LONGEST_TITLE and printable(label) == label:
+        return ""
+    return f"{_shown(label)} cannot be the name of a class: use 1 to {LONGEST_TITLE} characters that can be seen"
 
 
 def check_name(kind: str, name: object) -> str:

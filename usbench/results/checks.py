@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-from usbench.core.names import name_fault
+from usbench.core.names import label_fault, name_fault
 from usbench.errors import ResultError
 
 Fault = tuple[str, str]
@@ -99,7 +99,7 @@ def form_faults(data: Mapping[str, Any], version: int, *, every_value: bool) -> 
         where = "/".join(str(part) for part in error.absolute_path) or "file"
         text = error.message if len(error.message) <= 200 else error.message[:197] + "..."
         found.append((where, text))
-    return found or _names(data) or _unique(data)
+    return found or _names(data) or _labels(data) or _unique(data)
 
 
 def _names(data: Mapping[str, Any]) -> list[Fault]:
@@ -109,6 +109,14 @@ def _names(data: Mapping[str, Any]) -> list[Fault]:
         if fault := name_fault(kind, data[part][field]):
             found.append((f"{part}/{field}", fault))
     return found
+
+
+def _labels(data: Mapping[str, Any]) -> list[Fault]:
+    labels = {label for label in data["units"]["target"] if isinstance(label, str)}
+    labels |= set(data["dataset"]["counts"].get("classes", ()))
+    if isinstance(data["task"].get("positive"), str):
+        labels.add(data["task"]["positive"])
+    return [("units/target", fault) for label in sorted(labels) if (fault := label_fault(label))][:_SHOWN]
 
 
 def _unique(data: Mapping[str, Any]) -> list[Fault]:

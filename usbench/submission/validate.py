@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from usbench.core.documents import read_json
+from usbench.core.text import one_line
 from usbench.errors import DataError, ResultError, UsbenchError
 from usbench.evaluation.scoring import RESAMPLES, metric_names, outcome_of
 from usbench.results.checks import form_faults, published_schema, seal_fault
@@ -40,7 +41,7 @@ class Finding:
     what: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.where}: {self.what}"
+        return one_line(f"{self.path}: {self.where}: {self.what}")
 
 
 def schema(version: int = SCHEMA_VERSION) -> dict[str, Any]:
