@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from usbench.core.names import as_name
 from usbench.encoder import Encoder, EncoderCard, Frame
 from usbench.errors import EncodingError, UsbenchError
 
@@ -101,7 +102,7 @@ def _card(folder: Path, facts: dict[str, Any]) -> EncoderCard:
     seen, size = facts.get("pretraining"), facts.get("input_size")
     made = facts.get("name", "an unnamed encoder")
     return EncoderCard(
-        name=f"precomputed:{folder.absolute().name}",
+        name=f"precomputed:{as_name(folder.absolute().name)}",
         title=f"{facts['title']} (vectors from a file)" if "title" in facts else folder.absolute().name,
         embedding_dim=None,
         input_size=tuple(size) if size else None,

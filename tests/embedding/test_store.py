@@ -179,3 +179,113 @@ def test_kill_9_leaves_whole_shards_only(tmp_path: Path) -> None:
     assert verify(tmp_path) == []
     for path in store.folder.glob("*.safetensors"):
         assert read_shard(path)[1].shape == (1, 50_000)
+
+
+def start(code: str, *arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+GC = """
+import sys
+from pathlib import Path
+from usbench.embedding.store import collect_garbage
+for _ in range(int(sys.argv[2])):
+    collect_garbage(Path(sys.argv[1]))
+"""
+
+WRITE = """
+import sys
+from pathlib import Path
+import numpy as np
+from usbench.data.frames import frame_key
+from usbench.embedding.store import Store
+from usbench.encoder.card import EncoderIdentity
+identity = EncoderIdentity("test", 1, "sha256:0", "default", "mean", "fp32")
+first = int(sys.argv[2])
+for i in range(first, first + 40):  # as 40 runs, each of which reads what there is
+    store = Store(Path(sys.argv[1]), identity)
+    keys = [frame_key("file", j, "media 1") for j in range(i * 3, i * 3 + 3)]
+    assert len(store.missing(keys)) == 3
+    store.put(keys, np.full((3, 5), i, np.float32))
+    assert store.get(keys)[:, 0].tolist() == [i] * 3
+"""
+
+
+def test_garbage_is_collected_beside_runs_and_nothing_is_lost(tmp_path: Path) -> None:
+    running = [start(WRITE, tmp_path, 0), start(WRITE, tmp_path, 40), *(start(GC, tmp_path, 15) for _ in range(2))]
+    for process in running:
+        told, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, told
+    store = Store(tmp_path, IDENTITY)
+    assert store.missing(keys_of(240)) == []
+    np.testing.assert_array_equal(store.get(keys_of(240))[:, 0], np.repeat(np.arange(80), 3))
+    assert verify(tmp_path) == []
+
+
+def test_a_shard_that_vanishes_while_it_is_read_is_found_where_it_went(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = Store(tmp_path, IDENTITY)
+    for i in range(3):
+        writer.put(keys_of(2, 2 * i), vectors_of(2))
+    reader = Store(tmp_path, IDENTITY)
+    merged: list[int] = []
+
+    def read(path: Path) -> object:
+        if not merged:
+            merged.append(0)
+            collect_garbage(tmp_path)
+        return read_shard(path)
+
+    monkeypatch.setattr("usbench.embedding.store.read_shard", read)
+    assert reader.missing(keys_of(6)) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"name": 1}', "\xff", '{"name": "x", "version": 1}'])
+def test_a_damaged_description_is_written_anew_and_stops_nobody(text: str, tmp_path: Path) -> None:
+    store = Store(tmp_path, IDENTITY)
+    store.put(keys_of(2), vectors_of(2))
+    store.put(keys_of(2, 2), vectors_of(2))
+    description = store.folder / "identity.json"
+    whole = description.read_text("utf-8")
+    description.write_text(text, "latin-1")
+    (entry,) = entries(tmp_path)
+    assert entry.frames == 4
+    assert entry.identity == {}
+    assert verify(tmp_path) == [description]
+    collect_garbage(tmp_path)
+    assert Store(tmp_path, IDENTITY).missing(keys_of(4)) == []
+    assert description.read_text("utf-8") == whole
+    description.unlink()
+    assert next(entries(tmp_path)).frames == 4
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"other": np.zeros(3, np.float32)},
+        {"keys": np.zeros((2, 31), np.uint8), "vectors": np.zeros((2, 5), np.float32)},
+        {"keys": np.zeros((2, 32), np.uint8), "vectors": np.zeros((3, 5), np.float32)},
+        {"keys": np.zeros((2, 32), np.uint8), "vectors": np.zeros((2, 0), np.float32)},
+        {"keys": np.zeros((2, 32), np.uint8), "vectors": np.zeros((2, 5), np.float16)},
+        {"keys": np.zeros((2, 32), np.uint8), "vectors": np.full((2, 5), np.nan, np.float32)},
+        None,
+    ],
+)
+def test_a_shard_of_foreign_content_is_told_and_repaired(content: dict[str, np.ndarray] | None, tmp_path: Path) -> None:
+    import hashlib
+
+    from safetensors.numpy import save
+
+    store = Store(tmp_path, IDENTITY)
+    store.put(keys_of(2), vectors_of(2))
+    data = b"not a shard" if content is None else save(content)
+    foreign = store.folder / f"{hashlib.sha256(data).hexdigest()}.safetensors"
+    foreign.write_bytes(data)
+    with pytest.raises(StoreError, match="verify --repair"):
+        Store(tmp_path, IDENTITY).missing(keys_of(2))
+    collect_garbage(tmp_path)
+    assert verify(tmp_path, repair=True) == [foreign]
+    assert Store(tmp_path, IDENTITY).missing(keys_of(2)) == []

@@ -101,6 +101,22 @@ def test_a_repeated_run_is_answered_and_a_changed_label_is_not(tmp_path: Path, i
     assert changed.inputs != first.inputs
 
 
+def test_a_damaged_result_is_computed_again_and_said_so(tmp_path: Path, images: pd.DataFrame) -> None:
+    data = manifest(tmp_path, images)
+    first = run(task(), data, tmp_path / "results")
+    (path,) = (tmp_path / "results").glob("*/*.json")
+    whole = path.read_text("utf-8")
+    for old, new in (('"floor": true', '"floor": false'), ('"title": "', '"title": "x'), ("{", "")):
+        assert old in whole
+        path.write_text(whole.replace(old, new, 1), "utf-8")
+        told: list[str] = []
+        options = Options(data=str(data), results=tmp_path / "results", notify=told.append)
+        again = run_one(load_encoder("pixels"), task(), options, load_settings())
+        assert again.encoder == first.encoder
+        assert any(str(path) in line and "computed again" in line for line in told)
+        assert results.load(path) == again
+
+
 def test_changed_pixels_are_encoded_anew(tmp_path: Path, images: pd.DataFrame) -> None:
     from PIL import Image
 

@@ -92,3 +92,53 @@ def test_the_command_tells_and_writes_only_when_told(
     told = " ".join(capsys.readouterr().out.split())
     assert "Names of 60 subjects" in told
     assert (tmp_path / "out" / "covid" / "a.json").is_file()
+
+
+def test_no_path_of_the_machine_is_left(tmp_path: Path, make_result: MakeResult) -> None:
+    result = make_result("a", repeats=2, n=20)
+    result.dataset.update(note="read from /home/jane/secret project/labels.csv", notes=["~/data/x.csv: 3 rows missing"])
+    result.provenance.update(command="usbench run -e /home/jane/work/mine.py:Mine --data C:\\Users\\jane\\m.csv")
+    result.encoder.update(url="https://example.org/a/b", title="./local/encoder.py")
+    prepared = prepare(save(tmp_path / "results", result), SECRET)
+    text = prepared.result.to_json()
+    for word in ("jane", "/home", "Users", "local/", "~/"):
+        assert word not in text
+    assert prepared.result.encoder["url"] == "https://example.org/a/b"
+    assert prepared.result.provenance["command"] == "usbench run --encoder a --task covid"
+    assert any("No path" in sentence for sentence in prepared.reveals)
+
+
+def test_digests_of_the_data_are_keyed_like_the_names(path: Path) -> None:
+    before, one, other = load(path), prepare(path, SECRET).result, prepare(path, bytes(32)).result
+    kept = prepare(path, SECRET, keep_ids=True).result
+    assert len({r.dataset["fingerprint"] for r in (before, one, other)}) == 3
+    assert len({r.inputs for r in (before, one, other)}) == 3
+    assert (kept.inputs, kept.dataset["fingerprint"]) == (before.inputs, before.dataset["fingerprint"])
+
+
+@pytest.mark.parametrize("name", ["covid/texture", "breast_lesion@bus-bra-subset/texture"])
+def test_diagnostics_still_belong_to_their_units(name: str, tmp_path: Path) -> None:
+    source = Path(__file__).parents[2] / "leaderboards" / "results" / f"{name}.json"
+    before, prepared = load(source), prepare(source, SECRET)
+    assert validate(save(tmp_path, prepared.result), tmp_path) == []
+    shifts = [r.instruments["shifts"]["measured"] for r in (before, prepared.result)]
+    for level, entry in shifts[0].items():
+        assert shifts[1][level]["estimate"]["value"] == pytest.approx(entry["estimate"]["value"], abs=2e-6)
+    text = prepared.result.to_json()
+    assert not any(subject in text for subject in before.units.subject if len(subject) > 4)
+    bare = prepare(source, SECRET, keep_strata=False).result
+    assert validate(save(tmp_path, bare), tmp_path) == []
+    assert "strata" not in bare.instruments
+
+
+def test_the_secret_is_private_from_the_first_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: list[int] = []
+    replace = Path.replace
+
+    def watched(self: Path, target: Path) -> Path:
+        modes.append(stat.S_IMODE(self.stat().st_mode))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    read_secret(tmp_path / "secret")
+    assert modes == [0o600]

@@ -26,7 +26,7 @@ def tamper(path: Path, change: Callable[[dict[str, Any]], None], reseal: bool = 
     change(data)
     path.write_text(json.dumps(data), "utf-8")
     if reseal:
-        path.write_text(load(path).to_json(), "utf-8")
+        path.write_text(Result.from_dict(data).to_json(), "utf-8")
 
 
 def flip_class(data: dict[str, Any]) -> None:
@@ -144,7 +144,7 @@ def test_regression_results_are_recomputed_too(tmp_path: Path, make_result: Make
 
 def test_diff_names_units_and_metrics(path: Path, make_result: MakeResult) -> None:
     before = load(path)
-    tamper(path, flip_class)
+    tamper(path, flip_class, reseal=True)
     changes = {change.where: change for change in diff(before, load(path))}
     assert set(changes) == {"svc-nested@1, predicted"}
     assert changes["svc-nested@1, predicted"].after == before.units.id[3]
@@ -164,6 +164,7 @@ def test_older_schemas_are_migrated_step_by_step(
     path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(results_module, "SCHEMA_VERSION", 3)
+    monkeypatch.setattr(results_module, "form_faults", lambda *_, **__: [])  # no schema 3 is published
     with pytest.raises(ResultError, match="too old"):
         load(path)
     monkeypatch.setitem(

@@ -79,7 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         build_app(arguments)(arguments)
     except UsbenchError as error:
-        _say(f"error: {' '.join(str(error).split())}")
+        from usbench.core.text import one_line
+
+        _say(f"error: {one_line(str(error))}")
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         _say(_INTERRUPTED)
@@ -94,7 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _say(message: str) -> None:
-    print(message, file=sys.stderr)
+    # A file name may hold bytes that are no text; they are shown as escapes rather than break the message.
+    print(message.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr)
 
 
 def _show_version(wanted: bool) -> None:

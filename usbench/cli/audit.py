@@ -80,8 +80,10 @@ def _print(console: Console, result: Result, results: Path, names: list[str]) ->
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
+    from usbench.cli.terminal import printable_result
     from usbench.leaderboard.diagnostics_text import findings
 
+    result = printable_result(result)
     table = Table(title=f"{result.encoder['name']} on {result.board}", title_justify="left", box=SIMPLE_HEAD)
     table.add_column("instrument", no_wrap=True)
     table.add_column("finding")

@@ -19,6 +19,7 @@ def list_entries(cache: options.Cache = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from usbench.cli.terminal import as_data
     from usbench.core.settings import load_settings
     from usbench.embedding.store import entries
 
@@ -37,12 +38,12 @@ def list_entries(cache: options.Cache = None) -> None:
     ):
         table.add_column(column)
     for entry in entries(root):
-        identity = entry.identity
+        identity = entry.identity or dict.fromkeys(("preprocessing", "pooling", "precision"), "-")
         table.add_row(
-            identity["name"],
-            identity["preprocessing"],
-            identity["pooling"],
-            identity["precision"],
+            as_data(identity.get("name", f"damaged description ({entry.digest[:8]})")),
+            as_data(identity["preprocessing"]),
+            as_data(identity["pooling"]),
+            as_data(identity["precision"]),
             str(entry.frames),
             str(entry.dimension or "-"),
             str(entry.shards),

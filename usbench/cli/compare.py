@@ -47,6 +47,7 @@ def compare(
 def _two(results: Path, first: str, second: str, task: str, protocol: str | None, metric: list[str] | None) -> None:
     from rich.console import Console
 
+    from usbench.cli.terminal import as_data
     from usbench.leaderboard import number_format
     from usbench.leaderboard.pairwise import compare_pair
 
@@ -57,9 +58,9 @@ def _two(results: Path, first: str, second: str, task: str, protocol: str | None
         column, found = row.column, row.difference
         cells = [column.value(row.first), column.value(row.second), *_difference(row)]
         cells += [number_format.DASH] * 2 if found is None else [number_format.p_value(found.p), found.test]
-        table.add_row(column.heading, *cells, style="bold" if column.metric == pair.primary else "")
+        table.add_row(as_data(column.heading), *cells, style="bold" if column.metric == pair.primary else "")
     console.print(table)
-    console.print(pair.sentence, highlight=False)
+    console.print(pair.sentence, highlight=False, markup=False)
     if len(pair.rows) > 1:
         console.print(
             "The p-values of this table are not corrected for one another: go by the metric in bold.", style="dim"
@@ -69,12 +70,13 @@ def _two(results: Path, first: str, second: str, task: str, protocol: str | None
 def _several(results: Path, first: str, others: list[str], task: str, protocol: str | None) -> None:
     from rich.console import Console
 
+    from usbench.cli.terminal import as_data
     from usbench.leaderboard import number_format
     from usbench.leaderboard.pairwise import compare_with_each
 
     pairs = compare_with_each(results, first, others, task, protocol)
     console = Console()
-    heading = pairs[0].rows[0].column.heading
+    heading = as_data(pairs[0].rows[0].column.heading)
     table = _table(console, pairs[0], (f"{first} against", heading, "Δ", "95 % interval of Δ", "p", "p, Holm", "test"))
     table.add_row(first, pairs[0].rows[0].column.value(pairs[0].rows[0].first), *[""] * 5, end_section=True)
     for other, pair in zip(others, pairs, strict=True):
@@ -88,12 +90,14 @@ def _several(results: Path, first: str, others: list[str], task: str, protocol: 
         table.add_row(other, *cells)
     console.print(table)
     for pair in pairs:
-        console.print(pair.sentence, highlight=False)
+        console.print(pair.sentence, highlight=False, markup=False)
 
 
 def _table(console: Console, pair: Pair, headings: tuple[str, ...]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
+
+    from usbench.cli.terminal import as_data
 
     if pair.board.synthetic:
         console.print("[bold yellow]Simulated images, not patients.[/bold yellow]")
@@ -101,7 +105,7 @@ def _table(console: Console, pair: Pair, headings: tuple[str, ...]) -> Table:
         box=SIMPLE_HEAD,
         padding=(0, 1),
         pad_edge=False,
-        title=f"{pair.board.task.title}, protocol {pair.protocol}",
+        title=f"{as_data(pair.board.task.title)}, protocol {pair.protocol}",
         title_justify="left",
     )
     for heading in headings:

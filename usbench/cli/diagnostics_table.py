@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from usbench.cli.terminal import printable_result
 from usbench.leaderboard import number_format
 from usbench.results.schema import Result
 
@@ -20,6 +21,7 @@ def print_strata(console: Console, result: Result, columns: list[str]) -> None:
         result: A result with ``instruments["strata"]``.
         columns: Columns to show.
     """
+    result = printable_result(result)
     section = result.instruments["strata"]
     metric = number_format.column(section["metric"], result.task.get("unit_of_target") or "")
     for column in columns:
@@ -52,6 +54,7 @@ def print_shifts(console: Console, result: Result, names: list[str]) -> None:
         result: A result with ``instruments["shifts"]``.
         names: Levels, such as ``gain:3``.
     """
+    result = printable_result(result)
     section = result.instruments["shifts"]
     metric = number_format.column(section["metric"], result.task.get("unit_of_target") or "")
     table = _table(f"{result.encoder['name']} on shifted {result.board}, {section['protocol']}")

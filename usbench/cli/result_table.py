@@ -8,6 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from usbench.cli.terminal import printable_result
 from usbench.results.schema import Result
 from usbench.statistics.metrics import METRICS, Metric
 from usbench.task.kinds import task_kind
@@ -22,7 +23,7 @@ def print_board(console: Console, results: Sequence[Result]) -> None:
         console: Where to print.
         results: Results of one task on one dataset.
     """
-    ordered = sorted(results, key=lambda r: (bool(r.encoder["floor"]), r.encoder["name"]))
+    ordered = sorted(map(printable_result, results), key=lambda r: (bool(r.encoder["floor"]), r.encoder["name"]))
     first = ordered[0]
     headline, *others = dict.fromkeys(p for r in ordered for p in r.protocols)
     shown = task_kind(first.task["kind"]).terminal

@@ -55,11 +55,15 @@ def show(path: Annotated[Path, typer.Argument(help="A result file.")]) -> None:
     from rich.console import Console
 
     from usbench.cli.result_table import print_board
+    from usbench.cli.terminal import printable_result
     from usbench.results.schema import load
+    from usbench.results.text import told_of
 
     result = load(path)
     console = Console()
-    print_board(console, [result])
+    with told_of(path):
+        print_board(console, [result])
+    result = printable_result(result)
     provenance = result.provenance
     versions = ", ".join(f"{name} {version}" for name, version in provenance.get("packages", {}).items())
     console.print(f"Leakage: {result.leakage['state']}. {result.leakage['detail']}", highlight=False)
@@ -74,15 +78,19 @@ def row(
     """Print the lines that results add to their boards, as Markdown, beside the best floor."""
     from usbench.errors import ResultError
     from usbench.leaderboard.board import gather
+    from usbench.leaderboard.markdown.escape import escaped_board
     from usbench.leaderboard.markdown.excerpt import excerpt
     from usbench.results.schema import load, result_path
+    from usbench.results.text import told_of
 
     for path in paths:
         result, folder = load(path), path.resolve().parent.parent
         if result_path(folder, result) != path.resolve():
             raise ResultError(f"{path}: belongs at <results>/{result_path(Path(), result).as_posix()}.")
         board = next(b for b in gather(folder, tasks=()) if b.name == result.board)
-        typer.echo(f"**{board.name}**\n\n{excerpt(board, [result.encoder['name']])}")
+        with told_of(path):
+            text = excerpt(escaped_board(board), [result.encoder["name"]])
+        typer.echo(f"**{board.name}**\n\n{text}")
 
 
 @app.command()
@@ -94,16 +102,21 @@ def diff(
     from rich.console import Console
     from rich.table import Table
 
+    from usbench.cli.terminal import as_data
     from usbench.results.diff import diff as changes_between
     from usbench.results.schema import load
+    from usbench.results.text import told_of
 
-    changes = changes_between(load(first), load(second))
+    with told_of(first, second):
+        changes = changes_between(load(first), load(second))
     if not changes:
         typer.echo("The results agree in everything but timings.")
         return
-    table = Table("part", str(first), str(second), title=f"{len(changes)} differences", title_justify="left")
+    table = Table(
+        "part", as_data(str(first)), as_data(str(second)), title=f"{len(changes)} differences", title_justify="left"
+    )
     for change in changes:
-        table.add_row(change.where, change.before, change.after)
+        table.add_row(as_data(change.where), as_data(change.before), as_data(change.after))
     Console().print(table)
     raise typer.Exit(1)
 

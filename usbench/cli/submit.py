@@ -27,8 +27,8 @@ def submit(
     Nothing is sent anywhere.
     """
     from rich.console import Console
-    from rich.markup import escape
 
+    from usbench.cli.terminal import as_data
     from usbench.core.settings import config_path
     from usbench.errors import ResultError
     from usbench.results.schema import save
@@ -40,16 +40,16 @@ def submit(
     console = Console()
     console.print("[bold]This file tells about patients:[/bold]")
     for sentence in prepared.reveals:
-        console.print(f"- {escape(sentence)}", highlight=False)
+        console.print(f"- {as_data(sentence)}", highlight=False)
     if prepared.risks:
         console.print("[bold yellow]Think about:[/bold yellow]")
         for sentence in prepared.risks:
-            console.print(f"- {escape(sentence)}", highlight=False)
+            console.print(f"- {as_data(sentence)}", highlight=False)
     if not yes and not typer.confirm(f"Write it to {out / prepared.path}?"):
         typer.echo("Nothing was written.")
         raise typer.Exit(1)
     written = save(out, prepared.result)
-    console.print(f"Written to {written}.", highlight=False)
+    console.print(f"Written to {written}.", highlight=False, markup=False)
     console.print(
         f"Put it at leaderboards/results/{prepared.path.as_posix()} of your fork, run `usbench leaderboard`, commit "
         "both and open a pull request.",

@@ -16,12 +16,13 @@ os.umask(_umask)
 _FILE_MODE = 0o666 & ~_umask
 
 
-def atomic_write(path: Path, content: bytes) -> None:
+def atomic_write(path: Path, content: bytes, *, private: bool = False) -> None:
     """Write ``content`` to ``path`` in one step: readers see the old file or the new one, never a part.
 
     Args:
         path: Destination; missing parent folders are made.
         content: The whole content.
+        private: Whether only its owner may ever read it, from the first byte on.
 
     Raises:
         StoreError: The folder cannot be written, or the disk is full. The old file, if any, is intact.
@@ -39,7 +40,8 @@ def atomic_write(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(_FILE_MODE)
+        if not private:  # mkstemp has made it so
+            Path(temporary).chmod(_FILE_MODE)
         Path(temporary).replace(path)
     except OSError as error:
         if temporary:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+import shlex
 import subprocess
 import sys
 from importlib import metadata
@@ -86,6 +88,34 @@ def typed_command() -> str:
     words: list[str] = []
     hide = False
     for word in sys.argv[1:]:
-        words.append("PATH" if hide else word)
-        hide = word in ("--data-root", "--results", "--cache", "--weights")
-    return " ".join(["usbench", *words])
+        option, equals, value = word.partition("=")
+        if word.startswith("--") and equals:
+            words.append(f"{option}={'PATH' if option in _PATHS else _without_folder(value)}")
+        else:
+            words.append("PATH" if hide else _without_folder(word))
+        hide = word in _PATHS
+    return shlex.join(["usbench", *words])
+
+
+# Options whose value is a place and nothing else.
+_PATHS = ("--data-root", "--results", "--cache", "--weights", "--out", "--address")
+
+
+def _without_folder(word: str) -> str:
+    """Return a word that names a file, perhaps with what follows a colon, as that file's name alone."""
+    prefix, colon, rest = word.partition(":")
+    if colon and rest and prefix.isidentifier() and len(prefix) > 1 and _is_place(rest):  # precomputed:/home/me/vectors
+        return f"{prefix}:{_without_folder(rest)}"
+    return re.split(r"[\\/]", word.rstrip("\\/"))[-1] if _is_place(word) else word
+
+
+def _is_place(text: str) -> bool:
+    if not re.search(r"[\\/]", text) or "://" in text:
+        return False
+    file = re.sub(r"(\.py):\w+$", r"\1", text)
+    return (
+        text[0] in "~./\\"
+        or text[1:3] in (":\\", ":/")
+        or Path(file).exists()
+        or file.endswith((".py", ".csv", ".toml"))
+    )

@@ -21,7 +21,6 @@ The file itself is ``USBENCH_CONFIG`` or the platform's usual place.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +28,7 @@ from typing import Any
 
 import platformdirs
 
+from usbench.core.documents import read_toml
 from usbench.errors import UsbenchError
 
 DEFAULT_RESULTS = Path("leaderboards") / "results"
@@ -89,14 +89,9 @@ def read_config(path: Path) -> dict[str, Any]:
         UsbenchError: The file is not valid TOML or cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        return read_toml(path)
     except FileNotFoundError:
         return {}
-    except tomllib.TOMLDecodeError as error:
-        raise UsbenchError(f"{path}: not valid TOML ({error}). Correct it or move it away.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsbenchError(f"{path}: cannot be read ({error}).") from None
 
 
 def load_settings(
@@ -124,9 +119,12 @@ def load_settings(
     if named := os.environ.get("USBENCH_DATA_ROOT"):
         roots += [Path(part).expanduser() for part in named.split(os.pathsep) if part]
     configured = paths.get("data", [])
+    if not isinstance(configured, str | list) or not all(isinstance(r, str) for r in configured):
+        raise UsbenchError(f"{path}: [paths] data must be a path or a list of paths, not {configured!r:.60}.")
     roots += [Path(r).expanduser() for r in ([configured] if isinstance(configured, str) else configured)]
-    weights = os.environ.get("USBENCH_WEIGHTS") or paths.get("weights")
-    cache = cache_dir or os.environ.get("USBENCH_CACHE") or paths.get("cache")
+    weights = os.environ.get("USBENCH_WEIGHTS") or _path_text(paths, "weights", path)
+    elsewhere = os.environ.get("USBENCH_STORE") or _path_text(paths, "store", path)
+    cache = cache_dir or os.environ.get("USBENCH_CACHE") or _path_text(paths, "cache", path)
     return Settings(
         config_file=path,
         data_roots=tuple(roots),
@@ -135,7 +133,7 @@ def load_settings(
         data=_registered(config, "data", path),
         weights=_registered(config, "weights", path),
         # A cache that is named on the command line is meant to hold everything.
-        store=store or (None if cache_dir is not None else os.environ.get("USBENCH_STORE") or paths.get("store")),
+        store=store or (None if cache_dir is not None else elsewhere),
     )
 
 
@@ -156,15 +154,17 @@ def register(section: str, name: str, location: Path) -> Path:
     import tomlkit
 
     from usbench.core.atomic_files import atomic_write
+    from usbench.core.locks import one_at_a_time
 
     path = config_path()
-    read_config(path)  # a malformed file is reported, never overwritten
-    document = tomlkit.parse(path.read_text("utf-8")) if path.exists() else tomlkit.document()
-    if section not in document:
-        document.add(section, tomlkit.table())
-    table: Any = document[section]
-    table[name] = str(location.expanduser().resolve())
-    atomic_write(path, tomlkit.dumps(document).encode())
+    with one_at_a_time(path.with_name(f".{path.name}.lock")):  # or what another process adds meanwhile would be lost
+        _table(read_config(path), section, path)  # a malformed file is reported, never overwritten
+        document = tomlkit.parse(path.read_text("utf-8")) if path.exists() else tomlkit.document()
+        if section not in document:
+            document.add(section, tomlkit.table())
+        table: Any = document[section]
+        table[name] = str(location.expanduser().resolve())
+        atomic_write(path, tomlkit.dumps(document).encode())
     return path
 
 
@@ -176,7 +176,16 @@ def _table(config: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
 
 
 def _registered(config: dict[str, Any], section: str, path: Path) -> dict[str, Path]:
-    return {name: Path(value).expanduser() for name, value in _table(config, section, path).items()}
+    table = _table(config, section, path)
+    return {name: Path(str(_path_text(table, name, path, section))).expanduser() for name in table}
+
+
+def _path_text(table: dict[str, Any], name: str, path: Path, section: str = "paths") -> str | None:
+    """Return a path from a table of the configuration file, ``None`` where there is none."""
+    value = table.get(name)
+    if value is not None and (not isinstance(value, str) or "\0" in value):
+        raise UsbenchError(f"{path}: [{section}] {name} must be a path in quotes, not {value!r:.60}.")
+    return value
 
 
 def _folder(value: str | Path | None, default: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from usbench.core.names import as_name
 from usbench.data.dataset import Dataset, DatasetCard, Index
 from usbench.errors import DataError
 
@@ -17,7 +18,9 @@ class PictureFolder(Dataset):
 
     def __init__(self, root: str | Path) -> None:
         name = Path(root).expanduser().absolute().name
-        self.card = DatasetCard(name=name, title=name, licence="the owner's", note="Files of a folder; no labels.")
+        self.card = DatasetCard(
+            name=as_name(name), title=name, licence="the owner's", note="Files of a folder; no labels."
+        )
         super().__init__(root)
 
     def read(self) -> Index:

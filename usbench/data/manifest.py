@@ -17,6 +17,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from usbench.core.names import as_name
 from usbench.data.dataset import Dataset, DatasetCard, Index
 from usbench.data.label_table import SUFFIXES, listed, read_table, row_numbers
 from usbench.errors import DataError
@@ -62,7 +63,7 @@ class ManifestDataset(Dataset):
             raise DataError(f"{path}: a manifest is a {' or '.join(SUFFIXES)} file, not {path.suffix or 'this'!r}.")
         own = path.absolute().parent.name if path.stem == "manifest" else path.stem
         if not hasattr(type(self), "card"):
-            self.card = DatasetCard(name=name or own, title=name or own, licence="the owner's")
+            self.card = DatasetCard(name=name or as_name(own), title=name or own, licence="the owner's")
         super().__init__(path)
 
     @property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from usbench.core.names import column_fault
 from usbench.core.settings import Settings
 from usbench.data.label_table import listed
 from usbench.diagnostics import perturbation
@@ -99,6 +100,8 @@ def check_column(ready: Prepared, column: str, option: str = "--by") -> None:
     if column not in offered:
         hint = did_you_mean(column, offered)
         raise DataError(f"{option} {column}: {name} has no column {column!r}.{hint} It has {listed(offered, 15)}.")
+    if fault := column_fault(column):
+        raise DataError(f"{option}: {fault}. Rename it in the table.")
     values = levels_of(ready, column)
     if len(values) < 2:
         told = f"one value only ({values[0]!r})" if values else "no value at all"

@@ -28,6 +28,8 @@ import numpy as np
 import numpy.typing as npt
 
 from usbench.core.atomic_files import atomic_write, explain_os_error
+from usbench.core.documents import parse_json
+from usbench.core.locks import one_at_a_time
 from usbench.core.object_store import is_remote, look_again, modified, remove_folder
 from usbench.core.types import Vectors
 from usbench.data.frames import KEY_BYTES
@@ -35,6 +37,11 @@ from usbench.encoder.card import EncoderIdentity
 from usbench.errors import StoreError
 
 _SUFFIX = ".safetensors"
+_REPAIR = "Run `usbench cache verify --repair` to drop it; the frames in it are then encoded again."
+# How often a folder is listed anew while shards vanish from it; each time another process has merged some.
+_LOOKS = 20
+# Digits of an identity's digest that name its folder.
+_NAME_LENGTH = 32
 
 
 @dataclass(frozen=True)
@@ -72,14 +79,15 @@ class Store:
     """
 
     def __init__(self, root: Path, identity: EncoderIdentity) -> None:
-        self.folder = root / identity.digest()[:32]
+        self.folder = root / identity.digest()[:_NAME_LENGTH]
         self.identity = identity
         self._vectors: dict[bytes, tuple[int, int]] = {}
         self._shards: list[Vectors] = []
         self._read: set[str] = set()
         description = self.folder / "identity.json"
         text = json.dumps(asdict(identity), indent=1, sort_keys=True) + "\n"
-        if not description.exists():
+        # The folder's name is the digest of this text, so a description that differs is damaged, and is written anew.
+        if _text_of(description) != text:
             atomic_write(description, text.encode())
         elif not is_remote(root):
             try:
@@ -93,12 +101,25 @@ class Store:
         Raises:
             StoreError: A shard's content does not match its name.
         """
+        for _ in range(_LOOKS):
+            if self._read_new():
+                return
+        raise StoreError(f"{self.folder}: shards vanish while they are read. Is something deleting them? Run it again.")
+
+    def _read_new(self) -> bool:
+        """Read the shards that are not known yet; false when one vanished, and what holds its vectors now is listed."""
         if is_remote(self.folder):
             look_again(self.folder)
+        whole = True
         for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
             if path.stem not in self._read:
-                keys, vectors = read_shard(path)
+                try:
+                    keys, vectors = read_shard(path)
+                except FileNotFoundError:  # merged into another by `cache gc` since the folder was listed
+                    whole = False
+                    continue
                 self._add(path.stem, keys, vectors)
+        return whole
 
     def missing(self, keys: Iterable[bytes]) -> list[bytes]:
         """Return the keys that are not stored, without repetition and in the order given."""
@@ -154,7 +175,10 @@ class Store:
         """
         small = []
         for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
-            keys, vectors = read_shard(path)
+            try:
+                keys, vectors = read_shard(path)
+            except (StoreError, FileNotFoundError):
+                continue  # damaged, which `verify` repairs, or gone meanwhile
             if len(keys) < below:
                 small.append((path, keys, vectors))
         if len(small) < 2 or len({v.shape[1] for _, _, v in small}) > 1:
@@ -181,27 +205,41 @@ def read_shard(path: Path) -> tuple[npt.NDArray[np.uint8], Vectors]:
         Keys, uint8 ``(n, 32)``, and vectors, float32 ``(n, D)``.
 
     Raises:
-        StoreError: The bytes do not match the name, or the file cannot be read.
+        FileNotFoundError: It is no longer there.
+        StoreError: The bytes do not match the name, the content is no shard, or the file cannot be read.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import load
 
     try:
         content = path.read_bytes()
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror}).") from None
     if hashlib.sha256(content).hexdigest() != path.stem:
-        raise StoreError(
-            f"{path}: damaged, its checksum does not match. Run `usbench cache verify --repair` to drop it; the frames "
-            "in it are then encoded again."
-        )
-    tensors: Mapping[str, npt.NDArray[Any]] = load(content)
-    return tensors["keys"], tensors["vectors"]
+        raise StoreError(f"{path}: damaged, its checksum does not match. {_REPAIR}")
+    try:
+        tensors: Mapping[str, npt.NDArray[Any]] = load(content)
+        keys, vectors = tensors["keys"], tensors["vectors"]
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise StoreError(f"{path}: is no shard of this store ({error}). {_REPAIR}") from None
+    if (
+        keys.dtype != np.uint8
+        or vectors.dtype != np.float32
+        or (keys.ndim, vectors.ndim) != (2, 2)
+        or keys.shape != (len(vectors), KEY_BYTES)
+        or vectors.shape[1] == 0
+    ):
+        raise StoreError(f"{path}: is no shard of this store (shapes or types of its tensors). {_REPAIR}")
+    if not np.isfinite(vectors).all():
+        raise StoreError(f"{path}: holds vectors that are not finite. {_REPAIR}")
+    return keys, vectors
 
 
 def entries(root: Path) -> Iterator[StoreEntry]:
     """Yield every identity in the store, most recently used first."""
-    folders = [p.parent for p in root.glob("*/identity.json")]
-    for folder in sorted(folders, key=_used, reverse=True):
+    for folder in sorted(_folders(root), key=_used, reverse=True):
         shards = sorted(folder.glob(f"*{_SUFFIX}"))
         keys: set[bytes] = set()
         dimension = None
@@ -211,17 +249,19 @@ def entries(root: Path) -> Iterator[StoreEntry]:
             keys.update(rows)
         yield StoreEntry(
             digest=folder.name,
-            identity=json.loads((folder / "identity.json").read_text("utf-8")),
+            identity=read_identity(folder),
             frames=len(keys),
             dimension=dimension,
             shards=len(shards),
-            size=sum(p.stat().st_size for p in folder.iterdir()),
+            size=sum(_bytes(p) for p in folder.iterdir()),
             used=_used(folder),
         )
 
 
 def verify(root: Path, repair: bool = False) -> list[Path]:
-    """Return the shards whose content does not match their name; with ``repair``, remove them.
+    """Return the shards whose content does not match their name, or is none; with ``repair``, remove them.
+
+    A damaged description of an encoder is among them; it is written anew by the next run of that encoder.
 
     Args:
         root: Root of the store.
@@ -231,7 +271,14 @@ def verify(root: Path, repair: bool = False) -> list[Path]:
     for path in sorted(root.glob(f"*/*{_SUFFIX}")):
         try:
             read_shard(path)
+        except FileNotFoundError:
+            continue
         except StoreError:
+            damaged.append(path)
+            if repair:
+                path.unlink(missing_ok=True)
+    for path in sorted(root.glob("*/identity.json")):
+        if not read_identity(path.parent):
             damaged.append(path)
             if repair:
                 path.unlink(missing_ok=True)
@@ -252,18 +299,25 @@ def collect_garbage(root: Path, unused_days: float | None = None, names: Iterabl
     Raises:
         StoreError: A file cannot be removed.
     """
+    if is_remote(root) or not root.is_dir():
+        return _collect(root, unused_days, names)
+    with one_at_a_time(root / "gc.lock"):
+        return _collect(root, unused_days, names)
+
+
+def _collect(root: Path, unused_days: float | None, names: Iterable[str]) -> int:
     before = _size(root)
     hour_ago = time.time() - 3600
     doomed = set(names)
     try:
         for path in root.glob("*/.*.tmp"):
-            if path.stat().st_mtime < hour_ago:  # a younger one may belong to a running process
+            if _modified(path) < hour_ago:  # a younger one may belong to a running process
                 path.unlink(missing_ok=True)
         for entry in list(entries(root)):
             expired = unused_days is not None and entry.used < time.time() - unused_days * 86400
             if expired or entry.identity.get("name") in doomed:
                 (remove_folder if is_remote(root) else shutil.rmtree)(root / entry.digest)
-            elif entry.shards > 1:
+            elif entry.shards > 1 and entry.identity:
                 Store(root, EncoderIdentity(**entry.identity)).compact()
     except OSError as error:
         raise StoreError(explain_os_error(root, error)) from None
@@ -274,7 +328,7 @@ def _shape(path: Path) -> tuple[list[bytes], int | None]:
     """Return keys and dimension; nothing for a shard that cannot be read, which `verify` reports."""
     try:
         keys, vectors = read_shard(path)
-    except StoreError:
+    except (StoreError, FileNotFoundError):
         return [], None
     return [bytes(k) for k in keys], int(vectors.shape[1])
 
@@ -283,8 +337,51 @@ def _used(folder: Path) -> float:
     """Return when an identity was last read or written; at an address, where reading leaves no trace, last written."""
     if is_remote(folder):
         return max(modified(path) for path in folder.iterdir())
-    return (folder / "identity.json").stat().st_mtime
+    return _modified(folder / "identity.json") or _modified(folder)
+
+
+def read_identity(folder: Path) -> dict[str, Any]:
+    """Return what is said of the encoder of a folder; nothing where that is absent, damaged or of another folder.
+
+    Args:
+        folder: Of one encoder.
+    """
+    try:
+        found = parse_json((folder / "identity.json").read_bytes())
+        identity = EncoderIdentity(**found)
+        return asdict(identity) if identity.digest()[:_NAME_LENGTH] == folder.name else {}
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _folders(root: Path) -> list[Path]:
+    """Return the folders of encoders, by their name alone: a damaged description hides no vectors."""
+    if is_remote(root):
+        return [path.parent for path in root.glob("*/identity.json")]
+    return [path for path in root.glob("*/") if len(path.name) == _NAME_LENGTH and path.is_dir()]
+
+
+def _text_of(path: Path) -> str | None:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _modified(path: Path) -> float:
+    """Return when a file was written; long ago, where it is no longer there."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # merged or removed by another process since it was listed
+        return 0
 
 
 def _size(root: Path) -> int:
-    return sum(p.stat().st_size for p in root.glob("*/*") if p.is_file())
+    return sum(_bytes(p) for p in root.glob("*/*") if p.is_file())

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from usbench.leaderboard.board import Board, gather
+from usbench.leaderboard.board import Board, files_of, gather
 from usbench.leaderboard.published_values import default_reported_dir
 from usbench.leaderboard.staleness import Drift, find_drift, write_pages
+from usbench.results.text import told_of
 
 __all__ = ["Board", "Drift", "default_reported_dir", "find_drift", "gather", "render", "write_pages"]
 
@@ -31,20 +32,26 @@ def render(results: Path, reported: Path | None = None, front: Path | None = Non
     """
     from usbench.leaderboard.bundled import bundled_encoders
     from usbench.leaderboard.figures import figures_of
+    from usbench.leaderboard.markdown.escape import escaped_board
     from usbench.leaderboard.markdown.excerpt import fill_tables
     from usbench.leaderboard.markdown.overview import overview_page
     from usbench.leaderboard.markdown.table import page_name
     from usbench.leaderboard.markdown.task_page import task_page
 
     boards = gather(results, reported if reported is not None else default_reported_dir())
-    pages = {"README.md": overview_page(boards, bundled_encoders())}
+    safe: list[Board] = []
+    pages = {}
     for board in boards:
-        figures = figures_of(board)
-        pages[page_name(board.name)] = task_page(board, figures)
-        for figure in figures:
-            pages[f"figures/{figure.name}.svg"] = figure.drawing.render()
-            pages[f"figures/{figure.name}.csv"] = figure.csv
+        with told_of(*files_of(board)):
+            safe.append(escaped_board(board))
+            figures = figures_of(board)
+            pages[page_name(board.name)] = task_page(safe[-1], figures)
+            for figure in figures:
+                pages[f"figures/{figure.name}.svg"] = figure.drawing.render()
+                pages[f"figures/{figure.name}.csv"] = figure.csv
+    with told_of(*files_of(*boards)):
+        pages["README.md"] = overview_page(safe, bundled_encoders())
     if front is not None and front.is_file():
         # Bytes: a line ending that was changed elsewhere on that page is not for us to mend.
-        pages[f"../{front.name}"] = fill_tables(front.read_bytes().decode("utf-8"), boards)
+        pages[f"../{front.name}"] = fill_tables(front.read_bytes().decode("utf-8"), safe)
     return pages

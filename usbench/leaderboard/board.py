@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from usbench.errors import ResultError
 from usbench.evaluation.scoring import Scored, scored
 from usbench.leaderboard import number_format
 from usbench.leaderboard.bundled import bundled_tasks
@@ -15,7 +16,8 @@ from usbench.leaderboard.comparison import Comparator, Standing, stand
 from usbench.leaderboard.constant_baseline import NAME as CONSTANT
 from usbench.leaderboard.constant_baseline import constant_floor
 from usbench.leaderboard.published_values import Reported, load_reported
-from usbench.results.schema import Estimate, Result, load_all
+from usbench.results.schema import Estimate, Result, load_all, result_path
+from usbench.results.text import shown
 from usbench.task.kinds import KINDS, task_kind
 from usbench.task.task import Task
 
@@ -235,6 +237,11 @@ class Board:
         return stand(comparator, [e.name for e in self.encoders], [e.name for e in self.floors])
 
 
+def files_of(*boards: Board) -> list[str]:
+    """Return the result files of boards, for messages."""
+    return [entry.file for board in boards for entry in board.entries if entry.file]
+
+
 def gather(results: Path, reported: Path | None = None, tasks: Iterable[Task] | None = None) -> list[Board]:
     """Read everything and sort it into boards.
 
@@ -248,15 +255,28 @@ def gather(results: Path, reported: Path | None = None, tasks: Iterable[Task] | 
         boards of other tasks. Boards on simulated images are last.
 
     Raises:
-        ResultError: A file is damaged.
+        ResultError: A file is damaged, or lies where its content does not belong.
     """
     known = {task.name: TaskFacts.of(task) for task in (bundled_tasks() if tasks is None else tasks)}
     published = load_reported(reported) if reported is not None else {}
     groups: dict[str, list[tuple[str, Result]]] = {name: [] for name in known}
     for path, result in load_all(results):
-        groups.setdefault(result.board, []).append((path.relative_to(results).as_posix(), result))
+        file, belongs = path.relative_to(results).as_posix(), result_path(Path(), result).as_posix()
+        if file != belongs:
+            raise ResultError(f"{path}: belongs at {results / belongs}. Move it there, or away.")
+        groups.setdefault(result.board, []).append((file, shown(result)))
+    _refuse_alike(groups)
     boards = [_board(name, items, known, published) for name, items in groups.items()]
     return sorted(boards, key=lambda b: (b.synthetic, not b.task.registered, b.task.name, not b.own_dataset, b.name))
+
+
+def _refuse_alike(names: Iterable[str]) -> None:
+    """Refuse two boards whose pages would be one file where the file system does not tell cases apart."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            raise ResultError(f"boards {other!r} and {name!r} differ only in upper and lower case. Rename one task.")
 
 
 def _board(

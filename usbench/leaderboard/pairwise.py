@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from usbench.errors import ResultError, UnknownNameError, did_you_mean
-from usbench.evaluation.scoring import scored
+from usbench.evaluation.scoring import Scored, scored
 from usbench.leaderboard import number_format
 from usbench.leaderboard.board import Board, Entry, gather
 from usbench.leaderboard.comparison import Comparator, Difference
 from usbench.leaderboard.verdicts import between_two
+from usbench.results.text import told_of
 from usbench.statistics.exact import holm
 from usbench.statistics.metrics import METRICS
 
@@ -81,15 +82,24 @@ def compare_pair(
     for name in metrics or ():
         if name not in known:
             raise UnknownNameError(f"no metric {name!r} here.{did_you_mean(name, known)} There are {', '.join(known)}.")
-    rows = []
-    for name in metrics or known:
-        comparator = Comparator(name, outcomes)
-        difference = comparator.difference(a.name, b.name)
-        rows.append(PairRow(board.column(name), comparator.value(a.name), comparator.value(b.name), difference))
+    with told_of(a.file, b.file):
+        rows = _rows(board, outcomes, (a, b), metrics or known)
     primary = board.primary(protocol)
     ranked = next((row for row in rows if row.column.metric == primary), rows[0])
     subjects = len({*outcomes[a.name].outcome.group.tolist()})
     return Pair(board, protocol, primary, tuple(rows), sentence(a, b, ranked, subjects))
+
+
+def _rows(
+    board: Board, outcomes: Mapping[str, Scored], pair: tuple[Entry, Entry], metrics: Sequence[str]
+) -> list[PairRow]:
+    a, b = pair
+    rows = []
+    for name in metrics:
+        comparator = Comparator(name, outcomes)
+        difference = comparator.difference(a.name, b.name)
+        rows.append(PairRow(board.column(name), comparator.value(a.name), comparator.value(b.name), difference))
+    return rows
 
 
 def compare_with_each(

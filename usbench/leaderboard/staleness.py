@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -9,9 +10,12 @@ from os.path import normpath
 from pathlib import Path
 
 from usbench.core.atomic_files import atomic_write
+from usbench.core.names import inside
 
 OWNED = ("*.md", "figures/*.svg", "figures/*.csv")
 """Files of the leaderboard folder that rendering owns: one that it would not write is drift as well."""
+
+_FRONT = re.compile(r"\.\./[A-Za-z0-9_-]+\.md")
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,11 @@ def write_pages(pages: Mapping[str, str], folder: Path, owned: Sequence[str] = O
 
     Raises:
         StoreError: The folder cannot be written.
+        UsbenchError: A page would lie outside the folder, for example by way of a link.
     """
     changed = []
     for name, text in sorted(pages.items()):
-        path, content = folder / name, text.encode("utf-8")
+        path, content = _place(folder, name), text.encode("utf-8")
         if not path.is_file() or path.read_bytes() != content:
             atomic_write(path, content)
             changed.append(path)
@@ -91,6 +96,12 @@ def write_pages(pages: Mapping[str, str], folder: Path, owned: Sequence[str] = O
         path.unlink()
         changed.append(path)
     return changed
+
+
+def _place(folder: Path, name: str) -> Path:
+    """Return where a page goes: inside the folder, but for the front page one above it, whose name is in the code."""
+    path = folder / name
+    return path if _FRONT.fullmatch(name) else inside(folder, path)
 
 
 def _first_difference(path: Path, present: str, text: str) -> Drift:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from usbench.leaderboard import number_format, verdicts
 from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.comparison import HALF_SAMPLES
@@ -87,7 +89,8 @@ def command(board: Board) -> str:
     data = {"subset": " --data subset", "phantom": " --data phantom", "own": " --data MANIFEST.csv"}.get(
         str(provision), ""
     )
-    return f"usbench run --task {board.task.name}{data} " + " ".join(f"--encoder {name}" for name in sorted(names))
+    encoders = " ".join(f"--encoder {shlex.quote(name)}" for name in sorted(names))
+    return f"usbench run --task {shlex.quote(board.task.name)}{data} {encoders}"
 
 
 def test_names(board: Board) -> str:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usbench.core import provenance
+from usbench.core.names import check_name, label_fault
 from usbench.core.settings import Settings
 from usbench.core.thread_map import map_in_threads
 from usbench.data.frames import decoding_versions
 from usbench.encoder.base import Encoder
-from usbench.errors import UsbenchError
+from usbench.errors import DataError, UsbenchError
 from usbench.plugins.data_sources import Located, dataset_for
 from usbench.task.task import Task
 
@@ -98,13 +99,18 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
     from usbench.embedding.precision import resolve_precision
     from usbench.task.cohort import build_cohort, select_frames
 
+    check_name("encoder", encoder.name)
+    check_name("task", task.name)
     readiness = encoder.readiness()
     if not readiness.ready:
         raise UsbenchError(readiness.reason)
     located = dataset_for(task, settings, options.data)
     _announce(task, located, options.notify)
     dataset = located.dataset
+    check_name("dataset", dataset.name)
     cohort = build_cohort(task, dataset)
+    if fault := next(filter(None, map(label_fault, cohort.classes)), ""):
+        raise DataError(f"{dataset.root}, column {task.target!r}: {fault}.")
     paths = sorted({path for unit in cohort.units for path in unit.paths})
     digests = map_in_threads(dataset.digest, paths)
     decoding = decoding_versions()

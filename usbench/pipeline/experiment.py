@@ -56,7 +56,7 @@ def run_prepared(ready: Prepared, options: Options, settings: Settings) -> resul
     Raises:
         UsbenchError: What went wrong, in one message.
     """
-    if not options.fresh and (kept := _cached(options.results, ready)):
+    if not options.fresh and (kept := _cached(options, ready)):
         options.notify(f"{ready.encoder.name} on {kept.board}: nothing has changed, answered from {options.results}.")
         return kept
     result = _compute(ready, options, settings)
@@ -108,7 +108,8 @@ def _answers(
     return protocols, {}
 
 
-def _cached(folder: Path | None, ready: Prepared) -> results.Result | None:
+def _cached(options: Options, ready: Prepared) -> results.Result | None:
+    folder = options.results
     if folder is None:
         return None
     task, dataset = ready.task, ready.located.dataset
@@ -118,7 +119,8 @@ def _cached(folder: Path | None, ready: Prepared) -> results.Result | None:
         return None
     try:
         result = results.load(path)
-    except ResultError:  # damaged or of another schema: compute it again
+    except ResultError as error:  # damaged, changed by hand or of another schema
+        options.notify(f"{error} It is computed again now.")
         return None
     return result if result.inputs == ready.inputs else None
 
@@ -128,7 +130,7 @@ def _task_facts(task: Task) -> dict[str, Any]:
         "name": task.name,
         "title": task.title,
         "kind": task.kind,
-        "dataset": task.dataset,
+        "dataset": Path(task.dataset).name,  # of a manifest, its file: the folder is nobody's business
         "target": task.target,
         "positive": task.positive if task.kind == "binary" else None,
         "unit": task.unit,

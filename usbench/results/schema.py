@@ -7,14 +7,16 @@ provenance that is needed to produce it again. Leaderboards are a pure function 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from usbench.core.atomic_files import atomic_write
+from usbench.core.documents import read_json
+from usbench.core.names import inside, name_fault
 from usbench.errors import ResultError
+from usbench.results.checks import digest_of, dump, form_faults, seal_fault
 
 SCHEMA_VERSION = 1
 
@@ -137,11 +139,11 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data in the order in which it is written."""
         plain = self._plain()
-        return {**plain, "digest": _digest(plain)}
+        return {**plain, "digest": digest_of(plain)}
 
     def digest(self) -> str:
         """Return the SHA-256 of the content: a file that was changed by hand no longer carries its own."""
-        return _digest(self._plain())
+        return digest_of(self._plain())
 
     def _plain(self) -> dict[str, Any]:
         data = asdict(self)
@@ -154,7 +156,7 @@ class Result:
 
     def to_json(self) -> str:
         """Return the JSON text: keys in a fixed order, one line for each list of plain values."""
-        return _dump(self.to_dict()) + "\n"
+        return dump(self.to_dict()) + "\n"
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], where: str = "result") -> Result:
@@ -200,7 +202,7 @@ def migrate(data: Mapping[str, Any], where: str = "result") -> Mapping[str, Any]
         ResultError: The version is missing, newer than this program, or too old.
     """
     version = data.get("schema") if isinstance(data, Mapping) else None
-    if not isinstance(version, int):
+    if not isinstance(version, int) or isinstance(version, bool):
         raise ResultError(f"{where}: no schema version; this is not a usbench result.")
     if version > SCHEMA_VERSION:
         raise ResultError(f"{where}: schema {version} is newer than this program ({SCHEMA_VERSION}). Update usbench.")
@@ -219,7 +221,14 @@ def result_path(folder: Path, result: Result) -> Path:
     Args:
         folder: The results folder.
         result: The result.
+
+    Raises:
+        ResultError: Its names are none, so that no path can be made of them.
     """
+    names = (("task", result.task["name"]), ("dataset", result.dataset["name"]), ("encoder", result.encoder["name"]))
+    for kind, name in names:
+        if fault := name_fault(kind, name):
+            raise ResultError(f"{fault}.")
     return file_of(folder, result.board, result.encoder["name"])
 
 
@@ -258,23 +267,31 @@ def save(folder: Path, result: Result) -> Path:
     """Write a result atomically and return its path.
 
     Raises:
+        ResultError: A name of the result is none.
         StoreError: The folder cannot be written.
+        UsbenchError: A link leads out of the folder.
     """
-    path = result_path(folder, result)
+    path = inside(folder, result_path(folder, result))
     atomic_write(path, result.to_json().encode())
     return path
 
 
 def load(path: Path) -> Result:
-    """Read one result.
+    """Read one result, sealed and in form.
 
     Raises:
-        ResultError: The file is not valid JSON, or not a result.
+        ResultError: The file is not valid JSON or not a result, or its content is not what was sealed.
     """
-    try:
-        return Result.from_dict(json.loads(path.read_text("utf-8")), str(path))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ResultError(f"{path}: cannot be read as a result ({error}).") from None
+    data = read_json(path, ResultError, "a result")
+    current = migrate(data, str(path))
+    if fault := seal_fault(data):
+        raise ResultError(
+            f"{path}: {fault}. It is not used: run the task again, or take the file from where it came from once more."
+        )
+    if faults := form_faults(current, SCHEMA_VERSION, every_value=False):
+        where, what = faults[0]
+        raise ResultError(f"{path}: not a result of schema {SCHEMA_VERSION} ({where}: {what}).")
+    return Result.from_dict(current, str(path))
 
 
 def load_all(folder: Path) -> Iterator[tuple[Path, Result]]:
@@ -327,19 +344,3 @@ class Results(Sequence[Result]):
             for metric, estimate in outcome.metrics.items()
         ]
         return pd.DataFrame(rows)
-
-
-def _digest(plain: Mapping[str, Any]) -> str:
-    return hashlib.sha256(_dump(plain).encode()).hexdigest()
-
-
-def _dump(value: Any, indent: int = 0) -> str:
-    """Write JSON with nested containers indented and lists of plain values on one line."""
-    pad = " " * (indent + 1)
-    if isinstance(value, dict) and value:
-        items = [f"{pad}{json.dumps(str(k))}: {_dump(v, indent + 1)}" for k, v in value.items()]
-        return "{\n" + ",\n".join(items) + "\n" + " " * indent + "}"
-    if isinstance(value, list | tuple) and any(isinstance(v, dict) for v in value):
-        items = [f"{pad}{_dump(v, indent + 1)}" for v in value]
-        return "[\n" + ",\n".join(items) + "\n" + " " * indent + "]"
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)

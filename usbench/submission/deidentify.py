@@ -10,14 +10,19 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from usbench.core.atomic_files import atomic_write
+from usbench.diagnostics.recompute import refreshed
 from usbench.errors import ResultError
 from usbench.results.schema import Result, Units, load, result_path
+from usbench.results.text import with_text
 
 SMALL_GROUP = 5
 """Strata with fewer subjects than this are named as a risk: a rare combination can identify somebody."""
@@ -62,9 +67,10 @@ def prepare(path: Path, secret: bytes, keep_ids: bool = False, keep_strata: bool
     findings = validate(path)
     if findings:
         raise ResultError(f"{findings[0]}. Run the task again before submitting.")
-    result = load(path)
+    result = _without_places(load(path))
     if not keep_strata:
-        result = replace(result, units=replace(result.units, strata={}))
+        strata = {name: found for name, found in result.instruments.items() if name not in ("strata", "shortcut")}
+        result = replace(result, units=replace(result.units, strata={}), instruments=strata)
     if not keep_ids:
         result = _hidden(result, secret)
     return Submission(result, result_path(Path(), result), _reveals(result, keep_ids), _risks(result, keep_ids))
@@ -81,8 +87,7 @@ def read_secret(path: Path) -> bytes:
         StoreError: The file cannot be written.
     """
     if not path.exists():
-        atomic_write(path, (secrets.token_hex(32) + "\n").encode())
-        path.chmod(0o600)
+        atomic_write(path, (secrets.token_hex(32) + "\n").encode(), private=True)
     try:
         key = bytes.fromhex(path.read_text("ascii").strip())
     except (OSError, ValueError) as error:
@@ -126,8 +131,66 @@ def _hidden(result: Result, secret: bytes) -> Result:
         )
         for name, entry in result.protocols.items()
     }
-    moved = replace(result, units=hidden, protocols=protocols)
-    return _with_intervals(moved)
+    moved = replace(
+        result,
+        dataset={**result.dataset, "fingerprint": _keyed(key, "fingerprint", result.dataset["fingerprint"])},
+        inputs=_keyed(key, "inputs", result.inputs),
+        units=hidden,
+        protocols=protocols,
+        instruments=_rearranged(_without_examples(result.instruments), order),
+        figures=_rearranged(result.figures, order),
+    )
+    return refreshed(_with_intervals(moved))
+
+
+def _keyed(key: bytes, kind: str, digest: str) -> str:
+    """Hide a digest of labels or files, by which somebody who has the same table could find whose it is."""
+    return hmac.new(key, f"{kind}\0{digest}".encode(), hashlib.sha256).hexdigest()
+
+
+def _without_examples(instruments: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the names of files that are given as examples."""
+    return {
+        name: {**section, "examples": []} if "examples" in section else section for name, section in instruments.items()
+    }
+
+
+def _rearranged(value: Any, order: Sequence[int]) -> Any:
+    """Bring every list that holds one value a unit, at any depth, into the new order of the units."""
+    if isinstance(value, dict):
+        return {name: _rearranged(item, order) for name, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    if len(value) == len(order) and not any(isinstance(item, dict) for item in value):
+        nested = all(isinstance(item, list) and len(item) == len(order) for item in value)
+        if not nested:  # as many draws as units would look alike; the inner lists are then the units
+            return [value[i] for i in order]
+    return [_rearranged(item, order) for item in value]
+
+
+_PLACE = re.compile(r"(?<![\w:/\\.~])(?:~|[A-Za-z]:|\.{1,2})?[\\/](?:[^\s\\/:'\",;()]+[\\/])*([^\s\\/:'\",;()]*)")
+
+
+def without_places(text: str) -> str:
+    """Return text in which paths from the root, the home or the current folder are file names alone.
+
+    Args:
+        text: A sentence, a command or a name.
+    """
+    return _PLACE.sub(r"\1", text)
+
+
+def _without_places(result: Result) -> Result:
+    """Leave out every path of the submitter's machine; the command is written anew from what was asked."""
+    plain = with_text(result, without_places, labels=False)
+    provision = str(result.dataset.get("provision"))
+    data = {"subset": " --data subset", "phantom": " --data phantom", "own": " --data MANIFEST.csv"}.get(provision, "")
+    command = f"usbench run --encoder {shlex.quote(result.encoder['name'])} --task {result.task['name']}{data}"
+    return replace(
+        plain,
+        encoder={**plain.encoder, "name": result.encoder["name"]},
+        provenance={**plain.provenance, "command": command},
+    )
 
 
 def _with_intervals(result: Result) -> Result:
@@ -157,7 +220,9 @@ def _reveals(result: Result, keep_ids: bool) -> tuple[str, ...]:
         f"Names of {subjects} subjects and {len(units.id)} units, {names}.",
         f"For each unit: the true {result.task['target']}, the fold, the predictions"
         + (f", the number of frames ({min(units.frames)} to {max(units.frames)})." if units.frames else "."),
-        f"A digest of the label table of {result.dataset['title']}, from which nothing can be read.",
+        f"The data set's name and title: {result.dataset['name']}, {result.dataset['title']}.",
+        "Digests of the label table and of all inputs"
+        + (", as they are." if keep_ids else ", keyed by your secret, so that nobody who has the same files can tell."),
     ]
     told += [f"For each unit, {name}: {_values(values)}." for name, values in units.strata.items()]
     machine = result.provenance.get("machine", {})
@@ -165,6 +230,9 @@ def _reveals(result: Result, keep_ids: bool) -> tuple[str, ...]:
         f"The machine: {machine.get('processor') or 'unknown processor'}, {machine.get('system', '')}; no name."
     )
     told.append(f"The command: {result.provenance.get('command', '')}")
+    told.append("No path of your machine: commands, notes and names of files are without their folders.")
+    if result.instruments:
+        told.append(f"Diagnostics, with predictions for each unit: {', '.join(result.instruments)}.")
     return tuple(told)
 
 

@@ -7,17 +7,17 @@ that anybody can run.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from usbench.errors import DataError, ResultError
+from usbench.core.documents import read_json
+from usbench.core.text import one_line
+from usbench.errors import DataError, ResultError, UsbenchError
 from usbench.evaluation.intervals import estimates
 from usbench.evaluation.scoring import metric_names, outcome_of
+from usbench.results.checks import form_faults, published_schema, seal_fault
 from usbench.results.schema import SCHEMA_VERSION, Estimate, Result, migrate, result_path
 
 # Results hold metrics with six digits after the point.
@@ -41,7 +41,7 @@ class Finding:
     what: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.where}: {self.what}"
+        return one_line(f"{self.path}: {self.where}: {self.what}")
 
 
 def schema(version: int = SCHEMA_VERSION) -> dict[str, Any]:
@@ -53,11 +53,7 @@ def schema(version: int = SCHEMA_VERSION) -> dict[str, Any]:
     Raises:
         ResultError: There is no such version.
     """
-    file = resources.files("usbench.results") / "schemas" / f"result-{version}.json"
-    if not file.is_file():
-        raise ResultError(f"there is no schema {version} of results; the current one is {SCHEMA_VERSION}.")
-    found: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    return found
+    return published_schema(version)
 
 
 def validate(path: Path, results: Path | None = None) -> list[Finding]:
@@ -71,22 +67,22 @@ def validate(path: Path, results: Path | None = None) -> list[Finding]:
         Everything that is wrong, empty when nothing is.
     """
     try:
-        data = json.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        return [Finding(path, "file", f"cannot be read as JSON ({error})")]
+        data = read_json(path, ResultError)
+    except UsbenchError as error:
+        return [Finding(path, "file", str(error).removeprefix(f"{path}: "))]
     try:
         migrated = migrate(data, path.name)
     except ResultError as error:
         return [Finding(path, "schema", str(error))]
-    findings = _against_schema(path, migrated)
+    findings = [Finding(path, where, what) for where, what in form_faults(migrated, SCHEMA_VERSION, every_value=True)]
     if findings:
         return findings
     try:
         result = Result.from_dict(migrated, str(path))
     except ResultError as error:
         return [Finding(path, "schema", str(error))]
-    if migrated is data and data["digest"] != result.digest():
-        findings.append(Finding(path, "digest", "the content was changed after the result was written"))
+    if fault := seal_fault(data):
+        findings.append(Finding(path, "digest", fault))
     if results is not None and path.resolve() != result_path(results, result).resolve():
         findings.append(Finding(path, "file", f"belongs at {result_path(results, result)}"))
     findings += _units(path, result)
@@ -127,19 +123,6 @@ def recompute(result: Result, protocol: str) -> dict[str, Estimate]:
     """
     outcome = outcome_of(result, protocol)
     return estimates(outcome, metric_names(outcome), result.protocols[protocol].uncertainty)
-
-
-def _against_schema(path: Path, data: Mapping[str, Any]) -> list[Finding]:
-    import jsonschema
-
-    validator = jsonschema.Draft202012Validator(schema())
-    errors = sorted(validator.iter_errors(data), key=lambda error: [str(part) for part in error.absolute_path])
-    findings = []
-    for error in errors[:20]:
-        where = "/".join(str(part) for part in error.absolute_path) or "file"
-        text = error.message if len(error.message) <= 200 else error.message[:197] + "..."
-        findings.append(Finding(path, where, text))
-    return findings
 
 
 def _units(path: Path, result: Result) -> list[Finding]:

@@ -20,12 +20,12 @@ Keys are the fields of :class:`usbench.Task`. Only ``dataset`` and ``target`` ar
 from __future__ import annotations
 
 import dataclasses
-import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+from usbench.core.documents import read_toml
+from usbench.core.names import LONGEST_TITLE, as_name, column_fault, name_fault
 from usbench.data.frame_sampling import parse_policy
 from usbench.data.label_table import SUFFIXES
 from usbench.errors import UsbenchError, did_you_mean
@@ -33,7 +33,6 @@ from usbench.task.kinds import KINDS
 from usbench.task.slots import Slots
 from usbench.task.task import Kind, SplitKind, SplitPlan, Task, Unit
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _CHOICES: Mapping[str, tuple[str, ...]] = {"kind": get_args(Kind), "unit": get_args(Unit)}
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "positive": (str, int),
@@ -58,19 +57,14 @@ def read_task_file(path: Path) -> Task:
             the message names the file and the key.
     """
     try:
-        with path.open("rb") as file:
-            given = tomllib.load(file)
+        given = read_toml(path)
     except FileNotFoundError:
         raise UsbenchError(f"{path}: no such task file.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsbenchError(f"{path}: not valid TOML ({error}).") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsbenchError(f"{path}: cannot be read ({error}).") from None
     _refuse_unknown(given, [field.name for field in dataclasses.fields(Task)], str(path))
     for key in ("dataset", "target"):
         if key not in given:
             raise UsbenchError(f'{path}: {key!r} is missing. Add for example {key} = "{_EXAMPLE[key]}".')
-    fields: dict[str, Any] = {"name": path.stem, "title": given.get("name", path.stem)}
+    fields: dict[str, Any] = {"name": as_name(path.stem), "title": given.get("name", path.stem)}
     for key, value in given.items():
         fields[key] = _value(key, value, path)
     fields.setdefault("protocols", KINDS[fields.get("kind", "binary")].protocols)
@@ -102,10 +96,14 @@ def _value(key: str, value: Any, path: Path) -> Any:
     if key in _CHOICES and value not in _CHOICES[key]:
         hint = did_you_mean(str(value), _CHOICES[key])
         raise UsbenchError(f"{path}: {key} = {value!r} is not known.{hint} Choose from {', '.join(_CHOICES[key])}.")
-    if key == "name" and not _NAME.fullmatch(value):
-        raise UsbenchError(
-            f"{path}: name = {value!r} names a folder of results: use letters, digits, '_', '-' and '.'."
-        )
+    if key == "name" and (fault := name_fault("task", value)):
+        raise UsbenchError(f"{path}: {fault}.")
+    if key == "title" and not 0 < len(value) <= LONGEST_TITLE:
+        raise UsbenchError(f"{path}: 'title' must have 1 to {LONGEST_TITLE} characters, not {len(value)}.")
+    if key == "strata" and isinstance(value, list):
+        for column in value:
+            if fault := column_fault(column):
+                raise UsbenchError(f"{path}: 'strata': {fault}.")
     if key == "frames":
         try:
             return parse_policy(value)

@@ -10,7 +10,9 @@ the same distinction, so that a black-and-white print loses nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
+from html import escape as _escape_html
+
+from usbench.core.text import printable
 
 _STYLE = """
 svg{--fg:#1f2328;--muted:#59636e;--grid:#d1d9e0;--bg:#ffffff;--encoder:#0072b2;--floor:#6b6157;--accent:#b34700}
@@ -113,6 +115,11 @@ class Drawing:
     def _shape(self, opening: str, tag: str, tip: str) -> None:
         inner = f"><title>{escape(tip)}</title></{tag}>" if tip else "/>"
         self._parts.append(f"<{opening}{inner}")
+
+
+def escape(text: str) -> str:
+    """Return text that an SVG shows as it is; characters that XML forbids become spaces."""
+    return _escape_html(printable(text))
 
 
 def page_style() -> str:

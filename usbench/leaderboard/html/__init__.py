@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from usbench.errors import UnknownNameError, did_you_mean
-from usbench.leaderboard.board import gather
+from usbench.leaderboard.board import files_of, gather
 from usbench.leaderboard.bundled import bundled_encoders
 from usbench.leaderboard.figures import figures_of
 from usbench.leaderboard.html import views
@@ -21,6 +21,7 @@ from usbench.leaderboard.html.pages import PAGES, Site
 from usbench.leaderboard.html.templating import asset, environment, style
 from usbench.leaderboard.published_values import default_reported_dir
 from usbench.leaderboard.staleness import write_pages
+from usbench.results.text import told_of
 
 
 def render_site(
@@ -46,7 +47,8 @@ def render_site(
     for name in pictures:
         if name not in measured:
             raise UnknownNameError(f"a picture of {name!r}, which has no result.{did_you_mean(name, measured)}")
-    return pages_of(Site(boards, bundled_encoders(), pictures))
+    with told_of(*files_of(*boards)):
+        return pages_of(Site(boards, bundled_encoders(), pictures))
 
 
 def write_site(

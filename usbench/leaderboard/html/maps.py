@@ -46,7 +46,8 @@ def pictures_of(units: Sequence[str]) -> dict[str, str]:
     for unit in units:
         part, _, path = unit.partition("/")
         file = roots[part] / path if part in roots and path else None
-        if file is not None and file.is_file():
+        # A unit may be called anything, ../ included; only what lies among the images may be shown.
+        if file is not None and file.resolve().is_relative_to(roots[part].resolve()) and file.is_file():
             found[unit] = _picture(file)
     return found
 

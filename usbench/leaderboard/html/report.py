@@ -9,7 +9,7 @@ from typing import Any
 
 from usbench.errors import UnknownNameError, did_you_mean
 from usbench.leaderboard import wording
-from usbench.leaderboard.board import Board, Entry, gather
+from usbench.leaderboard.board import Board, Entry, files_of, gather
 from usbench.leaderboard.figures import figures_of
 from usbench.leaderboard.html import views
 from usbench.leaderboard.html.images import embedded_picture
@@ -17,6 +17,7 @@ from usbench.leaderboard.html.templating import environment, style
 from usbench.leaderboard.published_values import default_reported_dir
 from usbench.leaderboard.tables import encoder_page
 from usbench.leaderboard.tables.model import Table
+from usbench.results.text import told_of
 
 
 def render_report(results: Path, encoder: str, reported: Path | None = None, pictures: Sequence[Path] = ()) -> str:
@@ -39,18 +40,16 @@ def render_report(results: Path, encoder: str, reported: Path | None = None, pic
         there = f"There are {', '.join(sorted(measured))}." if measured else "There are none."
         raise UnknownNameError(f"{encoder!r} has no result in {results}.{did_you_mean(encoder, measured)} {there}")
     there_boards = [(b, e) for b in boards for e in b.entries if e.name == encoder]
-    text = (
-        environment()
-        .get_template("report.html")
-        .render(
+    template = environment().get_template("report.html")
+    images = [embedded_picture(path) for path in pictures]
+    with told_of(*files_of(*(board for board, _ in there_boards))):
+        return template.render(
             style=style(),
             root="",
             view=views.encoder_view(encoder, measured[encoder], boards),
-            pictures=[embedded_picture(path) for path in pictures],
+            pictures=images,
             sections=[_section(board, entry) for board, entry in there_boards],
         )
-    )
-    return text
 
 
 def _section(board: Board, entry: Entry) -> dict[str, Any]:
