@@ -162,7 +162,7 @@ class Generic(Encoder):
             return ()
         remark = (
             f"{self.name}: the file gets the size, crop, means and deviations that {library} states for its own "
-            "weights of this network. If its authors used others, add them to the name, such as ,mean=imagenet,fit=squash."
+            "weights of this network. If its authors used others, add them to the name: ,mean=imagenet,fit=squash."
         )
         return (remark,)
 
