@@ -4,17 +4,21 @@ Their name carries an argument (``timm:vit_small_patch16_224``), their card is m
 weights are seeded random ones where the name ends in ``.random``, otherwise a file given or registered under
 the full name, otherwise those that the model's library publishes, which it downloads. A file is loaded
 strictly; nothing in it is executed.
+
+What no tensor tells, such as the number of heads or the statistics of pixels, follows the name after commas
+(:mod:`usbench_encoders.options`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from usbench.encoder import Encoder, EncoderCard, Frame, Readiness, weights
 from usbench.errors import UsbenchError, WeightsError
+from usbench_encoders import options
 from usbench_encoders.initialisation import initialisation, seeded
 
 if TYPE_CHECKING:
@@ -24,31 +28,47 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 RANDOM = ".random"
+# What pre-training needs and an encoder does not. Ignored in a file where the network has no tensor of the name.
+PRETRAINING_PARTS = ("mask_token", "decoder", "dino_head.", "ibot_head.", "predictor.", "projector.")
+
+
+def seen(text: str) -> tuple[str, ...]:
+    """Read the sets a file was trained on, ``busi/camus``, or ``none``."""
+    return () if text == "none" else tuple(text.split("/"))
 
 
 class Generic(Encoder):
     """An encoder whose model is named by an argument.
 
     Args:
-        argument: What follows the colon of the family's name.
-        **options: As for :class:`usbench.encoder.Encoder`.
+        argument: What follows the colon of the family's name: the model, and options after commas.
+        **settings: As for :class:`usbench.encoder.Encoder`.
 
     Raises:
-        UsbenchError: Weights are given although the name asks for random ones.
+        UsbenchError: Weights are given although the name asks for random ones, or an option is not understood.
     """
 
     packages: tuple[str, ...] = ("torch",)
+    offered: ClassVar[dict[str, options.Parser]] = {"pretraining": seen}
 
-    def __init__(self, *, argument: str, **options: Any) -> None:
-        self.argument = argument.removesuffix(RANDOM)
-        self.random = argument.endswith(RANDOM)
-        if self.random and options.get("weights"):
-            raise UsbenchError(f"{self.card.name}{argument}: asks for random weights; leave {RANDOM} or the file out.")
-        card = replace(self.card, name=f"{self.card.name}{argument}", title=argument)
+    def __init__(self, *, argument: str, **settings: Any) -> None:
+        name, texts = options.split(argument)
+        title = ",".join([name, *(f"{key}={value}" for key, value in texts.items())])
+        label = f"{self.card.name}{title}"
+        self.argument = name.removesuffix(RANDOM)
+        self.random = name.endswith(RANDOM)
+        self.options = options.parse(label, texts, self.offered)
+        if self.random and settings.get("weights"):
+            raise UsbenchError(f"{label}: asks for random weights; leave {RANDOM} or the file out.")
+        if self.random and "pretraining" in self.options:
+            raise UsbenchError(f"{label}: random weights have seen nothing; leave pretraining out.")
+        card = replace(self.card, name=label, title=title)
+        if "pretraining" in self.options:
+            card = replace(card, pretraining=self.options["pretraining"], pretraining_note="As stated by the user.")
         if self.random:
             card = replace(card, pretraining=(), pretraining_note="No training.", floor=True)
         self.card: EncoderCard = card
-        super().__init__(**options)
+        super().__init__(**settings)
 
     @property
     def takes_weights(self) -> bool:
@@ -98,27 +118,53 @@ class Generic(Encoder):
             reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
             reason = reason[:300].rstrip(". ")
             if own:
-                raise UsbenchError(f"{self.name}: cannot be built ({reason}). Check the name.") from error
+                raise UsbenchError(
+                    f"{self.name}: cannot be built ({reason}). Check the name and its options."
+                ) from error
             raise WeightsError(
                 f"{self.name}: its published weights cannot be had ({reason}). With a file of weights: "
                 f"`usbench weights add {self.name} FILE`. `{self.name}{RANDOM}` is the same network untrained."
             ) from error
 
-    def fill(self, network: torch.nn.Module, ignored: Callable[[str], bool] = lambda name: False) -> None:
+    def published(self) -> dict[str, torch.Tensor]:
+        """Read the file given or registered; empty where there is none."""
+        path = self.weights_path()
+        return {} if path is None else weights.read_state(path)
+
+    def fill(
+        self,
+        network: torch.nn.Module,
+        ignored: Callable[[str], bool] = lambda name: False,
+        published: Mapping[str, torch.Tensor] | None = None,
+    ) -> None:
         """Load the file given or registered, if there is one, strictly.
 
         Args:
             network: Changed in place.
             ignored: Which names of the file, after its prefix is removed, are parts that the encoder does
                 not use.
+            published: The file's tensors, if they have been read already.
         """
         path = self.weights_path()
         if path is None:
             return
-        published = weights.read_state(path)
-        fitting = weights.fit_prefix(published, network.state_dict())
-        state = {name: tensor for name, tensor in fitting.items() if not ignored(name)}
+        published = self.published() if published is None else published
+        expected = network.state_dict()
+        fitting = weights.fit_prefix(published, expected)
+        state = {name: tensor for name, tensor in fitting.items() if name in expected or not ignored(name)}
         weights.load_strictly(network, state, path, self.card, published=published)
+
+    def remarks(self) -> tuple[str, ...]:
+        """Warn where a file of unknown origin gets the pixels that the library states for its own weights."""
+        library = self.card.url.rpartition("/")[2]
+        stated = {"mean", "std"} & set(self.options)
+        if not {"mean", "fit"} <= set(self.offered) or stated or self.random or self.weights_path() is None:
+            return ()
+        remark = (
+            f"{self.name}: the file gets the size, crop, means and deviations that {library} states for its own "
+            "weights of this network. If its authors used others, add them to the name: ,mean=imagenet,fit=squash."
+        )
+        return (remark,)
 
 
 def picture(frame: Frame, channels: int = 3) -> Image:

@@ -2,16 +2,20 @@
 
 Examples: ``open_clip:ViT-B-32@laion2b_s34b_b79k``,
 ``open_clip:hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224``, and ``open_clip:ViT-L-14``
-with a file of one's own, such as that of FetalCLIP.
+with a file of one's own; ``open_clip:ViT-L-14,fit=pad`` pads frames to squares first.
+
+With a file, means, deviations and crop are those that OpenCLIP states for the tag, ``open_clip:ViT-B-16-SigLIP@webli``,
+or, without a tag, those that all published weights of the model share.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from usbench.encoder import EncoderCard, Frame
 from usbench.errors import UnknownNameError, UsbenchError, did_you_mean
-from usbench_encoders.generic import Generic, picture
+from usbench_encoders import options, pixels
+from usbench_encoders.generic import Generic, picture, seen
 
 if TYPE_CHECKING:
     import torch
@@ -31,6 +35,13 @@ class OpenClip(Generic):
         url="https://github.com/mlfoundations/open_clip",
     )
     packages = ("torch", "open-clip-torch")
+    offered: ClassVar[dict[str, options.Parser]] = {
+        "mean": options.mean,
+        "std": options.deviation,
+        "fit": options.one_of(*pixels.FITS),
+        "resampling": options.one_of(*pixels.FILTERS[1:]),
+        "pretraining": seen,
+    }
 
     def load(self) -> torch.nn.Module:
         """Build the image tower.
@@ -48,6 +59,7 @@ class OpenClip(Generic):
     def preprocess(self, frame: Frame) -> torch.Tensor:
         """Turn a grey frame into what the model's configuration asks for, ``(3, h, w)``."""
         self._ensure_loaded()
+        frame = pixels.padded(frame) if self.options.get("fit") == "pad" else frame
         tensor: torch.Tensor = self._built[1](picture(frame))
         return tensor
 
@@ -77,8 +89,29 @@ class OpenClip(Generic):
                 )
             chosen = tag if pretrained and not hub else None
             model, _, transform = open_clip.create_model_and_transforms(
-                name, pretrained=chosen, load_weights=pretrained
+                name, pretrained=chosen, load_weights=pretrained, **self._pixels(open_clip, name, tag)
             )
             return model, transform
 
         self._built = self.built(build)
+
+    def _pixels(self, library: Any, name: str, tag: str) -> dict[str, Any]:
+        """Return what OpenCLIP is asked to do with pixels: as it states for published weights, unless options say."""
+        tags = [] if ":" in name else library.list_pretrained_tags_by_model(name)
+        if tag and tag not in tags:
+            raise UnknownNameError(f"OpenCLIP has no weights {tag!r} of {name}.{did_you_mean(tag, tags)}")
+        known = [library.get_pretrained_cfg(name, each) or {} for each in ([tag] if tag else tags)]
+        keys = {"mean": "image_mean", "std": "image_std", "interpolation": "image_interpolation"}
+        keys["resize_mode"] = "image_resize_mode"
+        asked = {}
+        for key, argument in keys.items():
+            values = {config[key] for config in known if config.get(key)}
+            if len(values) == 1 and all(config.get(key) for config in known):
+                asked[argument] = values.pop()
+        if statistics := options.statistics(self.name, self.options):
+            asked["image_mean"], asked["image_std"] = (v * 3 if len(v) == 1 else v for v in statistics)
+        if fit := self.options.get("fit"):
+            asked["image_resize_mode"] = {"crop": "shortest", "squash": "squash", "pad": "squash"}[fit]
+        if "resampling" in self.options:
+            asked["image_interpolation"] = self.options["resampling"]
+        return asked

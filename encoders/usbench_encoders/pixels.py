@@ -42,10 +42,7 @@ def fitted(frame: Frame, size: tuple[int, int], resampling: str = "bilinear", fi
     picture = Image.fromarray(frame)
     height, width = size
     if fit == "pad":
-        side = max(picture.size)
-        square = Image.new("L", (side, side))
-        square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
-        picture = square
+        picture = Image.fromarray(padded(frame))
     if fit == "crop":
         # As torchvision's Resize and CenterCrop: the shorter side exactly, the longer one cut to whole pixels.
         short, scale = min(picture.size), max(height, width)
@@ -54,6 +51,15 @@ def fitted(frame: Frame, size: tuple[int, int], resampling: str = "bilinear", fi
         left, top = round((picture.width - width) / 2), round((picture.height - height) / 2)
         return picture.crop((left, top, left + width, top + height))
     return picture if picture.size == (width, height) else picture.resize((width, height), chosen)
+
+
+def padded(frame: Frame) -> Frame:
+    """Add zeros on both sides of the shorter axis, so that the frame becomes a square with the image in its middle."""
+    import numpy as np
+
+    side = max(frame.shape)
+    before = [(side - edge) // 2 for edge in frame.shape]
+    return np.pad(frame, [(b, side - edge - b) for b, edge in zip(before, frame.shape, strict=True)])
 
 
 def normalised(

@@ -1,16 +1,20 @@
 """``timm:<name>``: any model of timm, with its own preprocessing.
 
 Examples: ``timm:vit_small_patch14_dinov2.lvd142m``, ``timm:hf-hub:timm/convnext_tiny.fb_in22k``, and
-``timm:vit_base_patch16_224`` with a state dict of one's own.
+``timm:vit_base_patch16_224`` with a state dict of one's own, and
+``timm:vit_tiny_patch16_224,num_heads=12,mean=imagenet,fit=squash`` where timm's own model differs from it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from usbench.encoder import EncoderCard, Frame
-from usbench.errors import UnknownNameError, did_you_mean
-from usbench_encoders.generic import Generic, class_token, mean_over_space, picture
+from usbench.errors import UnknownNameError, UsbenchError, did_you_mean
+from usbench_encoders import options, pixels
+from usbench_encoders.generic import PRETRAINING_PARTS, Generic, class_token, mean_over_space, picture, seen
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +41,23 @@ class Timm(Generic):
         url="https://github.com/huggingface/pytorch-image-models",
     )
     packages = ("torch", "timm")
+    offered: ClassVar[dict[str, options.Parser]] = {
+        "img_size": options.size,
+        "num_heads": options.whole,
+        "mean": options.mean,
+        "std": options.deviation,
+        "fit": options.one_of(*pixels.FITS),
+        "resampling": options.one_of(*pixels.FILTERS),
+        "pretraining": seen,
+    }
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        options.statistics(self.name, self.options)
+        if self.preprocessing == "whole" and self.options.get("fit", "squash") != "squash":
+            raise UsbenchError(
+                f"{self.name}: fit={self.options['fit']} and preprocessing 'whole' contradict each other."
+            )
 
     def load(self) -> torch.nn.Module:
         """Build the model without classifier.
@@ -50,19 +71,50 @@ class Timm(Generic):
         name = self.argument.partition(".")[0]
         if ":" not in self.argument and not timm.is_model(name):
             raise UnknownNameError(f"timm has no model {name!r}.{did_you_mean(name, timm.list_models())}")
-        network: torch.nn.Module = self.built(
-            lambda pretrained: timm.create_model(self.argument, pretrained=pretrained, num_classes=0)
-        )
+        published = self.published()
+        if "num_heads" in self.options and not published and not self.random:
+            raise UsbenchError(f"{self.name}: num_heads says how a file of weights is meant; give one with --weights.")
+        asked: dict[str, Any] = {key: self.options[key] for key in self.options if key in ("img_size", "num_heads")}
+        if _named(published, "fc_norm.weight") and not _named(published, "norm.weight"):
+            asked["global_pool"] = (
+                "avg"  # a masked autoencoder fine-tuned with its tokens averaged before the last norm
+            )
+        network = self._created(asked)
+        if "img_size" not in asked and (side := _trained_side(published, network)):
+            network = self._created({**asked, "img_size": side})
         heads = getattr(network, "pretrained_cfg", {}).get("classifier") or ()
         heads = (heads,) if isinstance(heads, str) else tuple(heads)
-        self.fill(network, ignored=lambda key: key.startswith(tuple(f"{head}." for head in heads)))
+        unused = (*PRETRAINING_PARTS, *(f"{head}." for head in heads))
+        self.fill(network, ignored=lambda key: key.startswith(unused), published=published)
         return network
+
+    def _created(self, asked: Mapping[str, Any]) -> torch.nn.Module:
+        import timm
+
+        def build(pretrained: bool) -> torch.nn.Module:
+            def create(given: Mapping[str, Any]) -> torch.nn.Module:
+                network: torch.nn.Module = timm.create_model(
+                    self.argument, pretrained=pretrained, num_classes=0, **given
+                )
+                return network
+
+            try:
+                return create(asked)
+            except TypeError as error:
+                if "img_size" not in str(error):
+                    raise
+                # Networks without positions take any size and know no such option.
+                return create({key: value for key, value in asked.items() if key != "img_size"})
+
+        return self.built(build)
 
     def preprocess(self, frame: Frame) -> torch.Tensor:
         """Turn a grey frame into what the model's configuration asks for, ``(3, h, w)`` as a rule."""
         if self._transform is None:
             self._transform = self._configured()
         transform, channels = self._transform
+        if self.options.get("fit") == "pad":
+            frame = pixels.padded(frame)
         tensor: torch.Tensor = transform(picture(frame, channels))
         return tensor
 
@@ -82,6 +134,42 @@ class Timm(Generic):
         from timm.data import create_transform, resolve_data_config
 
         config = resolve_data_config({}, model=self.network)
-        if self.preprocessing == "whole":
+        if self.preprocessing == "whole" or self.options.get("fit") in ("squash", "pad"):
             config |= {"crop_pct": 1.0, "crop_mode": "squash"}
+        elif self.options.get("fit") == "crop":
+            config |= {"crop_pct": 1.0, "crop_mode": "center"}
+        channels = config["input_size"][0]
+        if statistics := options.statistics(self.name, self.options, channels):
+            config |= {key: _each(values, channels) for key, values in zip(("mean", "std"), statistics, strict=True)}
+        if "resampling" in self.options:
+            config["interpolation"] = self.options["resampling"]
+        trained = getattr(getattr(self.network, "patch_embed", None), "img_size", None)
+        if trained or "img_size" in self.options:
+            config["input_size"] = (channels, *(trained or self.options["img_size"]))
         return create_transform(**config, is_training=False), config["input_size"][0]
+
+
+def _each(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    return values * channels if len(values) == 1 else values
+
+
+def _named(published: Mapping[str, torch.Tensor], name: str) -> bool:
+    """Say whether a file holds a tensor of the whole network by this name, perhaps under a prefix."""
+    return any(key == name or (key.endswith(f".{name}") and "blocks." not in key) for key in published)
+
+
+def _trained_side(published: Mapping[str, torch.Tensor], network: Any) -> tuple[int, int] | None:
+    """Return the size in pixels for which a file was trained, where its positions say another than the network's."""
+    own = getattr(network, "pos_embed", None)
+    grid = getattr(getattr(network, "patch_embed", None), "grid_size", None)
+    patch = getattr(getattr(network, "patch_embed", None), "patch_size", None)
+    found = [
+        t for key, t in published.items() if key.rpartition(".")[2] == "pos_embed" and not key.startswith("decoder")
+    ]
+    if own is None or grid is None or patch is None or not found or found[0].ndim != 3 or found[0].shape == own.shape:
+        return None
+    others = own.shape[1] - grid[0] * grid[1]  # class token and registers that have a position
+    side = math.isqrt(max(found[0].shape[1] - others, 0))
+    if side * side + others != found[0].shape[1] or found[0].shape[2] != own.shape[2]:
+        return None
+    return side * patch[0], side * patch[1]

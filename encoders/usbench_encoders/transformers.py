@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from usbench.encoder import EncoderCard, Frame, weights
 from usbench.errors import UsbenchError, WeightsError
-from usbench_encoders.generic import Generic, class_token, mean_over_space, picture
+from usbench_encoders.generic import PRETRAINING_PARTS, Generic, class_token, mean_over_space, picture
 
 if TYPE_CHECKING:
     import torch
@@ -69,7 +69,7 @@ class Transformers(Generic):
                 f"{self.name}: {len(absent)} tensors of the model are missing in its weights, first {absent[0]!r}. "
                 "Check that the configuration and the weights belong together."
             )
-        self.fill(network)
+        self.fill(network, ignored=lambda key: key.startswith(PRETRAINING_PARTS))
         return network
 
     @property

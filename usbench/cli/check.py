@@ -41,6 +41,8 @@ def encoder(
     loaded = load_encoder(name, weights=weights, device=device, pooling=pooling, preprocessing=preprocessing)
     console = Console(soft_wrap=True, highlight=False)
     report = check_encoder(loaded)
+    for remark in loaded.remarks() if loaded.readiness().ready else ():
+        console.print(f"{_MARKS['warn']}  {'remark':<19} {escape(remark)}")
     for finding in report.findings:
         console.print(f"{_MARKS[finding.status]}  {finding.check:<19} {escape(finding.message)}")
     warned = sum(finding.status == "warn" for finding in report.findings)

@@ -26,8 +26,10 @@ def add(
     from usbench.plugins.catalog import load_encoder
 
     file = file.expanduser()
-    if not file.is_file():
+    if not file.exists():
         raise WeightsError(f"{file}: no such file. Check the path.")
+    if copy and file.is_dir():
+        raise WeightsError(f"{file}: is a folder, of which no copy is made. Leave --copy out.")
     encoder = load_encoder(name, weights=file)
     if check:
         encoder.prepare()
@@ -67,10 +69,11 @@ def list_weights() -> None:
         except UsbenchError:  # absent, or of a plugin in a file, which is known under its path alone
             path = registered.get(name)
         licence = source.licence if source else "not stated"
-        if path is None or not path.is_file():
+        if path is None or not path.exists():
             table.add_row(name, f"[dim]absent; `usbench weights where {name}`[/dim]", "", "", licence)
         else:
-            size = f"{path.stat().st_size / 1e6:.0f}"
+            parts = weights.shards(path)[0] if path.is_dir() else [path]
+            size = f"{sum(part.stat().st_size for part in parts) / 1e6:.0f}"
             table.add_row(name, str(path), size, weights.file_sha256(path)[:12], licence)
     Console().print(table)
 

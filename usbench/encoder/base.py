@@ -191,6 +191,13 @@ class Encoder(abc.ABC):
             return Readiness(False, str(error))
         return Readiness(True)
 
+    def remarks(self) -> tuple[str, ...]:
+        """Return what a user should know before trusting the vectors, one sentence or two each; nothing as a rule.
+
+        Said before a run and by ``usbench check encoder``. Must not load anything.
+        """
+        return ()
+
     def identity(self) -> EncoderIdentity:
         """Return the identity under which vectors are stored.
 

@@ -104,6 +104,8 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
     readiness = encoder.readiness()
     if not readiness.ready:
         raise UsbenchError(readiness.reason)
+    for remark in encoder.remarks():
+        options.notify(remark)
     located = dataset_for(task, settings, options.data)
     _announce(task, located, options.notify)
     dataset = located.dataset

@@ -7,6 +7,7 @@ from usbench.encoder.weights.checkpoint import is_safetensors, read_state
 from usbench.encoder.weights.digests import file_sha256, state_sha256
 from usbench.encoder.weights.locate import Place, absent, find, locate, require
 from usbench.encoder.weights.packaged import joined_sha256, packaged_paths, verify
+from usbench.encoder.weights.shards import shards
 from usbench.encoder.weights.state_dict import fit_prefix, keep, load_strictly, rename, unwrap
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "read_state",
     "rename",
     "require",
+    "shards",
     "state_sha256",
     "unwrap",
     "verify",

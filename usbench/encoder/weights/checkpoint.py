@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from usbench.encoder.weights import restricted_unpickler
+from usbench.encoder.weights.shards import INDEX, shards
 from usbench.encoder.weights.state_dict import unwrap
 from usbench.errors import WeightsError
 
@@ -25,11 +26,13 @@ _AGAIN = "Download it again."
 def read_state(path: Path) -> dict[str, torch.Tensor]:
     """Read the tensors of a ``.pt``, ``.pth``, ``.bin``, ``.ckpt`` or ``.safetensors`` file by their names.
 
+    A folder in which transformers keeps weights, in one file or in several with an index, is read whole.
+
     Layers of packing are removed: ``{"state_dict": ...}``, ``{"model": ...}``, ``{"teacher": ...}`` and the
     prefixes that ``DataParallel`` and ``torch.compile`` put before every name.
 
     Args:
-        path: The file; recognised by its content, not by its suffix.
+        path: The file, recognised by its content, not by its suffix; or the folder, or the index in it.
 
     Returns:
         Names to tensors on the CPU, in the types in which they were saved.
@@ -37,6 +40,8 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         WeightsError: The file is absent, is not a weight file, is damaged, or names code to be executed.
     """
+    if path.is_dir() or path.name.endswith(INDEX):
+        return read_shards(path)
     content = _read(path)
     state = unwrap(content)
     if not state:
@@ -46,6 +51,25 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
                 "Save `model.state_dict()` instead and use that file."
             )
         raise WeightsError(f"{path}: holds no tensors by name, so it is not a file of weights. Check the file.")
+    return state
+
+
+def read_shards(path: Path) -> dict[str, torch.Tensor]:
+    """Read weights that lie in several files.
+
+    Args:
+        path: The folder, or the index in it.
+
+    Raises:
+        WeightsError: The folder holds no weights, or a part that the index names is missing or lacks a tensor.
+    """
+    files, named = shards(path)
+    state: dict[str, torch.Tensor] = {}
+    for file in files:
+        state.update(read_state(file))
+    absent = sorted(named - set(state))
+    if absent:
+        raise WeightsError(f"{path}: {len(absent)} tensors that the index names are in no file, first {absent[0]!r}.")
     return state
 
 

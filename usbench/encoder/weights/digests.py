@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from usbench.encoder.weights.shards import INDEX, shards
 from usbench.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -17,16 +18,19 @@ _known: dict[tuple[str, int, int], str] = {}
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal.
+    """Return the SHA-256 of a file, or of the files of a folder of weights, in hexadecimal.
 
     Computed once a process for each path, size and time of modification.
 
     Args:
-        path: The file.
+        path: The file, or a folder or index as :func:`usbench.encoder.weights.read_state` takes them.
 
     Raises:
         WeightsError: It cannot be read.
     """
+    if path.is_dir() or path.name.endswith(INDEX):
+        lines = [f"{part.name} {file_sha256(part)}\n" for part in shards(path)[0]]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
     try:
         status = path.stat()
         key = (str(path.resolve()), status.st_size, status.st_mtime_ns)

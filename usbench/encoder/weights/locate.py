@@ -49,7 +49,7 @@ def locate(name: str, card: EncoderCard) -> list[Place]:
     places = [folder]
     if name in settings.weights:
         path = settings.weights[name]
-        entry = Place(path, f"registered in {settings.config_file}", path if path.is_file() else None)
+        entry = Place(path, f"registered in {settings.config_file}", path if path.exists() else None)
         places.insert(1 if os.environ.get("USBENCH_WEIGHTS") else 0, entry)
     if card.weights is not None and card.weights.packages:
         paths = packaged_paths(card.weights)

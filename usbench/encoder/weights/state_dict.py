@@ -17,7 +17,9 @@ State = dict[str, "torch.Tensor"]
 Recogniser = Callable[[Iterable[str]], str | None]
 
 # Where training programs put the weights that are meant to be used, the averaged copy before the raw one.
-WRAPPERS = ("state_dict", "model", "model_state_dict", "teacher", "ema", "student", "network", "net", "module")
+_AVERAGED = ("ema_state_dict", "model_ema")
+_RAW = ("state_dict", "model", "model_state_dict", "teacher", "ema", "student", "network", "net", "module")
+WRAPPERS = (*_AVERAGED, *_RAW, "target_encoder", "encoder", "weights")
 # What DataParallel, torch.compile and weight averaging put before every name.
 PREFIXES = ("module.", "_orig_mod.")
 _DEPTH = 4
@@ -109,6 +111,9 @@ def load_strictly(
         WeightsError: They do not fit; the message names the first misfit and guesses whose weights they are.
     """
     expected = module.state_dict()
+    # Counters of batch norm, which inference does not use; older files lack them, and torch forgives that too.
+    counters = {key: tensor for key, tensor in expected.items() if key.endswith(".num_batches_tracked")}
+    state = {**counters, **state}
     missing = [key for key in expected if key not in state]
     extra = [key for key in state if key not in expected]
     shapes = [key for key in expected if key in state and expected[key].shape != state[key].shape]
