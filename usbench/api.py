@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from usbench import results
 from usbench.core.settings import Settings, load_settings
@@ -14,6 +14,9 @@ from usbench.pipeline.context import Notify, Options, Prepared, Progress, prepar
 from usbench.pipeline.experiment import run_prepared
 from usbench.plugins.catalog import load_encoder, load_task
 from usbench.task.task import Task
+
+if TYPE_CHECKING:
+    from usbench.diagnostics.shifts import Level
 
 # What is done with each result before it is returned: diagnostics that need the prepared run.
 Finish = Callable[[Prepared, results.Result, Options, Settings], results.Result]
@@ -74,9 +77,6 @@ def run(
     Raises:
         UsbenchError: What went wrong, in one message; results finished before it are on disk.
     """
-    from usbench.diagnostics.shifts import parse_shifts
-    from usbench.diagnostics.suite import add_extras
-
     names = _several(encoder)
     if weights is not None and (len(names) > 1 or isinstance(names[0], Encoder)):
         raise UsbenchError(
@@ -84,7 +84,7 @@ def run(
         )
     roots = [data_root] if isinstance(data_root, str | Path) else list(data_root)
     places = settings or load_settings(roots)
-    levels, columns = parse_shifts(shift), list(dict.fromkeys(by))
+    columns, levels = list(dict.fromkeys(by)), _levels(shift)
     encoders = [
         load_encoder(
             item,
@@ -113,13 +113,35 @@ def run(
             try:
                 prepared = prepare(one_encoder, one_task, options, places)
                 result = run_prepared(prepared, options, places)
-                result = add_extras(prepared, result, columns, levels, options, places)
+                if columns or levels:
+                    result = _add_extras(prepared, result, columns, levels, options, places)
                 finished.append(finish(prepared, result, options, places) if finish else result)
             except UsbenchError as error:
                 if on_error is None:
                     raise
                 on_error(one_encoder.name, one_task.name, error)
     return results.Results(finished)
+
+
+def _levels(shift: Sequence[str]) -> Sequence[Level]:
+    if not shift:
+        return ()
+    from usbench.diagnostics.shifts import parse_shifts
+
+    return parse_shifts(shift)
+
+
+def _add_extras(
+    prepared: Prepared,
+    result: results.Result,
+    columns: Sequence[str],
+    levels: Sequence[Level],
+    options: Options,
+    places: Settings,
+) -> results.Result:
+    from usbench.diagnostics.suite import add_extras
+
+    return add_extras(prepared, result, columns, levels, options, places)
 
 
 def _several(item: Any) -> list[Any]:

@@ -289,11 +289,11 @@ def _board(
     board = Board(name, task, entries + constant)
     if board.own_dataset and task.reported:
         board.reported = published.get(task.reported)
-    metric = board.primary()
+    headline, metric = board.headline, board.primary()
     column = board.column(metric) if metric else None
 
     def order(entry: Entry) -> tuple[Any, ...]:
-        key = column.rank_key(entry.estimate(board.headline, metric).value) if column else 0.0
+        key = column.rank_key(entry.estimate(headline, metric).value) if column else 0.0
         return (entry.floor, not entry.comparable, key, entry.title)
 
     board.entries.sort(key=order)
