@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from tusa.errors import TusaError
 from tusa.training.corpus import Corpus
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm"})
 FRAMES_A_VIDEO = 32
 

@@ -1,0 +1,41 @@
+"""``tusa teacher``: a frozen teacher's vectors for a bank of crops."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def teacher(
+    sources: Annotated[list[Path], typer.Argument(help="The corpus, as data.sources has it, in the same order.")],
+    model: Annotated[str, typer.Option(help="An .onnx file, which is run unmodified, or timm:MODEL.")],
+    out: Annotated[Path, typer.Option(help="The bank to write, for objective.teacher; its pieces lie beside it.")],
+    weights: Annotated[Path | None, typer.Option(help="The file of a timm model's weights.")] = None,
+    crops: Annotated[int, typer.Option(help="Crops an image, the whole image included.", min=1)] = 6,
+    size: Annotated[int, typer.Option(help="Side in pixels at which the teacher sees a crop.", min=32)] = 224,
+    image_size: Annotated[int, typer.Option(help="Side of the images in memory: data.size.", min=32)] = 160,
+    seed: Annotated[int, typer.Option(help="Of the crops.")] = 0,
+    kept: Annotated[
+        float, typer.Option(help="Share of variance kept; below 1, principal components in 8 bits.", min=0.5, max=1.0)
+    ] = 1.0,
+    threads: Annotated[int, typer.Option(help="Threads of onnxruntime; 0 for its own choice.", min=0)] = 0,
+) -> None:
+    """Run a frozen teacher once over a corpus; a command that was stopped goes on where it was."""
+    from tusa.training.sources import read_corpus
+    from tusa.training.teacher import BankConfig, fill_bank, load_teacher, pack_bank
+
+    run, about = load_teacher(model, weights, threads)
+    corpus = read_corpus(sources, image_size)
+    pieces = out.with_suffix(".pieces")
+    fill_bank(
+        corpus,
+        run,
+        about,
+        BankConfig(crops=crops, size=size, seed=seed),
+        pieces,
+        report=lambda done, total: typer.echo(f"piece {done}/{total}", err=True),
+    )
+    head = pack_bank(pieces, out, kept=kept)
+    typer.echo(f"Wrote {out}: {head['images']} images, {head['crops']} crops each, by {head['teacher']}.")
