@@ -246,7 +246,7 @@ def test_memory_that_runs_out_suggests_accumulation(
         # The true error of torch's CPU allocator, asked for more than any machine has.
         torch.empty(2**60)
 
-    monkeypatch.setattr(trainer.learner.tusa, "hidden_states", refuse)
+    monkeypatch.setattr(trainer.learner, "encode", refuse)
     with pytest.raises(TusaError, match=r"Out of memory at 6 images of 64 px.*Raise accumulate"):
         trainer.fit()
 

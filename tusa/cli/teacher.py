@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tusa.errors import TusaError
+
 
 def teacher(
     sources: Annotated[list[Path], typer.Argument(help="The corpus, as data.sources has it, in the same order.")],
@@ -20,12 +22,16 @@ def teacher(
     kept: Annotated[
         float, typer.Option(help="Share of variance kept; below 1, principal components in 8 bits.", min=0.5, max=1.0)
     ] = 1.0,
+    part: Annotated[str, typer.Option(help="I/N: every N-th piece from the I-th, for N processes at once.")] = "1/1",
     threads: Annotated[int, typer.Option(help="Threads of onnxruntime; 0 for its own choice.", min=0)] = 0,
 ) -> None:
     """Run a frozen teacher once over a corpus; a command that was stopped goes on where it was."""
     from tusa.training.sources import read_corpus
     from tusa.training.teacher import BankConfig, fill_bank, load_teacher, pack_bank
 
+    number, _, parts = part.partition("/")
+    if not (number.isdigit() and parts.isdigit() and 1 <= int(number) <= int(parts)):
+        raise TusaError(f"--part {part!r} is not I/N with I from 1 to N, such as 1/2.")
     run, about = load_teacher(model, weights, threads)
     corpus = read_corpus(sources, image_size)
     pieces = out.with_suffix(".pieces")
@@ -35,6 +41,7 @@ def teacher(
         about,
         BankConfig(crops=crops, size=size, seed=seed),
         pieces,
+        part=(int(number) - 1, int(parts)),
         report=lambda done, total: typer.echo(f"piece {done}/{total}", err=True),
     )
     head = pack_bank(pieces, out, kept=kept)

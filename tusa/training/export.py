@@ -53,7 +53,7 @@ def run_record(run: Path, averaged: bool) -> dict[str, Any]:
         "config": saved["config"],
         "step": step,
         "steps": config.steps,
-        "views": sum(4 * config.phase_at(s).images for s in range(step)) * len(saved["rng"]),
+        "views": config.views_an_image * sum(config.phase_at(s).images for s in range(step)) * saved.get("devices", 1),
         "corpus_sha256": saved["corpus"],
         "averaged": averaged,
         "last_metrics": last,

@@ -206,6 +206,7 @@ def fill_bank(
     folder: Path,
     *,
     batch: int = 32,
+    part: tuple[int, int] = (0, 1),
     report: Callable[[int, int], None] | None = None,
 ) -> None:
     """Compute what is missing of a bank, piece by piece, each written atomically.
@@ -217,6 +218,7 @@ def fill_bank(
         config: crops and sizes.
         folder: of the pieces; made if need be.
         batch: images that the teacher sees at once.
+        part: ``(i, n)``: of every n pieces the i-th, counted from 0, for n processes that fill one folder.
         report: called with pieces done and pieces in all.
 
     Raises:
@@ -233,6 +235,7 @@ def fill_bank(
     _require_same_head(folder / "bank.json", head)
     boxes = draw_boxes(len(corpus), config)
     places = [(crop, start) for crop in range(config.crops) for start in range(0, len(corpus), PIECE)]
+    places = places[part[0] :: part[1]]
     for number, (crop, start) in enumerate(places):
         path = _piece(folder, crop, start)
         if not path.is_file():
@@ -310,7 +313,7 @@ def load_bank(path: Path, corpus: Corpus) -> TeacherBank:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        raise TusaError(f"No bank of a teacher at {path}. Make one with `tusa teacher`, or set objective.teacher to ''.")
+        raise TusaError(f"No bank of a teacher at {path}. Make one with `tusa teacher`, or leave data.bank empty.")
     try:
         with safe_open(path, framework="pt") as file:
             meta: dict[str, str] = file.metadata() or {}
