@@ -72,15 +72,21 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs, one folder a configuration")
     given = parser.parse_args()
     configs = {path.stem: TrainConfig.read(path) for path in given.configs}
-    first, *others = configs.values()
-    if any(
-        (other.phases, other.data.sources, other.data.size) != (first.phases, first.data.sources, first.data.size)
-        for other in others
-    ):
+    first = next(iter(configs.values()))
+    shared = [(config.phases, config.data.sources, config.data.size) for config in configs.values()]
+    if shared.count(shared[0]) < len(shared):
         parser.error("the configurations differ in their phases or in their corpus")
     corpus = read_corpus(first.data.sources, first.data.size, first.data.max_unreadable)
     print(f"{len(corpus)} images after {time.monotonic() - start:.1f} s", flush=True)
-    seconds = rehearse(first, given.out / "rehearsal", corpus)
+    try:
+        seconds = rehearse(first, given.out / "rehearsal", corpus)
+    except RuntimeError as error:
+        # A backward pass is compiled when it first runs, where the trainer can no longer fall back on eager.
+        if not first.run.compile or isinstance(error, torch.OutOfMemoryError):
+            raise
+        print(f"not compiled: {type(error).__name__}: {str(error)[:2000]}", flush=True)
+        configs = {name: replace(config, run=replace(config.run, compile=False)) for name, config in configs.items()}
+        seconds = rehearse(replace(first, run=replace(first.run, compile=False)), given.out / "rehearsal", corpus)
     once = sum(phase.steps * length for phase, length in zip(first.phases, seconds, strict=True))
     spent = time.monotonic() - start
     factor = (given.seconds - spent) * (1 - RESERVE) / (once * len(configs))
@@ -91,8 +97,8 @@ def main() -> None:
         deadline = start + spent + (given.seconds - spent) * (number + 1) / len(configs)
         trainer = Trainer(fitted(config, factor), given.out / name, corpus)
 
-        def report(step: int, metrics: dict[str, float], name: str = name) -> None:
-            if step % 100 < config.run.log_every:
+        def report(step: int, metrics: dict[str, float], name: str = name, every: int = config.run.log_every) -> None:
+            if step % 100 < every:
                 shown = "  ".join(f"{key} {value:.3g}" for key, value in metrics.items())
                 print(f"{name} {step + 1} after {time.monotonic() - start:.0f} s: {shown}", flush=True)
 

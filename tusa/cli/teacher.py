@@ -19,9 +19,7 @@ def teacher(
     size: Annotated[int, typer.Option(help="Side in pixels at which the teacher sees a crop.", min=32)] = 224,
     image_size: Annotated[int, typer.Option(help="Side of the images in memory: data.size.", min=32)] = 160,
     seed: Annotated[int, typer.Option(help="Of the crops.")] = 0,
-    kept: Annotated[
-        float, typer.Option(help="Share of variance kept; below 1, principal components in 8 bits.", min=0.5, max=1.0)
-    ] = 1.0,
+    bits: Annotated[int, typer.Option(help="Bits of each number in the bank: 16, 8 or 4.")] = 16,
     part: Annotated[str, typer.Option(help="I/N: every N-th piece from the I-th, for N processes at once.")] = "1/1",
     threads: Annotated[int, typer.Option(help="Threads of onnxruntime; 0 for its own choice.", min=0)] = 0,
 ) -> None:
@@ -32,6 +30,8 @@ def teacher(
     number, _, parts = part.partition("/")
     if not (number.isdigit() and parts.isdigit() and 1 <= int(number) <= int(parts)):
         raise TusaError(f"--part {part!r} is not I/N with I from 1 to N, such as 1/2.")
+    if bits not in (16, 8, 4):
+        raise TusaError(f"--bits {bits}: use 16, 8 or 4.")
     run, about = load_teacher(model, weights, threads)
     corpus = read_corpus(sources, image_size)
     pieces = out.with_suffix(".pieces")
@@ -44,5 +44,5 @@ def teacher(
         part=(int(number) - 1, int(parts)),
         report=lambda done, total: typer.echo(f"piece {done}/{total}", err=True),
     )
-    head = pack_bank(pieces, out, kept=kept)
+    head = pack_bank(pieces, out, bits=bits)
     typer.echo(f"Wrote {out}: {head['images']} images, {head['crops']} crops each, by {head['teacher']}.")
