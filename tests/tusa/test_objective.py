@@ -198,6 +198,5 @@ def test_relation_is_the_divergence_of_similarities() -> None:
             rows.append(torch.softmax(cosine / 0.1, dim=0))
         total += float((rows[0] * (rows[0] / rows[1]).log()).sum())
     assert float(relation(given, wanted, 0.1)) == pytest.approx(total / 7, rel=1e-4)
-    assert float(relation(wanted @ torch.linalg.qr(torch.randn(5, 5).double())[0], wanted)) == pytest.approx(
-        0, abs=1e-5
-    )
+    turned = wanted @ torch.linalg.qr(torch.randn(5, 5).double())[0]
+    assert float(relation(turned, wanted)) == pytest.approx(0, abs=1e-5)
