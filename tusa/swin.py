@@ -1,9 +1,11 @@
-"""The encoder's forward pass for training: the same function as MONAI's module, in fewer and larger operations.
+"""The encoder's forward pass for training: the same function as MONAI's module, with less that goes through memory.
 
-MONAI projects padding like an image and keeps the scores of every attention window, and its masks are computed anew in
-every pass. Here the projection sees real positions only (padding is zero there, so that the projection's bias is all
-that it gives), scores are left to torch's fused attention, and masks are computed once for each size. Nothing depends
-on values, so that the whole pass compiles to one graph. Unlike :class:`tusa.inference.FastSwin` it has a gradient.
+On a GPU these layers wait for memory, not for arithmetic. MONAI keeps the scores of every attention window, computes
+its masks anew in every pass and, under autocast, norms in 32 bits on both sides. Here scores are left to torch's fused
+attention, which wants rows of whole 16 bytes and gets them from a projection that is padded with zeros instead of its
+result; masks are computed once for each size; and norms read and write what the layers around them do, with sums in 32
+bits as ever. Nothing depends on values, so that the whole pass can be compiled to one graph too. Unlike
+:class:`tusa.inference.FastSwin` it has a gradient.
 """
 
 from __future__ import annotations
@@ -79,8 +81,8 @@ def _kept(encoder: Any, x: Tensor, rows: Sequence[tuple[int, int]] | None) -> li
 def _stage(layer: Any, x: Tensor, mask: Tensor | None) -> Tensor:
     x = x.permute(0, 2, 3, 1).contiguous()
     for block in layer.blocks:
-        x = x + _attend(block, block.norm1(x), mask)
-        x = x + block.mlp.linear2(functional.gelu(block.mlp.linear1(block.norm2(x))))
+        x = x + _attend(block, _layer_norm(x, block.norm1), mask)
+        x = x + block.mlp.linear2(functional.gelu(block.mlp.linear1(_layer_norm(x, block.norm2))))
     if layer.downsample is not None:
         x = layer.downsample(x)
     return x.permute(0, 3, 1, 2)
@@ -94,30 +96,28 @@ def _attend(block: Any, x: Tensor, mask: Tensor | None) -> Tensor:
     count, height, width, c = x.shape
     heads = attention.num_heads
     window, shift = get_window_size((height, width), block.window_size, block.shift_size)
-    n = window[0] * window[1]
+    n, each = window[0] * window[1], c // heads
     down, across = -(-height // window[0]), -(-width // window[1])
     full = (down * window[0], across * window[1])
 
-    qkv = functional.linear(x, attention.qkv.weight)
     if full != (height, width):
-        qkv = functional.pad(qkv, (0, 0, 0, full[1] - width, 0, full[0] - height))
+        x = functional.pad(x, (0, 0, 0, full[1] - width, 0, full[0] - height))
     if any(shift):
-        qkv = qkv.roll((-shift[0], -shift[1]), (1, 2))
-    qkv = qkv.view(count, down, window[0], across, window[1], 3, heads, c // heads)
-    qkv = qkv.permute(5, 0, 1, 3, 6, 2, 4, 7).reshape(3, count, down * across, heads, n, c // heads)
-    if attention.qkv.bias is not None:
-        qkv = qkv + attention.qkv.bias.to(qkv.dtype).view(3, 1, 1, heads, 1, c // heads)
-    qkv = qkv.view(3, count, down * across * heads, n, c // heads)
-    if x.device.type == "cuda" and (c // heads) % 8:
-        qkv = functional.pad(qkv, (0, -(c // heads) % 8))  # fused attention wants rows of whole 16 bytes
+        x = x.roll((-shift[0], -shift[1]), (1, 2))
+    x = x.view(count, down, window[0], across, window[1], c).transpose(2, 3).reshape(count, down * across, n, c)
+    wide = each + (-each % 8 if x.device.type == "cuda" else 0)
+    qkv = functional.linear(x, *_widened(attention.qkv, heads, each, wide))
+    qkv = qkv.view(count, down * across, n, 3, heads, wide).permute(3, 0, 1, 4, 2, 5)
+    qkv = qkv.reshape(3, count, down * across * heads, n, wide)
 
     index = attention.relative_position_index[:n, :n].reshape(-1)
     bias = attention.relative_position_bias_table[index].view(n, n, heads).permute(2, 0, 1)[None]
     bias = bias + mask if any(shift) and mask is not None else bias.expand(down * across, -1, -1, -1)
-    bias = bias.reshape(1, down * across * heads, n, n).to(qkv.dtype)
+    # Fused attention takes a bias only where its last axis is the one that lies side by side in memory.
+    bias = bias.to(qkv.dtype).contiguous().view(1, down * across * heads, n, n)
     mixed = functional.scaled_dot_product_attention(qkv[0], qkv[1], qkv[2], attn_mask=bias, scale=attention.scale)
 
-    mixed = mixed[..., : c // heads].reshape(count, down, across, heads, *window, c // heads)
+    mixed = mixed[..., :each].reshape(count, down, across, heads, *window, each)
     mixed = mixed.permute(0, 1, 4, 2, 5, 3, 6).reshape(count, *full, c)
     if any(shift):
         mixed = mixed.roll(shift, (1, 2))
@@ -125,20 +125,31 @@ def _attend(block: Any, x: Tensor, mask: Tensor | None) -> Tensor:
     return projected
 
 
+def _widened(projection: Any, heads: int, each: int, wide: int) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias of a projection to queries, keys and values, with zeros after those of each head."""
+    weight, bias = projection.weight, projection.bias
+    if wide == each:
+        return weight, bias
+    weight = functional.pad(weight.view(3 * heads, each, -1), (0, 0, 0, wide - each)).flatten(0, 1)
+    if bias is not None:
+        bias = functional.pad(bias.view(3 * heads, each), (0, wide - each)).flatten()
+    return weight, bias
+
+
 def _convolve(block: Any, x: Tensor) -> Tensor:
     """MONAI's residual block of two convolutions whose input and output have equal channels."""
-    hidden = functional.leaky_relu(_normalise(block.conv1(x), block.norm1), block.lrelu.negative_slope)
-    return functional.leaky_relu(_normalise(block.conv2(hidden), block.norm2) + x, block.lrelu.negative_slope)
+    slope = block.lrelu.negative_slope
+    hidden = functional.leaky_relu(_instance_norm(block.conv1(x), block.norm1), slope)
+    return functional.leaky_relu(_instance_norm(block.conv2(hidden), block.norm2) + x, slope)
 
 
-def _normalise(x: Tensor, norm: Any) -> Tensor:
-    """Instance norm."""
-    if x.device.type == "cpu":
-        return functional.group_norm(x, x.shape[1], norm.weight, norm.bias, norm.eps)
-    # Written out, so that a compiler fuses it with what stands before and after.
-    wide = x.float()
-    variance, mean = torch.var_mean(wide, dim=(2, 3), correction=0, keepdim=True)
-    normal = (wide - mean) * torch.rsqrt(variance + norm.eps)
-    if norm.weight is not None:
-        normal = normal * norm.weight.view(-1, 1, 1) + norm.bias.view(-1, 1, 1)
-    return normal.to(x.dtype)
+def _layer_norm(x: Tensor, norm: Any) -> Tensor:
+    with torch.autocast(x.device.type, enabled=False):
+        return functional.layer_norm(x, norm.normalized_shape, norm.weight.to(x.dtype), norm.bias.to(x.dtype), norm.eps)
+
+
+def _instance_norm(x: Tensor, norm: Any) -> Tensor:
+    """Groups of one channel, which torch normalises several times as fast as by its instance norm."""
+    weight, bias = (None if norm.weight is None else value.to(x.dtype) for value in (norm.weight, norm.bias))
+    with torch.autocast(x.device.type, enabled=False):
+        return functional.group_norm(x, x.shape[1], weight, bias, norm.eps)

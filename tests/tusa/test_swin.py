@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tusa import Tusa, TusaConfig
-from tusa.swin import _normalise, swin_states, window_masks
+from tusa.swin import _widened, swin_states, window_masks
 
 CPU = torch.device("cpu")
 
@@ -63,22 +63,13 @@ def test_shallow_maps_of_the_wanted_rows_only() -> None:
     assert torch.equal(deepest[0], whole[4])
 
 
-def test_the_written_out_norm_is_instance_norm(monkeypatch: pytest.MonkeyPatch) -> None:
-    norm = torch.nn.InstanceNorm2d(5, affine=True)
-    torch.nn.init.normal_(norm.weight)
-    torch.nn.init.normal_(norm.bias)
-    x = torch.randn(3, 5, 7, 6)
-
-    class Elsewhere(torch.Tensor):
-        """A tensor that says that it is not on the CPU, where the other way of computing is taken."""
-
-        @property
-        def device(self) -> torch.device:  # type: ignore[override]
-            return torch.device("meta")
-
-    with torch.no_grad():
-        found = _normalise(x.as_subclass(Elsewhere), norm)
-        torch.testing.assert_close(found.as_subclass(torch.Tensor), norm(x), atol=1e-5, rtol=0)
+@pytest.mark.parametrize("wide", [12, 16])
+def test_a_widened_projection_has_zeros_after_each_head(wide: int) -> None:
+    projection = torch.nn.Linear(36, 3 * 36)
+    x = torch.randn(5, 36)
+    found = torch.nn.functional.linear(x, *_widened(projection, 3, 12, wide)).view(5, 3, 3, wide)
+    torch.testing.assert_close(found[..., :12].flatten(1), projection(x))
+    assert not found[..., 12:].any()
 
 
 def test_the_whole_pass_is_one_graph() -> None:
