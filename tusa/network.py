@@ -173,6 +173,8 @@ class Tusa(nn.Module):
             use_v2=True,
         )
         self.painter = TextureKernels(config.channels, config.kernel_size, config.kernel_scales)
+        self.without_decoder = ""
+        """Why there is no trained decoder; empty where there is one."""
 
     def hidden_states(self, images: Tensor) -> list[Tensor]:
         """The encoder's five maps, finest first, each normalised over its channels at every position.
@@ -206,7 +208,14 @@ class Tusa(nn.Module):
 
         Returns:
             Logits ``[B, K, H, W]``.
+
+        Raises:
+            TusaError: when the weights were those of an encoder alone.
         """
+        if self.without_decoder:
+            raise TusaError(
+                f"{self.without_decoder}: no textures and no reconstruction. Encode with it, or load open-v2."
+            )
         unet = self.unet
         skips = (unet.encoder1(images), *(unet.get_submodule(f"encoder{i + 2}")(states[i]) for i in range(3)))
         result: Tensor = unet.encoder10(states[4])

@@ -88,8 +88,6 @@ class Trainer:
         optimizer = _optimizer(self.learner, config)
         if run.compile:
             self.learner.compile_passes()
-        if self._on_gpu:
-            torch.backends.cudnn.benchmark = True  # sizes are the same for thousands of steps
         self.module, self.optimizer = self.fabric.setup(self.learner, optimizer)
         self.average = Average(self.learner.tusa, run.ema) if run.ema else None
         self.step = 0
