@@ -27,6 +27,8 @@ class TusaConfig:
         depths: transformer blocks a stage.
         num_heads: attention heads a stage.
         window_size: side of an attention window, in tokens.
+        pooling: how :meth:`Tusa.encode` makes a vector of a map: ``mean``, or ``gem`` for the generalised mean.
+        gem_power: power of the generalised mean; 1 is the mean of what is positive, more is nearer to the maximum.
     """
 
     channels: int = 5
@@ -37,6 +39,8 @@ class TusaConfig:
     depths: tuple[int, int, int, int] = (2, 3, 4, 5)
     num_heads: tuple[int, int, int, int] = (3, 6, 12, 24)
     window_size: int = 7
+    pooling: str = "mean"
+    gem_power: float = 3.0
 
     def __post_init__(self) -> None:
         # TOML and JSON have no tuples: accept lists, keep the dataclass hashable.
@@ -50,6 +54,10 @@ class TusaConfig:
             raise TusaError(f"kernel_scales = {self.kernel_scales}: give one dilation or more, each at least 1.")
         if self.image_size < 64 or self.image_size % 32:
             raise TusaError(f"image_size = {self.image_size}: use a multiple of 32 pixels from 64, such as 128.")
+        if self.pooling not in ("mean", "gem"):
+            raise TusaError(f"pooling = {self.pooling!r}: use 'mean' or 'gem'.")
+        if self.gem_power <= 0:
+            raise TusaError(f"gem_power = {self.gem_power}: use a positive number, such as 3.")
         if self.feature_size % 12:
             raise TusaError(f"feature_size = {self.feature_size}: use a multiple of 12, such as 36.")
 
@@ -126,6 +134,15 @@ class TextureKernels(nn.Module):
         return torch.tanh(self.combine.get_parameter("weight").flatten() * sums + self.combine.get_parameter("bias"))
 
 
+def generalised_mean(maps: Tensor, power: float) -> Tensor:
+    """The root of the mean power of what is positive in a map (GeM): float32 ``[B, C]`` of ``[B, C, H, W]``.
+
+    Source:
+        Radenovic, Tolias and Chum, "Fine-tuning CNN Image Retrieval with No Human Annotation", 2018, eq. 3.
+    """
+    return maps.float().clamp(min=1e-6).pow(power).mean(dim=(2, 3)).pow(1 / power)
+
+
 class Tusa(nn.Module):
     """The network of the paper (Fig. 1), usable whole or as a frozen encoder.
 
@@ -156,6 +173,8 @@ class Tusa(nn.Module):
             use_v2=True,
         )
         self.painter = TextureKernels(config.channels, config.kernel_size, config.kernel_scales)
+        self.without_decoder = ""
+        """Why there is no trained decoder; empty where there is one."""
 
     def hidden_states(self, images: Tensor) -> list[Tensor]:
         """The encoder's five maps, finest first, each normalised over its channels at every position.
@@ -189,7 +208,14 @@ class Tusa(nn.Module):
 
         Returns:
             Logits ``[B, K, H, W]``.
+
+        Raises:
+            TusaError: when the weights were those of an encoder alone.
         """
+        if self.without_decoder:
+            raise TusaError(
+                f"{self.without_decoder}: no textures and no reconstruction. Encode with it, or load open-v2."
+            )
         unet = self.unet
         skips = (unet.encoder1(images), *(unet.get_submodule(f"encoder{i + 2}")(states[i]) for i in range(3)))
         result: Tensor = unet.encoder10(states[4])
@@ -203,7 +229,7 @@ class Tusa(nn.Module):
         return result
 
     def encode(self, images: Tensor, stage: int = -1) -> Tensor:
-        """The latent vector: the spatial mean of one of the encoder's maps.
+        """The latent vector: one of the encoder's maps, pooled over its positions (by their mean as the default).
 
         Args:
             images: ``[B, 1, H, W]`` in [-1, 1].
@@ -215,7 +241,11 @@ class Tusa(nn.Module):
         states = self.hidden_states(images)
         if not -len(states) <= stage < len(states):
             raise TusaError(f"stage = {stage}: the encoder has {len(states)} stages, 0 to {len(states) - 1}.")
-        return states[stage].mean(dim=(2, 3))
+        return self.pool(states[stage])
+
+    def pool(self, maps: Tensor) -> Tensor:
+        """One vector a map, by the configuration's pooling: ``[B, C]`` of ``[B, C, H, W]``."""
+        return maps.mean(dim=(2, 3)) if self.config.pooling == "mean" else generalised_mean(maps, self.config.gem_power)
 
     def textures(self, images: Tensor) -> Tensor:
         """Texture maps ``[B, K, H, W]``: non-negative, one in sum at every pixel, mostly zero or one."""

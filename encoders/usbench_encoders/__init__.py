@@ -9,6 +9,8 @@ CATALOG: dict[str, str] = {
     # Foundation models
     "medsam": "usbench_encoders.medsam:MedSAM",
     "tusa": "usbench_encoders.tusa:TusaEncoder",
+    "tusa.open-v1": "usbench_encoders.tusa:TusaOpenV1",
+    "tusa.scratch": "usbench_encoders.tusa:TusaScratch",
     "ultrasam": "usbench_encoders.ultrasam:UltraSam",
     "usfm": "usbench_encoders.usfm:USFM",
     # Networks that have never seen ultrasound: references by name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,20 +47,40 @@ PAPER_PRETRAINING = (
 )
 
 # Exports of our trainer name their corpus by the digest of its images. Those of the packaged open weights.
+_FIRST = (
+    "abdominal-us",
+    "aul",
+    "busi",
+    "covid19-ultrasound",
+    "ddti",
+    "hc18",
+    "mmotu",
+    "nhbs-hip",
+    "stu-hospital",
+    "timtrack",
+    "usgra",
+)
+_MORE = (
+    "brachial-plexus-aia",
+    "carotid-handheld",
+    "carotid-momot",
+    "catfish",
+    "common-carotid-artery",
+    "dl-track",
+    "echo-apical",
+    "fetal-brain-3d",
+    "fetal-planes",
+    "kidney-stone",
+    "liver-fibrosis",
+    "nerve-segmentation",
+    "ovary-cyst",
+    "phantom-probe",
+    "thyroid-tirads",
+    "tongue",
+)
 OPEN_CORPORA = {
-    "4a07f0785afbe4c531865d1b9463703eb0c6f88dcf68d5c292450a64118124ed": (
-        "abdominal-us",
-        "aul",
-        "busi",
-        "covid19-ultrasound",
-        "ddti",
-        "hc18",
-        "mmotu",
-        "nhbs-hip",
-        "stu-hospital",
-        "timtrack",
-        "usgra",
-    ),
+    "4a07f0785afbe4c531865d1b9463703eb0c6f88dcf68d5c292450a64118124ed": _FIRST,
+    "f83a37efe2d8aaa322810c7c70a5a1138629a1235dd09f8ac440078e26ac9430": tuple(sorted((*_FIRST, *_MORE))),
 }
 
 _CARD: dict[str, Any] = {
@@ -134,7 +155,9 @@ class TusaRandom(Encoder):
 
 
 class TusaEncoder(TusaRandom):
-    """TUSA with the authors' weights when they are registered, otherwise with the packaged open ones."""
+    """TUSA with the authors' weights when they are registered, otherwise with the packaged ``open-v2``."""
+
+    packaged = "open-v2"
 
     card = EncoderCard(
         name="tusa",
@@ -143,7 +166,8 @@ class TusaEncoder(TusaRandom):
         pretraining=None,
         pretraining_note=(
             "The authors' weights: the 23 sets of Table I of the paper, BUS-BRA, BUSI and CAMUS among them. "
-            "The packaged open weights: the sets recorded in the file."
+            "The packaged open-v2: the sets recorded in the file, and the vectors of a frozen SSCD ResNet-50 "
+            "(natural images, MIT licence) of the same images as a teacher."
         ),
         weights=WeightsSource(
             filename="unet.pt",
@@ -162,18 +186,17 @@ class TusaEncoder(TusaRandom):
             WeightsError: There is none of them; the message names ``tusa.random``.
         """
         if self._weights is not None:
-            path = super().weights_path()
-        else:
-            path = weights.find(self.name, self.card)
+            return super().weights_path()
+        path = weights.find(self.name, self.card) if self.card.weights is not None else None
         if path is not None:
             return path
         try:
-            return tusa.open_weights_path()
+            return tusa.open_weights_path(self.packaged)
         except tusa.TusaError:
-            message = weights.absent(self.name, self.card)
+            message = weights.absent(self.name, self.card) if self.card.weights is not None else ""
             raise WeightsError(
-                f"{message} This installation carries no open weights either; "
-                "`tusa.random` is the same network untrained."
+                f"{message} This installation carries no open weights {self.packaged}; "
+                "`tusa.random` is the same network untrained.".lstrip()
             ) from None
 
     def weights_id(self) -> str:
@@ -207,6 +230,34 @@ class TusaEncoder(TusaRandom):
         network = tusa.Tusa().unet.swinViT
         weights.load_strictly(network, weights.keep(state, "swinViT."), path, self.card, published=state)
         return network
+
+
+class TusaScratch(TusaEncoder):
+    """The packaged weights that had the images, views and steps of ``open-v2`` and no teacher."""
+
+    packaged = "scratch"
+    card = replace(
+        TusaEncoder.card,
+        name="tusa.scratch",
+        title="TUSA, no teacher",
+        description="Our TUSA without any outside feature: the same images, views and steps as `tusa`.",
+        pretraining_note="The sets recorded in the file, and nothing else.",
+        weights=None,
+    )
+
+
+class TusaOpenV1(TusaEncoder):
+    """The first packaged weights."""
+
+    packaged = "open-v1"
+    card = replace(
+        TusaEncoder.card,
+        name="tusa.open-v1",
+        title="TUSA, open-v1",
+        description="Our first weights of TUSA: six hours on two cores, at up to 96 px.",
+        pretraining_note="The sets recorded in the file, and the features of an ImageNet classifier as a teacher.",
+        weights=None,
+    )
 
 
 def is_export(path: Path) -> bool:

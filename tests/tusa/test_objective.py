@@ -13,9 +13,10 @@ from skimage.metrics import structural_similarity
 
 from tusa.objective.consistency import colour_consistency
 from tusa.objective.contrastive import nt_xent
-from tusa.objective.distillation import feature_prediction
+from tusa.objective.distillation import feature_matching, feature_prediction, relation
 from tusa.objective.entropy import negative_channel_entropy
 from tusa.objective.reconstruction import absolute_error, structural_dissimilarity
+from tusa.objective.spread import nearest_neighbour_entropy, variance_covariance
 
 
 def looped_nt_xent(z: torch.Tensor, images: list[int], temperature: float, subjects: list[int] | None = None) -> float:
@@ -120,3 +121,82 @@ def test_feature_prediction_is_one_minus_cosine() -> None:
     a = torch.randn(5, 7)
     assert float(feature_prediction(a, 3 * a)) == pytest.approx(0.0, abs=1e-6)
     assert float(feature_prediction(a, -a)) == pytest.approx(2.0, abs=1e-6)
+
+
+def test_small_views_are_no_pairs_of_each_other() -> None:
+    z = torch.randn(16, 8, generator=torch.Generator().manual_seed(6)).double()
+    images = torch.arange(4).repeat(4)
+    small = torch.arange(16) >= 8  # two large and two small views of each of four images
+    unit = torch.nn.functional.normalize(z, dim=1)
+    losses = []
+    for i in range(16):
+        for j in range(16):
+            if i == j or images[i] != images[j] or (small[i] and small[j]):
+                continue
+            wrong = sum(math.exp(float(unit[i] @ unit[k]) / 0.1) for k in range(16) if images[k] != images[i])
+            right = math.exp(float(unit[i] @ unit[j]) / 0.1)
+            losses.append(-math.log(right / (right + wrong)))
+    assert len(losses) == 4 * (2 + 8)
+    assert float(nt_xent(z, images, 0.1, small=small)) == pytest.approx(sum(losses) / len(losses), rel=1e-5)
+
+
+def test_nearest_neighbour_entropy() -> None:
+    z = torch.randn(9, 5, generator=torch.Generator().manual_seed(7))
+    unit = torch.nn.functional.normalize(z, dim=1)
+    subjects = torch.tensor([0, 0, 0, 1, 1, 2, 3, 4, 5])
+    for known in (None, subjects):
+        logs = []
+        for i in range(9):
+            others = [j for j in range(9) if j != i and (known is None or known[j] != known[i])]
+            logs.append(math.log(min(float((unit[i] - unit[j]).norm()) for j in others)))
+        assert float(nearest_neighbour_entropy(z, known)) == pytest.approx(-sum(logs) / 9, rel=1e-4)
+    assert float(nearest_neighbour_entropy(torch.eye(4))) == pytest.approx(-math.log(2) / 2, abs=1e-4)
+    assert float(nearest_neighbour_entropy(z, torch.zeros(9))) == 0.0
+
+
+def test_nearest_neighbour_entropy_pushes_apart_even_what_coincides() -> None:
+    z = torch.ones(3, 4)
+    z[0, 0] += 0.1
+    z.requires_grad_()
+    nearest_neighbour_entropy(z).backward()
+    assert torch.isfinite(z.grad).all()
+    assert float(z.grad[0].norm()) > 0
+
+
+def test_variance_and_covariance() -> None:
+    z = torch.randn(30, 6, generator=torch.Generator().manual_seed(8)) * torch.tensor([0.2, 0.5, 0.9, 1.5, 2.0, 0.0])
+    z[:, 3] += z[:, 4]
+    covariance = np.cov(z.numpy().astype(np.float64), rowvar=False)
+    shortfall = np.maximum(0, 1 - np.sqrt(covariance.diagonal() + 1e-4)).mean()
+    repeated = (np.square(covariance).sum() - np.square(covariance.diagonal()).sum()) / 6
+    given = variance_covariance(z)
+    assert float(given[0]) == pytest.approx(shortfall, rel=1e-4)
+    assert float(given[1]) == pytest.approx(repeated, rel=1e-4)
+    assert float(variance_covariance(z, target=0.0)[0]) == 0.0
+
+
+def test_feature_matching_is_cross_entropy_without_the_same_patient() -> None:
+    given, wanted = torch.randn(2, 8, 6, generator=torch.Generator().manual_seed(9)).double()
+    subjects = [0, 0, 1, 2, 3, 3, 4, 5]
+    cosine = torch.nn.functional.cosine_similarity(given[:, None], wanted[None], dim=2)
+    losses = []
+    for i in range(8):
+        offered = [j for j in range(8) if j == i or subjects[j] != subjects[i]]
+        losses.append(-math.log(math.exp(cosine[i, i] / 0.2) / sum(math.exp(cosine[i, j] / 0.2) for j in offered)))
+    found = feature_matching(given, wanted, torch.tensor(subjects), 0.2)
+    assert float(found) == pytest.approx(sum(losses) / 8, rel=1e-5)
+
+
+def test_relation_is_the_divergence_of_similarities() -> None:
+    given, wanted = torch.randn(2, 7, 5, generator=torch.Generator().manual_seed(10)).double()
+    total = 0.0
+    for i in range(7):
+        others = [j for j in range(7) if j != i]
+        rows = []
+        for vectors in (wanted, given):
+            cosine = torch.nn.functional.cosine_similarity(vectors[i][None], vectors[others])
+            rows.append(torch.softmax(cosine / 0.1, dim=0))
+        total += float((rows[0] * (rows[0] / rows[1]).log()).sum())
+    assert float(relation(given, wanted, 0.1)) == pytest.approx(total / 7, rel=1e-4)
+    turned = wanted @ torch.linalg.qr(torch.randn(5, 5).double())[0]
+    assert float(relation(turned, wanted)) == pytest.approx(0, abs=1e-5)

@@ -15,6 +15,8 @@ import pytest
 import torch
 
 from tusa.errors import TusaError
+from tusa.network import Tusa, TusaConfig
+from tusa.training.average import Average
 from tusa.training.checkpoint import load_checkpoint, save_checkpoint
 from tusa.training.config import AugmentConfig, Phase, TrainConfig
 from tusa.training.corpus import Corpus
@@ -22,6 +24,7 @@ from tusa.training.export import export_run
 from tusa.training.monitor import effective_rank, read_log, ridge_accuracy
 from tusa.training.sampler import OrganBalancedSampler
 from tusa.training.sources import read_corpus
+from tusa.training.teacher import BankConfig, fill_bank, pack_bank
 from tusa.training.trainer import CHECKPOINT, Trainer
 from tusa.weights import load_weights
 
@@ -92,6 +95,105 @@ def test_accumulation_sums_what_one_part_would(short_run: TrainConfig, tmp_path:
     assert results[0] == pytest.approx(results[1], rel=1e-4)
 
 
+def small_bank(config: TrainConfig, folder: Path) -> Path:
+    """A bank whose teacher gives the means of an 8 by 8 grid."""
+
+    def means(images: np.ndarray) -> np.ndarray:
+        grid = images.reshape(len(images), 8, -1, 8, images.shape[2] // 8).mean(axis=(2, 4))
+        return grid.reshape(len(images), 64).astype(np.float32) / 255
+
+    corpus = read_corpus(config.data.sources, config.data.size)
+    fill_bank(corpus, means, {"teacher": "means"}, BankConfig(crops=3, size=64), folder / "pieces")
+    pack_bank(folder / "pieces", folder / "bank.safetensors")
+    return folder / "bank.safetensors"
+
+
+@pytest.fixture
+def taught_run(averaged_run: TrainConfig, tmp_path: Path) -> TrainConfig:
+    """The same with a teacher, small views, one colour and every term against collapse, in joint parts."""
+    first, second = averaged_run.phases
+    return replace(
+        averaged_run,
+        data=replace(averaged_run.data, bank=str(small_bank(averaged_run, tmp_path)), balance=0.5),
+        augment=replace(averaged_run.augment, colours=1, local_crops=2, box_jitter=0.1, noise=0.1, depth_gain=0.2),
+        objective=replace(
+            averaged_run.objective, teacher_prediction=1.0, teacher_matching=0.5, teacher_relation=0.5,
+            neighbours=0.1, variance=0.5, covariance=0.02,
+        ),
+        phases=(replace(first, images=8), replace(second, images=6, decoded=2, accumulate=2, joint=True)),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("local_crops", [0, 2])
+def test_joint_parts_have_the_gradient_of_the_whole_step(
+    taught_run: TrainConfig, tmp_path: Path, local_crops: int
+) -> None:
+    gradients, losses = [], []
+    for parts in (1, 2):
+        config = replace(
+            taught_run,
+            augment=replace(taught_run.augment, local_crops=local_crops),
+            # What the decoder sees of channel use is of each part.
+            objective=replace(taught_run.objective, entropy=0.0),
+            run=replace(taught_run.run, clip=0.0),
+            phases=(Phase(steps=1, size=64, images=6, decoded=6, accumulate=parts, joint=parts > 1),),
+        )
+        trainer = Trainer(config, tmp_path / str(parts))
+        losses.append(trainer.fit())
+        named = trainer.learner.named_parameters()
+        gradients.append({name: p.grad.clone() for name, p in named if p.grad is not None})
+    for term in ("loss", "contrastive", "teacher_relation", "teacher_matching", "neighbours", "covariance", "absolute"):
+        assert losses[0][term] == pytest.approx(losses[1][term], rel=1e-4), term
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, wanted in gradients[0].items():
+        assert (gradients[1][name] - wanted).norm() <= 2e-3 * wanted.norm() + 1e-6, name
+
+
+def test_every_term_is_logged_and_a_stopped_run_goes_on_alike(taught_run: TrainConfig, tmp_path: Path) -> None:
+    Trainer(taught_run, tmp_path / "whole").fit()
+    Trainer(taught_run, tmp_path / "stopped").fit(until=7)
+    resumed = Trainer(taught_run, tmp_path / "stopped")
+    resumed.load(tmp_path / "stopped" / CHECKPOINT)
+    resumed.fit()
+    assert losses(tmp_path / "stopped") == losses(tmp_path / "whole")
+    terms = {metric for _, metric, _ in read_log(tmp_path / "whole")}
+    assert terms >= {
+        "contrastive", "teacher_prediction", "teacher_matching", "teacher_relation", "neighbours", "variance",
+        "covariance", "consistency", "absolute", "structural", "entropy", "usage/4",
+    }  # fmt: skip
+    assert "between" not in terms
+    record = export_run(tmp_path / "whole", tmp_path / "w.safetensors")
+    assert record["views"] == 4 * (6 * 8 + 6 * 6)
+
+
+def test_a_deadline_stops_with_a_checkpoint(short_run: TrainConfig, tmp_path: Path) -> None:
+    trainer = Trainer(short_run, tmp_path)
+    trainer.fit(until=2)
+    trainer.fit(deadline=time.monotonic() - 1)
+    assert trainer.step == 2
+    assert load_checkpoint(tmp_path / CHECKPOINT)["step"] == 2
+
+
+def test_the_average_is_exponential() -> None:
+    torch.manual_seed(0)
+    config = TusaConfig(feature_size=12, depths=(1, 1, 1, 1), image_size=64)
+    network = Tusa(config)
+    average = Average(network, 0.9)
+    wanted = None
+    for _ in range(4):
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(0.1 * torch.randn_like(parameter))
+        now = network.painter.combine.weight.detach().clone()
+        wanted = now if wanted is None else 0.9 * wanted + 0.1 * now
+        average.update(network)
+    torch.testing.assert_close(average.module.painter.combine.weight, wanted)
+    again = Average(Tusa(config), 0.9)
+    again.load_state_dict(average.state_dict())
+    again.update(network)
+    torch.testing.assert_close(again.module.painter.combine.weight, 0.9 * wanted + 0.1 * now)
+
+
 def toy(seed: int, count: int = 64, size: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
     """Three textures, one mean grey each and a grain of its own, side by side in random order and width."""
     rng = np.random.default_rng(seed)
@@ -142,6 +244,16 @@ def test_the_sampler_gives_organs_alike_whatever_their_number(short_run: TrainCo
     assert sum(row >= 90 for row in drawn) == pytest.approx(200, abs=20)
     assert sampler.batch(3, 10) == sampler.batch(3, 10)
     assert sampler.batch(3, 10) != sampler.batch(4, 10)
+
+
+def test_the_sampler_gives_organs_the_root_of_their_size() -> None:
+    organs = ["breast"] * 900 + ["lung"] * 100
+    subjects = [f"s{i}" for i in range(1000)]
+    for balance, share in ((0.0, 0.5), (0.5, 0.25), (1.0, 0.1)):
+        sampler = OrganBalancedSampler(organs, subjects, list(range(1000)), 0, 0, balance)
+        drawn = [row for step in range(50) for row in sampler.batch(step, 10)]
+        assert len(drawn) == 500
+        assert sum(row >= 900 for row in drawn) / 500 == pytest.approx(share, abs=0.05)
 
 
 def test_held_out_subjects_are_whole(manifest: Path) -> None:
@@ -246,7 +358,7 @@ def test_memory_that_runs_out_suggests_accumulation(
         # The true error of torch's CPU allocator, asked for more than any machine has.
         torch.empty(2**60)
 
-    monkeypatch.setattr(trainer.learner.tusa, "hidden_states", refuse)
+    monkeypatch.setattr(trainer.learner, "encode", refuse)
     with pytest.raises(TusaError, match=r"Out of memory at 6 images of 64 px.*Raise accumulate"):
         trainer.fit()
 
@@ -269,6 +381,7 @@ def test_a_diverging_run_stops_and_says_so(short_run: TrainConfig, tmp_path: Pat
         ({"steps": 1, "size": 50}, "multiple of 32"),
         ({"steps": 1, "size": 32}, "from 64"),
         ({"steps": 1, "size": 51, "decoded": 0}, "must be even"),
+        ({"steps": 1, "local_size": 31}, "local_size"),
     ],
 )
 def test_impossible_phases(phase: dict[str, int], word: str) -> None:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from tusa.cli import corpus, export, textures, train
+from tusa.cli import corpus, export, teacher, textures, train
 from tusa.errors import TusaError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("corpus")(corpus.corpus)
+app.command("teacher")(teacher.teacher)
 app.command("train")(train.train)
 app.command("resume")(train.resume)
 app.command("textures")(textures.textures)

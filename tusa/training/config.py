@@ -23,6 +23,11 @@ class DataConfig:
         organs_per_batch: organs that one batch is drawn from; 0 for all. Few organs make the other images of
             a batch harder to tell apart.
         max_unreadable: how many unreadable images are skipped before the corpus is refused.
+        balance: how the organ groups share a batch: by the number of their images to this power. 0 gives every group
+            the same share (the paper), 0.5 the root of its size, 1 what the corpus has.
+        bank: the bank of a teacher's crops, from ``tusa teacher``: large views are its boxes, and the terms
+            ``teacher_...`` of the objective learn from its vectors. Empty for crops at random.
+        on_device: keep the whole corpus, and the bank, in the memory of the device.
     """
 
     sources: tuple[str, ...] = ()
@@ -30,6 +35,13 @@ class DataConfig:
     held_out: float = 0.1
     organs_per_batch: int = 0
     max_unreadable: int = 20
+    balance: float = 0.0
+    bank: str = ""
+    on_device: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.balance <= 1:
+            raise TusaError(f"data.balance = {self.balance}: use 0 (groups alike) to 1 (as the corpus is).")
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,13 @@ class AugmentConfig:
         blur_sigma: largest standard deviation of the blur, as a share of the view's side.
         erase_p: one random rectangle is set to a random grey.
         erase_scale: largest share of the area that it covers.
+        noise: largest relative strength of multiplied noise (speckle of another grain).
+        depth_gain: largest change of the gain from the middle of the image to its top and, the other way, its bottom.
+        colours: how often each large view is coloured: 2 as in the paper; 1 for more images at the same cost. What is
+            decoded is coloured twice in any case.
+        local_crops: small views of each image, which are drawn to its large ones (multi-crop).
+        local_scale: least and largest share of the area that a small view covers.
+        box_jitter: how far, as a share of its side, the edges of a bank's box are moved at random.
     """
 
     crop_scale: tuple[float, float] = (0.3, 1.0)
@@ -59,6 +78,22 @@ class AugmentConfig:
     blur_sigma: float = 0.012
     erase_p: float = 0.3
     erase_scale: float = 0.1
+    noise: float = 0.0
+    depth_gain: float = 0.0
+    colours: int = 2
+    local_crops: int = 0
+    local_scale: tuple[float, float] = (0.08, 0.3)
+    box_jitter: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.colours not in (1, 2):
+            raise TusaError(f"augment.colours = {self.colours}: use 2 (the paper) or 1.")
+        if self.local_crops < 0:
+            raise TusaError(f"augment.local_crops = {self.local_crops}: use 0 for none, or a number of small views.")
+        for name in ("crop_scale", "local_scale"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high <= 1:
+                raise TusaError(f"augment.{name} = {(low, high)}: give the least and the largest share, in (0, 1].")
 
 
 @dataclass(frozen=True)
@@ -73,7 +108,16 @@ class ObjectiveConfig:
         perceptual: distance of backbone features of the reconstruction; needs a backbone.
         entropy: negative entropy of the channel usage; keep it weak.
         distillation: prediction of backbone features from the encoding; zero in the paper.
+        teacher_prediction: one minus the cosine between what a linear layer reads off an encoding and the teacher's
+            vector of the same crop; this and the next two need ``data.bank``.
+        teacher_matching: cross-entropy of finding that vector among those of the batch.
+        teacher_relation: divergence of the encodings' similarities over a batch from those of the teacher's vectors.
+        neighbours: entropy of the encodings by their nearest neighbours (KoLeo), against collapse.
+        variance: shortfall of the encodings' standard deviations, on encodings scaled to a length of the root of their
+            size, where 1 means that they are centred and use all directions alike.
+        covariance: squared covariances of different coordinates of the same.
         temperature: of NT-Xent.
+        teacher_temperature: of ``teacher_matching`` and ``teacher_relation``.
         head_depth: layers of the projection head between encoding and NT-Xent; 0 for none.
         head_size: its output length.
         backbone: see :data:`tusa.objective.backbones.BACKBONES`.
@@ -88,12 +132,24 @@ class ObjectiveConfig:
     perceptual: float = 0.0
     entropy: float = 0.1
     distillation: float = 0.0
+    teacher_prediction: float = 0.0
+    teacher_matching: float = 0.0
+    teacher_relation: float = 0.0
+    neighbours: float = 0.0
+    variance: float = 0.0
+    covariance: float = 0.0
     temperature: float = 0.1
+    teacher_temperature: float = 0.1
     head_depth: int = 2
     head_size: int = 128
     backbone: str = "none"
     backbone_weights: str = ""
     backbone_size: int = 128
+
+    @property
+    def taught(self) -> bool:
+        """Whether a term needs a teacher's vectors."""
+        return bool(self.teacher_prediction or self.teacher_matching or self.teacher_relation)
 
 
 @dataclass(frozen=True)
@@ -103,9 +159,12 @@ class Phase:
     Attributes:
         steps: optimiser steps.
         size: side of the views in pixels: a multiple of 32 from 64; even, from 32, where nothing is decoded.
-        images: images a step, each in four views; on each device.
+        images: images a step; on each device.
         decoded: of these, how many are decoded and painted (both colour views of one spatial view).
         accumulate: parts that a step is split into, one after the other, to fit memory.
+        local_size: side of the small views, where there are any; even, from 32.
+        joint: terms between images (contrast, teacher, spread) see the whole step although it is split into parts.
+            Every part is encoded twice for that: once for the terms, and once for the gradient. One device only.
     """
 
     steps: int
@@ -113,6 +172,8 @@ class Phase:
     images: int = 32
     decoded: int = 32
     accumulate: int = 1
+    local_size: int = 32
+    joint: bool = False
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.images < 1 or self.accumulate < 1:
@@ -128,6 +189,8 @@ class Phase:
             )
         if self.size < 32 or self.size % 2:
             raise TusaError(f"A phase's size of {self.size} must be even, and at least 32.")
+        if self.local_size < 32 or self.local_size % 2:
+            raise TusaError(f"A phase's local_size of {self.local_size} must be even, and at least 32.")
 
 
 @dataclass(frozen=True)
@@ -146,7 +209,7 @@ class RunConfig:
         accelerator: Fabric's name: ``auto``, ``cpu``, ``cuda``, ``mps``.
         devices: how many on each node.
         nodes: how many machines.
-        compile: pass the network through ``torch.compile``.
+        compile: pass encoder and decoder through ``torch.compile``, once for each size; eager where that fails.
         channels_last: keep images and kernels in this memory order.
         ema: decay of the averaged weights; 0 for none.
         checkpoint_every: steps between checkpoints.
@@ -185,6 +248,22 @@ class TrainConfig:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     run: RunConfig = field(default_factory=RunConfig)
     phases: tuple[Phase, ...] = (Phase(steps=1000),)
+
+    def __post_init__(self) -> None:
+        if self.objective.taught and not self.data.bank:
+            raise TusaError(
+                "The terms teacher_... of the objective need the vectors of a teacher: make a bank with `tusa teacher` "
+                "and set data.bank, or set their weights to 0."
+            )
+        if self.run.precision == "16-mixed" and any(phase.joint for phase in self.phases):
+            raise TusaError("A phase with joint = true needs bf16-mixed or 32-true precision.")
+        if self.run.devices * self.run.nodes > 1 and any(phase.joint for phase in self.phases):
+            raise TusaError("A phase with joint = true runs on one device; several devices are joint as they are.")
+
+    @property
+    def views_an_image(self) -> int:
+        """Views that the encoder sees of each image of a step, without second colourings for the decoder."""
+        return 2 * self.augment.colours + self.augment.local_crops
 
     @property
     def steps(self) -> int:

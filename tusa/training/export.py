@@ -15,13 +15,14 @@ from tusa.weights import save_weights
 LICENCE = "Non-commercial research use only"
 
 
-def export_run(run: Path, out: Path, averaged: bool = True) -> dict[str, Any]:
+def export_run(run: Path, out: Path, averaged: bool = True, encoder_only: bool = False) -> dict[str, Any]:
     """Write the network of a run's last checkpoint, its channels ordered from dark to bright.
 
     Args:
         run: folder of the run.
         out: the safetensors file.
         averaged: the averaged weights, where the run keeps them.
+        encoder_only: leave decoder and texture kernels out.
 
     Returns:
         The training record that was written beside the tensors: configuration, steps done, views seen, hash of
@@ -38,7 +39,7 @@ def export_run(run: Path, out: Path, averaged: bool = True) -> dict[str, Any]:
     model.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
     model.order_channels()
     record = run_record(run, averaged=average is not None)
-    save_weights(model, out, record)
+    save_weights(model, out, record, encoder_only=encoder_only)
     return record
 
 
@@ -53,7 +54,7 @@ def run_record(run: Path, averaged: bool) -> dict[str, Any]:
         "config": saved["config"],
         "step": step,
         "steps": config.steps,
-        "views": sum(4 * config.phase_at(s).images for s in range(step)) * len(saved["rng"]),
+        "views": config.views_an_image * sum(config.phase_at(s).images for s in range(step)) * saved.get("devices", 1),
         "corpus_sha256": saved["corpus"],
         "averaged": averaged,
         "last_metrics": last,

@@ -10,7 +10,7 @@ from tusa.errors import TusaError
 
 
 class OrganBalancedSampler:
-    """Draw batches in which every organ has the same chance, whatever its number of images.
+    """Draw batches in which organs have the same chance, whatever their numbers of images, or shares of their own.
 
     Within an organ, subjects are drawn alike and a batch holds at most one frame of a subject as long as
     there are subjects left. A batch is a pure function of the seed and the step, so resuming needs no state but the
@@ -22,6 +22,7 @@ class OrganBalancedSampler:
         indices: which images may be drawn.
         seed: of the draws.
         organs_per_batch: how many organs a batch is drawn from; 0 for all.
+        balance: an organ's share of a batch goes by the number of its images to this power; 0 for equal shares.
 
     Source:
         Paper, section II-A.1: major regions of the body were sampled uniformly.
@@ -34,6 +35,7 @@ class OrganBalancedSampler:
         indices: Sequence[int],
         seed: int = 0,
         organs_per_batch: int = 0,
+        balance: float = 0.0,
     ) -> None:
         frames: dict[str, dict[str, list[int]]] = {}
         for index in indices:
@@ -42,6 +44,8 @@ class OrganBalancedSampler:
             raise TusaError("The corpus has no image to train on. Check data.sources and data.held_out.")
         self._frames = [list(frames[organ].values()) for organ in sorted(frames)]
         self._seed = seed
+        sizes = [sum(len(rows) for rows in subjects) for subjects in self._frames]
+        self._weights = np.array(sizes, dtype=float) ** balance
         self._groups = min(organs_per_batch or len(frames), len(frames))
 
     def batch(self, step: int, size: int, rank: int = 0, ranks: int = 1) -> list[int]:
@@ -58,13 +62,18 @@ class OrganBalancedSampler:
     def _draw(self, step: int, size: int) -> list[int]:
         random = np.random.default_rng((self._seed, step, 0))
         chosen = random.permutation(len(self._frames))[: self._groups]
-        # Slots go round the organs, and the remainder to random ones, as the order of `chosen` is random.
-        counts = [size // len(chosen) + (place < size % len(chosen)) for place in range(len(chosen))]
+        # Whole slots by weight, and each that is left to another organ: the order of `chosen` is random.
+        wanted = size * self._weights[chosen] / self._weights[chosen].sum()
+        counts = np.floor(wanted + 1e-9).astype(int)
+        counts[np.argsort(counts - wanted, kind="stable")[: size - counts.sum()]] += 1
         picked: list[int] = []
-        for organ, count in zip(chosen, counts, strict=True):
+        for organ, count in zip(chosen, counts.tolist(), strict=True):
             subjects = self._frames[organ]
             order: list[int] = []
             while len(order) < count:
                 order.extend(random.permutation(len(subjects)).tolist())
-            picked.extend(int(random.choice(subjects[subject])) for subject in order[:count])
+            drawn = random.random(count)
+            for subject, share in zip(order[:count], drawn, strict=True):
+                rows = subjects[subject]
+                picked.append(rows[int(share * len(rows))])
         return picked

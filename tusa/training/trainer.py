@@ -6,7 +6,9 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +17,19 @@ from torch import Tensor, nn
 
 from tusa.errors import TusaError
 from tusa.network import Tusa
+from tusa.training.average import Average
 from tusa.training.checkpoint import load_checkpoint, require_same, save_checkpoint
 from tusa.training.config import Phase, TrainConfig
 from tusa.training.corpus import Corpus
-from tusa.training.learner import Learner, make_views, parts_of, split_views
+from tusa.training.learner import Learner, joined_encodings, parted_gradient, parts_of
 from tusa.training.monitor import RunLog, online_probe
 from tusa.training.ranks import Ranks
 from tusa.training.sampler import OrganBalancedSampler
 from tusa.training.schedule import learning_rate
 from tusa.training.shared import shared_corpus
 from tusa.training.sources import read_corpus
+from tusa.training.teacher import TeacherBank, load_bank
+from tusa.training.views import Views, make_views, split_views
 
 CHECKPOINT = "checkpoint.pt"
 # What gloo and NCCL say when a process is gone.
@@ -64,10 +69,16 @@ class Trainer:
         self.trained, self.held = self.corpus.split(data.held_out)
         self._subjects = self.corpus.subject_numbers()
         self.sampler = OrganBalancedSampler(
-            self.corpus.organs, self.corpus.subjects, self.trained, run.seed, data.organs_per_batch
+            self.corpus.organs, self.corpus.subjects, self.trained, run.seed, data.organs_per_batch, data.balance
         )
+        self.bank: TeacherBank | None = load_bank(Path(data.bank), self.corpus) if data.bank else None
+        self._pixels = self.corpus.images
+        if data.on_device:
+            self._pixels, self._subjects = self._pixels.to(self.fabric.device), self._subjects.to(self.fabric.device)
+            if self.bank is not None:
+                self.bank = replace(self.bank, vectors=self.bank.vectors.to(self.fabric.device))
         seed_everything(run.seed, verbose=False)
-        self.learner = Learner(config)
+        self.learner = Learner(config, self.bank.vectors.shape[2] if self.bank else 0)
         if run.start_from:
             start(self.learner, Path(run.start_from))
         memory = torch.channels_last if run.channels_last else torch.contiguous_format
@@ -75,9 +86,10 @@ class Trainer:
         if self.learner.backbone is not None:
             self.learner.backbone.to(self.fabric.device, memory_format=memory)  # type: ignore[call-overload]
         optimizer = _optimizer(self.learner, config)
-        wrapped = torch.compile(self.learner) if run.compile else self.learner
-        self.module, self.optimizer = self.fabric.setup(wrapped, optimizer)
-        self.average = _average(self.learner.tusa, run.ema)
+        if run.compile:
+            self.learner.compile_passes()
+        self.module, self.optimizer = self.fabric.setup(self.learner, optimizer)
+        self.average = Average(self.learner.tusa, run.ema) if run.ema else None
         self.step = 0
         # Every device draws the augmentations of all from here on, and takes its share.
         torch.manual_seed(run.seed + 1)
@@ -87,17 +99,29 @@ class Trainer:
         """The averaged network where the run has one, otherwise the trained one."""
         if self.average is None:
             return self.learner.tusa
-        averaged: Any = self.average.module
-        return averaged  # type: ignore[no-any-return]
+        return self.average.module
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return self.corpus.fingerprint()
+
+    @property
+    def _on_gpu(self) -> bool:
+        return bool(self.fabric.device.type == "cuda")
 
     def fit(
-        self, until: int | None = None, report: Callable[[int, dict[str, float]], None] | None = None
+        self,
+        until: int | None = None,
+        report: Callable[[int, dict[str, float]], None] | None = None,
+        deadline: float | None = None,
     ) -> dict[str, float]:
         """Train from the current step to the end.
 
         Args:
             until: stop before this step instead; the schedule stays that of the whole run.
             report: called with the step and the metrics whenever they are logged, on the first device only.
+            deadline: stop, with a checkpoint, before the first step that would begin after this reading of
+                :func:`time.monotonic`; on one device.
 
         Returns:
             The last logged metrics.
@@ -113,9 +137,12 @@ class Trainer:
         end = config.steps if until is None else min(until, config.steps)
         try:
             while self.step < end:
+                if deadline is not None and time.monotonic() > deadline:
+                    self.save()
+                    break
                 phase = config.phase_at(self.step)
                 metrics = self._guarded_step(phase)
-                views += 4 * phase.images * self.fabric.world_size
+                views += config.views_an_image * phase.images * self.fabric.world_size
                 if self._every(config.run.log_every):
                     speed = views / (time.perf_counter() - since)
                     since, views = time.perf_counter(), 0
@@ -130,8 +157,9 @@ class Trainer:
                     since, views = time.perf_counter(), 0
                 if self._every(config.run.sheet_every) and main:
                     self._sheet()
+                saved = self._saves_next() or self.step + 1 == end
                 self.step += 1
-                if self.step % config.run.checkpoint_every == 0 or self.step == end:
+                if saved:
                     self.save()
         finally:
             if log:
@@ -140,6 +168,9 @@ class Trainer:
 
     def _every(self, interval: int) -> bool:
         return interval > 0 and (self.step % interval == interval - 1 or self.step == self.config.steps - 1)
+
+    def _saves_next(self) -> bool:
+        return (self.step + 1) % self.config.run.checkpoint_every == 0
 
     def _guarded_step(self, phase: Phase) -> dict[str, Tensor]:
         try:
@@ -158,7 +189,9 @@ class Trainer:
             if "is non-finite" in str(error):
                 raise TusaError(self._diverged("gradient")) from error
             raise
-        if not torch.isfinite(metrics["loss"]):
+        # A GPU works far behind the Python that feeds it: looking at each loss would make both wait for each other.
+        looked = not self._on_gpu or self.step % 10 == 9 or self._every(self.config.run.log_every) or self._saves_next()
+        if looked and not torch.isfinite(metrics["loss"]):
             raise TusaError(self._diverged("loss"))
         return metrics
 
@@ -169,40 +202,65 @@ class Trainer:
         )
 
     def _train_step(self, phase: Phase) -> dict[str, Tensor]:
-        config, device = self.config, self.fabric.device
+        config = self.config
         rate = learning_rate(self.step, config.steps, config.run)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        ranks = self.ranks
-        rows = self.sampler.batch(self.step, phase.images, ranks.rank, ranks.size)
-        images, subjects = self.corpus.images[rows].to(device), self._subjects[rows].to(device)
-        views = make_views(images, subjects, phase.size, config, ranks)
+        views = self._views(phase)
         parts, decoded = parts_of(phase)
+        cut = split_views(views, parts)
         sums: dict[str, Tensor] = {}
         self.learner.train()
         self.optimizer.zero_grad()
-        for number, part in enumerate(split_views(views, parts)):
+        gradients = self._between(views, cut, sums) if phase.joint and parts > 1 else [None] * parts
+        for number, (part, gradient) in enumerate(zip(cut, gradients, strict=True)):
             waiting: AbstractContextManager[Any] = (
                 self.fabric.no_backward_sync(self.module) if number < parts - 1 else nullcontext()
             )
             with waiting:
-                terms = self.module(part, decoded, ranks)
+                terms = self.module(part, decoded, self.ranks, gradient)
                 loss = self.learner.total(terms)
                 self.fabric.backward(loss / parts)
-            terms["loss"] = loss
+            terms["loss"] = loss - terms.pop("between", 0)
             for name, value in terms.items():
-                sums[name] = sums.get(name, torch.zeros((), device=device)) + value.detach() / parts
+                sums[name] = sums.get(name, 0) + value.detach() / parts
         if config.run.clip:
             # Under fp16 a gradient that overflows is routine: the scaler skips that step.
-            strict = config.run.precision != "16-mixed"
+            strict = config.run.precision != "16-mixed" and not self._on_gpu
             self.fabric.clip_gradients(self.module, self.optimizer, max_norm=config.run.clip, error_if_nonfinite=strict)
         self.optimizer.step()
         if self.average is not None:
-            self.average.update_parameters(self.learner.tusa)
+            self.average.update(self.learner.tusa)
         usage = sums.pop("usage", None)
         if usage is not None:
             sums |= {f"usage/{channel}": share for channel, share in enumerate(usage)}
         return sums | {"learning_rate": torch.tensor(rate)}
+
+    def _views(self, phase: Phase) -> Views:
+        rows = self.sampler.batch(self.step, phase.images, self.ranks.rank, self.ranks.size)
+        chosen = torch.tensor(rows)
+        there = chosen.to(self._pixels.device)
+        images, subjects = (whole[there].to(self.fabric.device) for whole in (self._pixels, self._subjects))
+        return make_views(images, subjects, phase, self.config, self.ranks, self.bank, chosen)
+
+    def _between(self, views: Views, cut: list[Views], sums: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """Compute the terms between images on the whole step, and give back each part's share of their gradient.
+
+        Source:
+            Gao et al., "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup", 2021 (GradCache).
+        """
+        copies = self.config.augment.colours, self.config.augment.local_crops
+        with torch.no_grad(), self.fabric.autocast():
+            encodings = [self.learner.encode(part) for part in cut]
+        whole = joined_encodings(encodings, *copies)
+        with self.fabric.autocast():
+            terms = self.learner.between(whole, views, self.ranks)
+            loss = self.learner.total(terms)
+        self.fabric.backward(loss)
+        sums |= {name: value.detach() for name, value in terms.items()} | {"loss": loss.detach()}
+        # The parts' losses are divided by their number.
+        parts = len(cut)
+        return [(large * parts, small * parts) for large, small in parted_gradient(whole, parts, *copies)]
 
     def _stack(self, tensor: Tensor) -> Tensor:
         stacked: Tensor = self.fabric.all_gather(tensor, sync_grads=tensor.requires_grad)
@@ -232,7 +290,7 @@ class Trainer:
         if self.fabric.is_global_zero:
             content = {
                 "config": self.config.to_dict(),
-                "corpus": self.corpus.fingerprint(),
+                "corpus": self._fingerprint,
                 "step": self.step,
                 "learner": self.learner.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
@@ -257,7 +315,7 @@ class Trainer:
             {k: v for k, v in flat.items() if k not in ignored},
             path,
         )
-        require_same({"corpus": saved["corpus"]}, {"corpus": self.corpus.fingerprint()}, path)
+        require_same({"corpus": saved["corpus"]}, {"corpus": self._fingerprint}, path)
         devices = saved.get("devices", len(saved["rng"]))
         if devices != self.ranks.size or len(saved["rng"]) != 1:
             raise TusaError(
@@ -322,14 +380,6 @@ def _optimizer(learner: Learner, config: TrainConfig) -> torch.optim.AdamW:
     run = config.run
     groups = [{"params": decayed, "weight_decay": run.weight_decay}, {"params": kept, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=run.learning_rate, fused=True)
-
-
-def _average(network: Tusa, decay: float) -> torch.optim.swa_utils.AveragedModel | None:
-    if not decay:
-        return None
-    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
 
 
 def _rng_state(device: torch.device) -> Tensor:

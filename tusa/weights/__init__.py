@@ -6,7 +6,9 @@ JSON. Nothing in a weights file is ever executed.
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,21 +19,68 @@ if TYPE_CHECKING:
 
     from tusa.network import Tusa
 
-OPEN_WEIGHTS = "tusa.open-v1.safetensors"
 FORMAT = "tusa-weights/1"
 
 
-def open_weights_path() -> Path:
-    """Where the packaged ``tusa.open-v1`` weights lie.
+@dataclass(frozen=True)
+class OpenWeights:
+    """A packaged file of weights.
+
+    Attributes:
+        file: its name beside this module.
+        sha256: its digest; a file with another one is not loaded.
+        about: one line of what it is.
+    """
+
+    file: str
+    sha256: str
+    about: str
+
+
+OPEN_WEIGHTS = {
+    "open-v2": OpenWeights(
+        "tusa.open-v2.safetensors",
+        "93fe50178efc57c0b5fa4e4583aa81e32344733048983ba500e324f16df3d2d5",
+        "128 px, contrast, a teacher (SSCD) and terms against collapse; encoder and decoder",
+    ),
+    "scratch": OpenWeights(
+        "tusa.scratch.safetensors",
+        "1653b86507f751f2786f104ff26162a1a1b807a2495a4c7731263069f30815e4",
+        "the same images, views and steps as open-v2 without any outside feature; encoder alone",
+    ),
+    "open-v1": OpenWeights(
+        "tusa.open-v1.safetensors",
+        "64d8ae10617f736f34f3346cc028328306d330c41f9ec235e541cb2b8e6d9c24",
+        "96 px, contrast and feature prediction on a third of the images; encoder and decoder",
+    ),
+}
+DEFAULT = "open-v2"
+ENCODER = "unet.swinViT."
+
+
+def open_weights_path(name: str = DEFAULT) -> Path:
+    """Where a packaged file of weights lies.
+
+    Args:
+        name: a key of :data:`OPEN_WEIGHTS`.
 
     Raises:
-        TusaError: when this installation does not carry them.
+        TusaError: for an unknown name, or when this installation does not carry the file, or carries another one.
     """
-    path = Path(__file__).parent / OPEN_WEIGHTS
+    found = OPEN_WEIGHTS.get(name)
+    if found is None:
+        raise TusaError(f"No open weights {name!r}; there are {', '.join(OPEN_WEIGHTS)}.")
+    path = Path(__file__).parent / found.file
     if not path.is_file():
         raise TusaError(
-            f"This installation does not carry the open weights {OPEN_WEIGHTS}. "
+            f"This installation does not carry the open weights {found.file}. "
             "Install the complete package, or train and export your own with `tusa train` and `tusa export`."
+        )
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != found.sha256:
+        raise TusaError(
+            f"{path} is not the file that was published as {name} (SHA-256 {digest[:12]}..., expected "
+            f"{found.sha256[:12]}...). Install the package again."
         )
     return path
 
@@ -56,13 +105,16 @@ def read_metadata(path: Path) -> dict[str, Any]:
     return {key: value if key == "format" else json.loads(value) for key, value in raw.items()}
 
 
-def save_weights(model: Tusa, path: Path, training: dict[str, Any] | None = None) -> None:
+def save_weights(
+    model: Tusa, path: Path, training: dict[str, Any] | None = None, *, encoder_only: bool = False
+) -> None:
     """Write a network as half-precision safetensors, atomically.
 
     Args:
         model: the network.
         path: the file to write.
         training: anything JSON can hold about where the weights come from.
+        encoder_only: leave decoder and texture kernels out, which are more than half of the file.
 
     Raises:
         TusaError: when a parameter does not survive half precision.
@@ -70,11 +122,17 @@ def save_weights(model: Tusa, path: Path, training: dict[str, Any] | None = None
     import torch
     from safetensors.torch import save_file
 
-    state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    state = {
+        name: tensor.detach().cpu()
+        for name, tensor in model.state_dict().items()
+        if not encoder_only or name.startswith(ENCODER)
+    }
     tensors = {name: t.half().contiguous() if t.is_floating_point() else t.clone() for name, t in state.items()}
     if broken := [name for name, tensor in tensors.items() if not torch.isfinite(tensor.float()).all()]:
         raise TusaError(f"Parameters {broken[:3]} are not finite in half precision; the training has diverged.")
     metadata = {"format": FORMAT, "config": json.dumps(model.config.to_dict())}
+    if encoder_only:
+        metadata["parts"] = json.dumps(["encoder"])
     if training is not None:
         metadata["training"] = json.dumps(training)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,6 +144,8 @@ def save_weights(model: Tusa, path: Path, training: dict[str, Any] | None = None
 def load_weights(path: Path) -> Tusa:
     """Rebuild a network, in float32 and eval mode, from a file that :func:`save_weights` wrote.
 
+    A file that holds an encoder alone gives a network that encodes and refuses to decode.
+
     Raises:
         TusaError: when the file cannot be read or does not fit its own configuration.
     """
@@ -93,19 +153,29 @@ def load_weights(path: Path) -> Tusa:
 
     from tusa.network import Tusa, TusaConfig
 
-    config = TusaConfig.from_dict(read_metadata(path)["config"])
-    model = Tusa(config)
-    _load_strictly(model, load_file(path), path)
+    metadata = read_metadata(path)
+    model = Tusa(TusaConfig.from_dict(metadata["config"]))
+    state = load_file(path)
+    if metadata.get("parts") == ["encoder"]:
+        inner = {name.removeprefix(ENCODER): tensor for name, tensor in state.items()}
+        _load_strictly(model.unet.swinViT, inner, path)
+        model.without_decoder = f"{path.name} holds an encoder alone"
+    else:
+        _load_strictly(model, state, path)
     return model.eval()
 
 
-def load_open_weights() -> Tusa:
-    """The network with the packaged ``tusa.open-v1`` weights, in float32 and eval mode.
+def load_open_weights(name: str = DEFAULT) -> Tusa:
+    """The network with packaged weights, in float32 and eval mode.
+
+    Args:
+        name: a key of :data:`OPEN_WEIGHTS`; ``open-v2`` by default. ``scratch`` holds the encoder alone:
+            :meth:`Tusa.encode` works, and textures and reconstruction are refused.
 
     Raises:
-        TusaError: when this installation does not carry them.
+        TusaError: for an unknown name, or when this installation does not carry the file, or carries another one.
     """
-    return load_weights(open_weights_path())
+    return load_weights(open_weights_path(name))
 
 
 def load_authors_weights(path: Path) -> Tusa:
