@@ -10,7 +10,7 @@ from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.diagnostics_text import findings
 from usbench.leaderboard.figures.shifts import shift_order
 from usbench.leaderboard.number_format import DASH, MINUS
-from usbench.leaderboard.tables.model import Bullets, Cell, Heading, Paragraph, Row, Section, Span, Table
+from usbench.leaderboard.tables.model import Bullets, Cell, Heading, Paragraph, Row, Section, Span, Table, name_cell
 
 Cells = Callable[[Entry], list[Cell]]
 DAGGER = "†"
@@ -44,10 +44,10 @@ def _map(board: Board) -> Section | None:
     for entry in drawn:
         before, after = (entry.result.figures["map"]["quality"][side] for side in ("embedding", "map"))
         cells = [
-            _number(f"{100 * before['knn_accuracy']:.1f}"),
+            _number(f"{100 * before['knn_accuracy']:.1f}", before["knn_accuracy"]),
             _over_seeds(after["knn_accuracy"], 1, 100),
-            _number(f"{100 * before['knn_accuracy_same_subject']:.1f}"),
-            _number(f"{before['silhouette']:.3f}"),
+            _number(f"{100 * before['knn_accuracy_same_subject']:.1f}", before["knn_accuracy_same_subject"]),
+            _number(f"{before['silhouette']:.3f}", before["silhouette"]),
             _over_seeds(after["silhouette"], 3),
             _over_seeds(after["trustworthiness"], 3),
         ]
@@ -102,7 +102,7 @@ def _in_stratum(column: number_format.Column, level: dict[str, Any] | None) -> C
     e = level["estimate"]
     if e["value"] is None:
         return Cell(str(level["note"]).partition(":")[0] or DASH)
-    return _number(column.value(e["value"]), column.interval(e["low"], e["high"]))
+    return _number(column.value(e["value"]), e["value"], column.interval(e["low"], e["high"]))
 
 
 def _trust(board: Board) -> Section | None:
@@ -139,13 +139,14 @@ def _shortcut_columns(board: Board, audited: Sequence[Entry]) -> tuple[list[Head
         if "estimate" not in s or s["column"] != what:
             return [Cell(DASH)] * 4
         e, within = s["estimate"], s["within"]
-        cells = [_number(column.value(e["value"]))]
-        cells.append(Cell(column.interval(e["low"], e["high"]), _plain(column.value(e["low"]))))
+        cells = [_number(column.value(e["value"]), e["value"])]
+        cells.append(Cell(column.interval(e["low"], e["high"]), e["low"]))
         if "estimate" not in within:
             return [*cells, Cell(DASH), Cell(DASH)]
         d = within["difference"]
         reach = f"{auc.difference(d['low'])} to {auc.difference(d['high'])}"
-        return [*cells, _number(auc.value(within["estimate"]["value"])), _number(auc.difference(d["value"]), reach)]
+        own = within["estimate"]["value"]
+        return [*cells, _number(auc.value(own), own), _number(auc.difference(d["value"]), d["value"], reach)]
 
     labels = (
         f"{what.capitalize()} read from the embedding, balanced accuracy, %",
@@ -179,8 +180,9 @@ def _permutation_columns(board: Board, audited: Sequence[Entry]) -> tuple[list[H
         if "n" not in s:
             return [Cell(DASH)] * 3
         column, null = board.column(s["statistic"]), s["null"]
-        shuffled = _number(column.value(null["mean"]), column.interval(null["low"], null["high"]))
-        return [_number(column.value(s["observed"])), shuffled, _number(number_format.p_value(s["p"]), f"n = {s['n']}")]
+        shuffled = _number(column.value(null["mean"]), null["mean"], column.interval(null["low"], null["high"]))
+        p = _number(number_format.p_value(s["p"]), s["p"], f"n = {s['n']}")
+        return [_number(column.value(s["observed"]), s["observed"]), shuffled, p]
 
     labels = {"Kernel probe, true labels": "", "Shuffled labels": "brackets", "p of true labels": "brackets"}
     return [_figures("", label, interval) for label, interval in labels.items()], fill
@@ -250,9 +252,9 @@ def _robustness(board: Board) -> Section | None:
     for entry, section in held:
         levels = [section["measured"].get(f"{name}:{severity}") for name, severity in worst.items()]
         trained |= any(level is not None and level["trained"] for level in levels)
-        clean = _number(column.value(section["clean"]["value"]))
+        clean = _number(column.value(section["clean"]["value"]), section["clean"]["value"])
         change.append(_row(entry, [clean, *(_changed(column, level) for level in levels)]))
-        moved.append(_row(entry, [_number("0"), *(_moved(level) for level in levels)]))
+        moved.append(_row(entry, [_number("0", 0.0), *(_moved(level) for level in levels)]))
     about = (
         "Probes trained on clean images answer for shifted images of other patients. The table gives the difference "
         f"in {column.title} to clean at the greatest severity measured; {DAGGER} marks p < 0.05 (paired, corrected by "
@@ -281,37 +283,35 @@ def _changed(column: number_format.Column, level: dict[str, Any] | None) -> Cell
         return Cell(DASH)
     d = level["difference"]
     clear = d["p_adjusted"] is not None and d["p_adjusted"] < 0.05
-    return _number(column.difference(d["value"]), mark=DAGGER if clear else "", aside=level["trained"])
+    return _number(column.difference(d["value"]), d["value"], mark=DAGGER if clear else "", aside=level["trained"])
 
 
 def _moved(level: dict[str, Any] | None) -> Cell:
     if level is None or level["drift"]["value"] is None:
         return Cell(DASH)
-    return _number(f"{level['drift']['value']:.2f}", aside=level["trained"])
+    moved = level["drift"]["value"]
+    return _number(f"{moved:.2f}", moved, aside=level["trained"])
 
 
 def _starred(column: number_format.Column, point: dict[str, Any]) -> Cell:
     p = point.get("difference", {}).get("p")
-    return _number(column.value(point["estimate"]["value"]), mark=DAGGER if p is not None and p < 0.05 else "")
+    value = point["estimate"]["value"]
+    return _number(column.value(value), value, mark=DAGGER if p is not None and p < 0.05 else "")
 
 
 def _over_seeds(spread: dict[str, Any], decimals: int, factor: float = 1.0) -> Cell:
     sd = "" if spread["sd"] is None else f" ± {factor * spread['sd']:.{decimals}f}"
-    return _number(f"{factor * spread['mean']:.{decimals}f}", mark=sd)
+    return _number(f"{factor * spread['mean']:.{decimals}f}", spread["mean"], mark=sd)
 
 
-def _number(text: str, interval: str = "", mark: str = "", aside: bool = False) -> Cell:
-    """Return a printed number, sorted as it is printed; in brackets where it stands aside from the others."""
+def _number(text: str, value: float | None, interval: str = "", mark: str = "", aside: bool = False) -> Cell:
+    """Return a number with its mark; in brackets where it stands aside from the others."""
     shown = text.replace("-", MINUS) + mark
-    return Cell(f"[{shown}]", None, interval) if aside else Cell(shown, _plain(text), interval)
-
-
-def _plain(text: str) -> str | None:
-    return None if text == DASH else text.replace(MINUS, "-")
+    return Cell(f"[{shown}]" if aside else shown, value, interval)
 
 
 def _row(entry: Entry, cells: Sequence[Cell]) -> Row:
-    return Row([Cell(entry.title, entry.title, italic=entry.floor), *cells], entry.floor)
+    return Row([name_cell(entry), *cells], entry.floor)
 
 
 def _figures(key: str, label: str, interval: str = "") -> Heading:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from usbench.leaderboard import wording
 from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.number_format import DASH
 from usbench.leaderboard.subgroups import strata_of
@@ -20,7 +18,7 @@ from usbench.leaderboard.tables.model import (
     p_cell,
     text_cell,
 )
-from usbench.leaderboard.tables.task_page import delta_cell
+from usbench.leaderboard.tables.task_page import delta_cell, leakage_cell
 
 
 def standings(there: Sequence[tuple[Board, Entry]], id_: str, caption: str) -> Table | None:
@@ -61,7 +59,7 @@ def by_group(board: Board, entry: Entry) -> Table | None:
         Heading("group", "Group"),
         Heading("subjects", "Subjects", numeric=True),
         *units,
-        replace(metric_heading(column), ascending=True),
+        metric_heading(column),
     ]
     rows = []
     for group in groups:
@@ -75,18 +73,17 @@ def _standing(board: Board, entry: Entry, metric: str) -> Row:
     column, standing = board.column(metric), board.standing()
     value = entry.estimate(board.headline, metric)
     better = sum(column.better(e.estimate(board.headline, metric).value, value.value) for e in board.entries)
-    delta = standing.differences.get(entry.name)
+    delta, reference = standing.differences.get(entry.name), entry.name == standing.best_floor
     subjects = len(set(entry.result.units.subject))
-    leakage, overlap = entry.result.leakage, entry.result.leakage.get("state") == "overlap"
     return Row(
         [
             Cell(board.name, board.name, link=Link("board", board.name), note=board.task.title),
             text_cell(column.heading),
             metric_cell(column, value, entry.name in standing.leaders),
             Cell(f"{better + 1} of {len(board.entries)}", better + 1),
-            delta_cell(column, delta),
-            p_cell(delta.p_adjusted) if delta else Cell(DASH),
-            Cell(wording.leakage(entry), note=leakage.get("detail", ""), flag=overlap),
+            Cell("best floor") if reference else delta_cell(column, delta, DASH),
+            p_cell(delta.p_adjusted if delta else None),
+            leakage_cell(entry),
             Cell(str(subjects), subjects),
         ]
     )

@@ -211,7 +211,7 @@ def _dimension(entry: Entry) -> Cell:
 
 def _weights(entry: Entry) -> Cell:
     kind, _, digest = str(entry.result.encoder.get("weights", "")).partition(":")
-    return Cell(f"{kind}:{digest[:10]}", code=True) if digest else Cell(kind or DASH)
+    return Cell(f"{kind}:{digest[:10]}", digest, code=True) if digest else text_cell(kind)
 
 
 def _file(entry: Entry) -> Cell:
@@ -236,10 +236,7 @@ ENCODER_COLUMNS: list[Part] = [
         lambda entry: count_cell(entry.result.provenance.get("timings", {}).get("images_per_second")),
     ),
     Part(Heading("dimension", "Dimension", "Length of the embedding", True), _dimension),
-    Part(
-        Heading("weights", "Weights", "Digest of the weights", hidden=True, only="html"),
-        lambda entry: text_cell(str(entry.result.encoder.get("weights") or "")[:23]),
-    ),
+    Part(Heading("weights", "Weights", "Digest of the weights", hidden=True), _weights),
     Part(
         Heading("date", "Date", "Date of the run", hidden=True, only="html"),
         lambda entry: text_cell(entry.result.provenance.get("date")),
@@ -248,7 +245,6 @@ ENCODER_COLUMNS: list[Part] = [
         Heading("revision", "Revision", "Revision of the code", hidden=True, only="html"),
         lambda entry: text_cell(entry.result.provenance.get("revision")),
     ),
-    Part(Heading("digest", "Weights", only="markdown"), _weights),
     Part(Heading("result", "Result", only="markdown"), _file),
 ]
 """Columns of the table of encoders, in order."""
