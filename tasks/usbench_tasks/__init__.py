@@ -24,6 +24,9 @@ DATASETS = {
 TASKS = {
     "breast_lesion": "usbench_tasks:definitions/breast_lesion.toml",
     "breast_lesion_patient": "usbench_tasks:definitions/breast_lesion_patient.toml",
+    "breast_lesion_scanner": "usbench_tasks:definitions/breast_lesion_scanner.toml",
+    "breast_transfer": "usbench_tasks:definitions/breast_transfer.toml",
+    "breast_transfer_back": "usbench_tasks:definitions/breast_transfer_back.toml",
     "camus_ejection_fraction": "usbench_tasks:definitions/camus_ejection_fraction.toml",
     "camus_ejection_fraction_folds": "usbench_tasks:definitions/camus_ejection_fraction_folds.toml",
     "camus_phase": "usbench_tasks:definitions/camus_phase.toml",

@@ -186,6 +186,8 @@ def draw_splits(plan: SplitPlan, cohort: Cohort) -> list[list[Split]]:
         return [splits.official_folds(_given(cohort, "fold"), groups)]
     if plan.kind == "fixed":
         return [[splits.fixed_split(_given(cohort, "split"), groups)]]
+    if plan.kind == "held-out":
+        return [splits.official_folds(_held_out(cohort, plan.by), groups)]
     if plan.kind == "leave-one-out":
         return [splits.leave_one_group_out(groups)]
     stratify = bool(cohort.classes)
@@ -198,6 +200,33 @@ def draw_splits(plan: SplitPlan, cohort: Cohort) -> list[list[Split]]:
         splits.subject_folds(groups, labels if stratify else None, plan.folds, seed, stratify=stratify)
         for seed in range(plan.repeats)
     ]
+
+
+def _held_out(cohort: Cohort, column: str) -> list[str]:
+    """Return the value of each unit that decides with which others it is held out."""
+    values = [unit.strata.get(column) for unit in cohort.units]
+    for unit, value in zip(cohort.units, values, strict=True):
+        if value is None or value == "mixed":
+            what = "is empty" if value is None else "has several values"
+            raise DataError(
+                f"column {column!r}, which is held out in turn, {what} for {unit.id!r}. Fill it in, choose a finer "
+                "unit, or leave the unit out."
+            )
+    if len(set(values)) < 2:
+        raise DataError(
+            f"column {column!r} has one value only ({values[0]!r}), so that nothing can be held out. Add data of "
+            "another, or use folds by subject."
+        )
+    by_subject: dict[str, set[str]] = {}
+    for unit, value in zip(cohort.units, values, strict=True):
+        by_subject.setdefault(unit.subject, set()).add(str(value))
+    both = sorted(subject for subject, found in by_subject.items() if len(found) > 1)
+    if both:
+        raise DataError(
+            f"{len(both)} subjects have several values of {column!r}, which is held out in turn, first {both[0]!r}: "
+            f"{', '.join(sorted(by_subject[both[0]]))}. Leave them out, or use folds by subject."
+        )
+    return [str(value) for value in values]
 
 
 def _given(cohort: Cohort, column: str) -> list[str]:
@@ -251,7 +280,7 @@ def _unit(task: Task, name: str, rows: list[Row], where: str) -> Unit:
         target=targets.pop(),
         paths=tuple(row["path"] for row in rows),
         marks=tuple(_marks(row) for row in rows),
-        strata={column: _common(rows, column) for column in task.strata if column in rows[0]},
+        strata={column: _common(rows, column) for column in _columns(task) if column in rows[0]},
         fold=_single(rows, "fold", name, where),
         split=_single(rows, "split", name, where),
         places=_places(task, name, rows, where),
@@ -278,6 +307,11 @@ def _places(task: Task, name: str, rows: list[Row], where: str) -> tuple[str, ..
             f"fill {', '.join(slots.names)}. Add the image, or take the {task.unit} out."
         )
     return places
+
+
+def _columns(task: Task) -> list[str]:
+    """Return the columns whose value is kept of each unit."""
+    return list(dict.fromkeys((*task.strata, *((task.split.by,) if task.split.by else ()))))
 
 
 def _target(task: Task, value: Any, where: str) -> Any:
