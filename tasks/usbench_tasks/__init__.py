@@ -37,6 +37,8 @@ TASKS = {
     "liver_steatosis": "usbench_tasks:definitions/liver_steatosis.toml",
     "organ_map": "usbench_tasks:definitions/organ_map.toml",
     "oxygen_saturation": "usbench_tasks:definitions/oxygen_saturation.toml",
+    "salivary_gland": "usbench_tasks:definitions/salivary_gland.toml",
+    "salivary_gland_centre": "usbench_tasks:definitions/salivary_gland_centre.toml",
     "spinal_hematoma": "usbench_tasks:definitions/spinal_hematoma.toml",
 }
 """Task name to ``module:file``, a declaration inside the package."""

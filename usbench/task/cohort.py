@@ -60,7 +60,8 @@ class Cohort:
 
     Attributes:
         units: Sorted by id.
-        classes: Class names in order, the positive one last for binary tasks; empty for regression.
+        classes: Class names in order, the positive one last for binary tasks, grades from low to high; empty for
+            regression.
         notes: What was excluded and why, one sentence each.
     """
 
@@ -336,6 +337,8 @@ def plain_text(value: Any) -> str:
 
 
 def _classes(task: Task, units: tuple[Unit, ...], where: str) -> tuple[str, ...]:
+    if task.kind == "ordinal":
+        return _grades(task, units, where)
     if task.kind == "regression":
         if len({unit.target for unit in units}) < 2:
             raise DataError(f"{where}: {task.target!r} is constant ({units[0].target}); there is nothing to predict.")
@@ -355,6 +358,28 @@ def _classes(task: Task, units: tuple[Unit, ...], where: str) -> tuple[str, ...]
     if task.positive not in counts:
         raise DataError(f"{where}: column {task.target!r} has no positive class {task.positive!r}; it has {told}.")
     return (*(name for name in counts if name != task.positive), task.positive)
+
+
+def _grades(task: Task, units: tuple[Unit, ...], where: str) -> tuple[str, ...]:
+    """Return the grades from low to high: as declared, or numbers by size."""
+    found = sorted({unit.target for unit in units})
+    if len(found) < 2:
+        raise DataError(f"{where}: column {task.target!r} has one grade only ({found[0]!r}); two are needed.")
+    if task.order:
+        unknown = [name for name in found if name not in task.order]
+        if unknown:
+            raise DataError(
+                f"{where}: column {task.target!r} has {', '.join(map(repr, unknown))}, which is not among the grades "
+                f"{', '.join(task.order)} of task {task.name!r}. Correct it, or add it to `order` where it belongs."
+            )
+        return task.order
+    try:
+        return tuple(sorted(found, key=float))
+    except ValueError:
+        raise DataError(
+            f"{where}: the grades {', '.join(map(repr, found))} of {task.target!r} are not numbers, so their order is "
+            f'unknown. Say it in the task, from low to high: order = ["{found[0]}", "{found[1]}"].'
+        ) from None
 
 
 def _marks(row: Row) -> dict[str, int]:

@@ -19,7 +19,7 @@ from usbench.errors import UsbenchError
 from usbench.task.slots import Slots
 from usbench.task.transfer import Transfer
 
-Kind = Literal["binary", "multiclass", "regression", "map"]
+Kind = Literal["binary", "multiclass", "regression", "ordinal", "map"]
 Unit = Literal["subject", "case", "image"]
 SplitKind = Literal["grouped", "official", "leave-one-out", "fixed", "held-out", "none"]
 
@@ -98,6 +98,7 @@ class Task:
         slots: Named places that the frames of a unit fill, and how they are joined; by default they are averaged.
         transfer: The two datasets of a task that is trained on one and tested on the other; ``dataset`` then names
             the pair.
+        order: Grades of an ordinal target from low to high; by default numbers, by size.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Task:
     description: str = ""
     slots: Slots | None = None
     transfer: Transfer | None = None
+    order: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Return the declaration; fields that came later are told only where they are used.
@@ -127,7 +129,7 @@ class Task:
         A digest of this text decides whether a stored result is still valid, and so it must not change for tasks that
         do not use them.
         """
-        return _compact(self, later=("slots", "transfer"))
+        return _compact(self, later=("slots", "transfer", "order"))
 
     def __post_init__(self) -> None:
         """Refuse a declaration that cannot run.
@@ -139,6 +141,12 @@ class Task:
             raise UsbenchError(f"task {self.name}: name at least one protocol, for example 'svc-nested@2'.")
         if self.kind == "regression" and any(p.startswith("svc") for p in self.protocols):
             raise UsbenchError(f"task {self.name}: a regression task cannot use an SVC protocol; try 'ridge-nested@2'.")
+        if self.order and self.kind != "ordinal":
+            raise UsbenchError(f"task {self.name}: `order` has a meaning for kind 'ordinal' only, not {self.kind!r}.")
+        if self.order and (len(self.order) < 2 or len(set(self.order)) < len(self.order)):
+            raise UsbenchError(
+                f"task {self.name}: `order` names at least two different grades, not {list(self.order)}."
+            )
         if self.transfer is not None and (self.split.kind != "fixed" or self.kind == "map"):
             raise UsbenchError(
                 f"task {self.name}: a task of two datasets trains on one and tests on the other; it has no "

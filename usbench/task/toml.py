@@ -47,6 +47,7 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "threshold": (int, float),
     "protocols": list,
     "strata": list,
+    "order": list,
 }
 
 
