@@ -43,7 +43,7 @@ def main() -> None:
     from PIL import Image
 
     from usbench.data.label_table import read_table
-    from usbench_tasks.datasets.breast_lesions_usg import CITATION, BreastLesionsUsg
+    from usbench_tasks.datasets.breast_lesions_usg import CITATION, CLASSES, BreastLesionsUsg
 
     parser = argparse.ArgumentParser(description="Pack the embedded copy of BrEaST-Lesions_USG.")
     parser.add_argument("source", type=Path, help="folder with labels.csv and images")
@@ -62,7 +62,7 @@ def main() -> None:
     table = read_table(source / "labels.csv", COLUMNS, ("BIRADS",))[COLUMNS]
     table["file"] = table["file"].map(lambda name: f"images/{Path(name).stem}.png")
     files["labels.csv"] = table.to_csv(index=False, lineterminator="\n").encode()
-    counts = index["finding"].value_counts().to_dict()
+    counts = {kind: int(index["finding"].eq(kind).sum()) for kind in CLASSES}
     readme = README.format(images=len(index), side=LONGEST_SIDE, citation=CITATION, **counts)
     files["README.md"] = readme.encode()
     sums = [f"{hashlib.sha256(content).hexdigest()}  {name}" for name, content in sorted(files.items())]
