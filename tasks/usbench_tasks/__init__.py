@@ -24,6 +24,9 @@ DATASETS = {
 TASKS = {
     "breast_lesion": "usbench_tasks:definitions/breast_lesion.toml",
     "breast_lesion_patient": "usbench_tasks:definitions/breast_lesion_patient.toml",
+    "breast_lesion_scanner": "usbench_tasks:definitions/breast_lesion_scanner.toml",
+    "breast_transfer": "usbench_tasks:definitions/breast_transfer.toml",
+    "breast_transfer_back": "usbench_tasks:definitions/breast_transfer_back.toml",
     "camus_ejection_fraction": "usbench_tasks:definitions/camus_ejection_fraction.toml",
     "camus_ejection_fraction_folds": "usbench_tasks:definitions/camus_ejection_fraction_folds.toml",
     "camus_phase": "usbench_tasks:definitions/camus_phase.toml",
@@ -34,6 +37,8 @@ TASKS = {
     "liver_steatosis": "usbench_tasks:definitions/liver_steatosis.toml",
     "organ_map": "usbench_tasks:definitions/organ_map.toml",
     "oxygen_saturation": "usbench_tasks:definitions/oxygen_saturation.toml",
+    "salivary_gland": "usbench_tasks:definitions/salivary_gland.toml",
+    "salivary_gland_centre": "usbench_tasks:definitions/salivary_gland_centre.toml",
     "spinal_hematoma": "usbench_tasks:definitions/spinal_hematoma.toml",
 }
 """Task name to ``module:file``, a declaration inside the package."""

@@ -18,11 +18,13 @@ def test_a_task_is_called_what_it_is_registered_as_and_its_data_exist(name):
     task = load_task(name)
     assert task.name == name
     assert task.description
-    for dataset in (task.dataset, task.fallback, task.twin):
+    pair = (task.transfer.train, task.transfer.test) if task.transfer else ()
+    named = [name for side in pair for name in (side.dataset, side.fallback)]
+    for dataset in (*(named or [task.dataset]), task.fallback, task.twin):
         assert dataset is None or dataset in DATASETS.names()
     assert task.twin is None or DATASETS.get(task.twin).value.card.synthetic
     assert task.fallback is None or not DATASETS.get(task.fallback).value.card.synthetic
-    assert (task.threshold is not None) == (task.kind == "regression")
+    assert (task.threshold is not None) == (task.kind in ("regression", "ordinal"))
 
 
 @pytest.mark.parametrize("name", ALL_TASKS)
@@ -46,7 +48,8 @@ def test_the_papers_settings():
     assert load_task("ejection_fraction").frames == BetweenMarks(5)
     assert load_task("liver_steatosis").split.kind == "leave-one-out"
     thresholds = {name: load_task(name).threshold for name in ALL_TASKS if load_task(name).kind == "regression"}
-    assert thresholds == {"oxygen_saturation": 95.0, "ejection_fraction": 40.0, "liver_steatosis": 5.0}
+    camus = {"camus_ejection_fraction": 50.0, "camus_ejection_fraction_folds": 50.0}
+    assert thresholds == {"oxygen_saturation": 95.0, "ejection_fraction": 40.0, "liver_steatosis": 5.0, **camus}
 
 
 def test_listing_and_declaring_imports_nothing_heavy():

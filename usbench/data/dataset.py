@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import abc
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -160,6 +161,13 @@ class Dataset(abc.ABC):
         from usbench.media import file_digest
 
         return file_digest(self.root / path)
+
+    def check_digests(self, digests: Mapping[str, str]) -> None:  # noqa: B027 - most have nothing to refuse
+        """Refuse files before anything is encoded; by default none.
+
+        Args:
+            digests: SHA-256 of the content behind each path.
+        """
 
     def fingerprint(self) -> str:
         """Return a digest of the index table: labels, subjects, splits and paths, but not pixels.

@@ -173,7 +173,8 @@ def _permutation(request: Request) -> dict[str, Any]:
     ready, clean, n = request.prepared, request.clean(), request.n_permutations
     labels, groups = np.asarray(ready.cohort.labels()), np.asarray(ready.cohort.groups)
     features = unit_features(ProbeData(clean.vectors, clean.unit_index, labels, groups, places=clean.places))
-    test = label_permutation.permutation_of_labels(features, labels, groups, ready.task.kind == "regression", n)
+    numeric = ready.task.kind in ("regression", "ordinal")
+    test = label_permutation.permutation_of_labels(features, labels, groups, numeric, n)
     finite = test.null[np.isfinite(test.null)]
     low, high = (float(q) for q in np.quantile(finite, (0.025, 0.975)))
     return {

@@ -17,7 +17,13 @@ from usbench.evaluation.intervals import FIXED, HALF_SAMPLES, estimates
 from usbench.results.schema import ProtocolResult, Repeat, Result, Units
 from usbench.statistics.half_samples import Pairs
 from usbench.statistics.metrics import METRICS
-from usbench.statistics.outcome import Outcome, binary_outcome, multiclass_outcome, regression_outcome
+from usbench.statistics.outcome import (
+    Outcome,
+    binary_outcome,
+    multiclass_outcome,
+    ordinal_outcome,
+    regression_outcome,
+)
 from usbench.task.kinds import probe_question
 
 if TYPE_CHECKING:
@@ -210,14 +216,27 @@ def build_outcome(
         [[number[repeat.predicted[i]] for i in tested] for repeat in repeats if repeat.predicted is not None],
         dtype=np.int64,
     )
+    if kind == "ordinal":
+        cut = _position(classes, threshold)
+        return ordinal_outcome(truth, score, predicted, len(classes), fold, groups, cut)
     make = binary_outcome if kind == "binary" else multiclass_outcome
     return make(truth, score, predicted, fold, groups)
+
+
+def _position(grades: Sequence[str], threshold: float | None) -> float | None:
+    """Return a threshold as a position among the grades: of numbers by their size, of names from 0."""
+    if threshold is None:
+        return None
+    try:
+        return float(sum(float(grade) < threshold for grade in grades))
+    except ValueError:
+        return threshold
 
 
 def metric_names(outcome: Outcome) -> list[str]:
     """Return the metrics that are defined for an outcome."""
     names = [name for name, metric in METRICS.items() if outcome.kind in metric.kinds]
-    if outcome.kind == "regression" and outcome.threshold is None:
+    if outcome.kind in ("regression", "ordinal") and outcome.threshold is None:
         names = [name for name in names if name not in ("auc", "fold_auc")]
     return names
 

@@ -62,13 +62,16 @@ def constant_floor(like: Result) -> Result | None:
 
 
 def _card(kind: str) -> dict[str, Any]:
-    answer = "median" if kind == "regression" else "majority class"
+    answer = {"regression": "median", "ordinal": "median grade"}.get(kind, "majority class")
     return {"name": NAME, "title": f"Constant ({answer})", "floor": True, "parameters": 0, "gflops": 0.0}
 
 
 def _answer(like: Result, repeat: Repeat) -> Any:
     if like.task["kind"] == "regression":
         return float(statistics.median(like.units.target))
+    if like.task["kind"] == "ordinal":
+        grades = list(like.dataset["counts"]["classes"])
+        return grades[statistics.median_low(grades.index(str(target)) for target in like.units.target)]
     # A map may ask about some of its classes only.
     asked = [like.task["kind"] != "map" or fold is not None for fold in repeat.fold]
     counts = Counter(str(t) for t, there in zip(like.units.target, asked, strict=True) if there)
@@ -83,5 +86,5 @@ def _answers(like: Result, repeat: Repeat) -> Repeat:
     if kind == "regression":
         return Repeat(repeat.fold, everywhere(answer))
     scores = next(score for score in repeat.score if score is not None)
-    flat: Any = 0.0 if kind == "binary" else [0.0] * len(scores)
+    flat: Any = 0.0 if kind in ("binary", "ordinal") else [0.0] * len(scores)
     return Repeat(repeat.fold, everywhere(flat), everywhere(answer))

@@ -115,6 +115,7 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
         raise DataError(f"{dataset.root}, column {task.target!r}: {fault}.")
     paths = sorted({path for unit in cohort.units for path in unit.paths})
     digests = map_in_threads(dataset.digest, paths)
+    dataset.check_digests(digests)
     decoding = decoding_versions()
     if encoder.precision == "auto":
         refs, _, _ = select_frames(cohort, dataset, task.frames, digests, decoding)
@@ -159,10 +160,9 @@ def _announce(task: Task, located: Located, notify: Notify) -> None:
             "The figures say that the pipeline works; they say nothing about patients, and they enter no leaderboard."
         )
     elif located.provision == "subset":
-        notify(
-            f"{task.name} runs on {card.title}, embedded real data. "
-            f"For the whole set: `usbench data add {task.dataset} FOLDER`."
-        )
+        names = (task.transfer.train.name, task.transfer.test.name) if task.transfer else (task.dataset,)
+        whole = " and ".join(f"`usbench data add {name} FOLDER`" for name in names)
+        notify(f"{task.name} runs on {card.title}, embedded real data. For the whole set: {whole}.")
 
 
 def inputs_digest(encoder: Encoder, task: Task, located: Located, digests: Mapping[str, str], decoding: str) -> str:

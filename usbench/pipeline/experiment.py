@@ -89,7 +89,8 @@ def _compute(ready: Prepared, options: Options, settings: Settings) -> results.R
 def _answers(
     ready: Prepared, embedded: Embedded, options: Options
 ) -> tuple[dict[str, results.ProtocolResult], dict[str, Any]]:
-    """Return the outcome of every protocol, and further figures where the task is a map."""
+    """Return the outcome of every protocol, and further figures: of a map, or the drop against folds by subject."""
+    from usbench.evaluation.drop import measure_drop, measures_drop
     from usbench.evaluation.scoring import evaluate
     from usbench.task.cohort import draw_splits
 
@@ -105,6 +106,10 @@ def _answers(
     for protocol in task.protocols:
         options.notify(f"[dim]{encoder.name} on {task.name}: {protocol}[/dim]")
         protocols[protocol] = evaluate(protocol, task, cohort, vectors, unit_index, splits, embedded.places)
+    if measures_drop(task):
+        options.notify(f"[dim]{encoder.name} on {task.name}: the drop against folds by subject[/dim]")
+        found = measure_drop(task, cohort, vectors, unit_index, embedded.places, protocols)
+        return protocols, {"drop": found} if found else {}
     return protocols, {}
 
 
@@ -135,7 +140,7 @@ def _task_facts(task: Task) -> dict[str, Any]:
         "positive": task.positive if task.kind == "binary" else None,
         "unit": task.unit,
         "frames": task.frames.describe(),
-        "split": task.split.describe(),
+        "split": task.transfer.describe() if task.transfer else task.split.describe(),
         **({"slots": task.slots.describe()} if task.slots else {}),
         "threshold": task.threshold,
         "unit_of_target": task.unit_of_target,

@@ -6,7 +6,7 @@ a task allows it, the embedded subset of real data; then its synthetic twin. Wha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,7 @@ from usbench.data.dataset import Dataset
 from usbench.errors import DataError
 from usbench.plugins.catalog import DATASETS
 from usbench.task.task import Task
+from usbench.task.transfer import Transfer
 
 Provision = Literal["full", "own", "subset", "phantom"]
 
@@ -98,6 +99,8 @@ def dataset_for(task: Task, settings: Settings, data: str | None = None) -> Loca
     Raises:
         DataError: Nothing is found, or the task has no twin or subset.
     """
+    if task.transfer is not None:
+        return _pair(task, task.transfer, settings, data)
     if data == "phantom":
         if task.twin is None:
             raise DataError(f"task {task.name!r} has no phantom twin. Leave --data out, or give a manifest.")
@@ -139,6 +142,28 @@ def dataset_for(task: Task, settings: Settings, data: str | None = None) -> Loca
         raise DataError(f"{error} To try the task on simulated data instead: --data phantom.") from None
 
 
+def _pair(task: Task, transfer: Transfer, settings: Settings, data: str | None) -> Located:
+    """Locate both datasets of a task that is trained on one and tested on the other."""
+    from usbench.data.transfer import Part, TransferDataset
+
+    if data not in (None, "subset"):
+        raise DataError(
+            f"task {task.name!r} takes its data from `train` and `test`; --data {data} has no meaning for it. Leave it "
+            "out, say --data subset for embedded copies, or declare a task of your own."
+        )
+    parts, provisions = [], []
+    for side in (transfer.train, transfer.test):
+        alone = replace(task, name="", dataset=side.dataset, fallback=side.fallback, twin=None, transfer=None)
+        # Where one side has no smaller copy, such as an embedded set of its own, it is taken whole.
+        located = dataset_for(alone, settings, data if side.fallback is not None else None)
+        parts.append(Part(located.dataset, side.target or task.target, dict(side.labels)))
+        provisions.append(located.provision)
+    classes = task.kind != "regression"
+    joined = TransferDataset(parts[0], parts[1], task.target, classes, transfer.local_subjects)
+    order: tuple[Provision, ...] = ("phantom", "subset", "own", "full")
+    return Located(joined, next(p for p in order if p in provisions))
+
+
 def where_is(name: str, settings: Settings) -> str | None:
     """Say where a dataset would come from, without building anything; ``None`` when it is not found.
 
@@ -162,6 +187,15 @@ def provision_of(task: Task, settings: Settings) -> str:
         task: The task.
         settings: Places to search.
     """
+    if task.transfer is not None:
+        sides = (task.transfer.train, task.transfer.test)
+        found = [
+            provision_of(
+                replace(task, name="", dataset=s.dataset, fallback=s.fallback, twin=None, transfer=None), settings
+            )
+            for s in sides
+        ]
+        return next((word for word in ("no data", "embedded subset", "your manifest") if word in found), "found")
     if any(key in settings.data and _is_manifest(settings.data[key]) for key in (task.name, task.dataset)):
         return "your manifest"
     if task.dataset in DATASETS.names() and where_is(task.dataset, settings) is not None:

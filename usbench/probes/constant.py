@@ -30,6 +30,8 @@ def constant(problem: Problem) -> Answer:
         score: FloatArray
         if problem.kind == "regression":
             predicted = score = np.full(n, np.median(y))
+        elif problem.kind == "ordinal":
+            predicted = score = np.full(n, np.floor(np.median(y)))
         else:
             share = np.bincount(y.astype(np.int64), minlength=problem.n_classes) / len(y)
             predicted = np.full(n, float(share.argmax()))

@@ -16,6 +16,7 @@ from usbench.statistics.outcome import (
     Outcome,
     binary_outcome,
     multiclass_outcome,
+    ordinal_outcome,
     regression_outcome,
 )
 
@@ -215,6 +216,8 @@ class ProbeResult:
         truth, subjects = np.asarray(y)[units], np.asarray(groups)[units]
         if self.kind == "regression":
             return regression_outcome(truth, predicted, fold, subjects, threshold)
+        if self.kind == "ordinal":
+            return ordinal_outcome(truth, score, predicted, len(self.classes), fold, subjects, threshold)
         codes = encode_labels(truth, self.classes)
         make = binary_outcome if self.kind == "binary" else multiclass_outcome
         return make(codes, score, predicted, fold, subjects)

@@ -80,6 +80,13 @@ PROTOCOL_FACTS: Mapping[str, ProtocolFacts] = {
             model="ridge",
         ),
         ProtocolFacts(
+            "ordinal-ridge",
+            "Nested",
+            "Ridge regression on the grade. Its penalty, and the cut points that turn a prediction into a grade, are "
+            "chosen inside the training folds by splits of their own, so no test subject has any say in them.",
+            model="ordinal-ridge",
+        ),
+        ProtocolFacts(
             "attention-nested",
             "Attention head, nested",
             "Linear layers and attention over the frames of a unit, trained on the training folds; when to stop is "

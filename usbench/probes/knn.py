@@ -19,7 +19,7 @@ def knn(problem: Problem, n_neighbours: int = 5) -> Answer:
     Distance is Euclidean between mean latents standardised in the training fold; a neighbour weighs the
     inverse of its distance. Classification: the weights are shared out so that each class has the same total
     over the training fold, as the SVC protocols do; the score of two classes is the positive share minus one
-    half. Regression: the weighted mean of the targets.
+    half. Regression: the weighted mean of the targets; ordinal: that mean, rounded to a grade.
 
     Args:
         problem: Any problem.
@@ -39,9 +39,10 @@ def knn(problem: Problem, n_neighbours: int = 5) -> Answer:
         neighbours, weight = _nearest(problem, split, n_neighbours)
         y = problem.y[split.train]
         choice = FoldChoice(repeat, fold, split.fold, {})
-        if problem.kind == "regression":
+        if problem.kind in ("regression", "ordinal"):
             score = (weight * y[neighbours]).sum(axis=1) / weight.sum(axis=1)
-            return fold_prediction(repeat, fold, split, score, score), (choice,)
+            predicted = np.rint(score) if problem.kind == "ordinal" else score
+            return fold_prediction(repeat, fold, split, score, predicted), (choice,)
         frequency = np.bincount(y.astype(np.int64), minlength=problem.n_classes) / len(y)
         votes = np.stack(
             [((y[neighbours] == k) * weight).sum(axis=1) / frequency[k] for k in range(problem.n_classes)], axis=1

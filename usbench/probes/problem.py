@@ -75,7 +75,7 @@ class Problem:
             DataError: If the training units cannot be cut in two.
         """
         groups, y = self.groups[split.train], self.y[split.train]
-        classify = self.kind != "regression"
+        classify = self.kind not in ("regression", "ordinal")
         parts = [groups[y == k] for k in range(self.n_classes)] if classify else [groups]
         fewest = min(len(np.unique(part)) for part in parts)
         if fewest < 2:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from usbench.errors import DataError, UnknownNameError, UsbenchError, did_you_mean
-from usbench.probes import constant, knn, linear_svm, nested_ridge, nested_svm, ridge
+from usbench.probes import constant, knn, linear_svm, nested_ridge, nested_svm, ordinal, ridge
 from usbench.probes.attention import head
 from usbench.probes.data import FoldChoice, ProbeData, ProbeResult, encode_labels, unit_features
 from usbench.probes.problem import Answer, Problem
@@ -22,10 +22,11 @@ from usbench.statistics.metrics import METRICS
 from usbench.statistics.outcome import Kind
 from usbench.statistics.splits import Split, assert_disjoint
 
-Question = Literal["classification", "regression"]
+Question = Literal["classification", "regression", "ordinal"]
 
 _SVC_METRICS = ("accuracy", "f1", "specificity", "sensitivity", "auc")
 _CLASS_METRICS = ("fold_auc", *_SVC_METRICS, "balanced_accuracy", "macro_f1")
+_ORDINAL_METRICS = ("quadratic_kappa", "mae", "auc", "fold_auc")
 _REGRESSION_METRICS = ("pearson_r", "mae", "rmse", "auc", "fold_auc")
 
 
@@ -73,7 +74,7 @@ class ProtocolInfo:
         Returns:
             Keys of `usbench.statistics.METRICS`; empty if the protocol does not answer such questions.
         """
-        question: Question = "regression" if kind == "regression" else "classification"
+        question: Question = kind if kind in ("regression", "ordinal") else "classification"
         return tuple(name for name in self.metrics.get(question, ()) if kind in METRICS[name].kinds)
 
 
@@ -149,6 +150,19 @@ PROTOCOLS: dict[str, ProtocolInfo] = {
             nested_ridge.ridge_nested,
         ),
         ProtocolInfo(
+            "ordinal-ridge",
+            1,
+            "Ridge on grades, nested tuning",
+            ("ordinal",),
+            5,
+            {"ordinal": "quadratic_kappa"},
+            {"ordinal": _ORDINAL_METRICS},
+            "Mean latent of each unit; ridge regression on the grade, on features standardised in the training fold; "
+            "the penalty and the cut points between grades are chosen inside each training fold, on folds of whole "
+            "subjects, the cut points so that each grade has the share it has in the training fold.",
+            ordinal.ordinal_ridge,
+        ),
+        ProtocolInfo(
             "attention-paper",
             1,
             "Temporal attention, paper protocol",
@@ -166,10 +180,10 @@ PROTOCOLS: dict[str, ProtocolInfo] = {
             "knn",
             1,
             "Nearest neighbours",
-            ("classification", "regression"),
+            ("classification", "regression", "ordinal"),
             5,
-            {"classification": "fold_auc", "regression": "mae"},
-            {"classification": _CLASS_METRICS, "regression": _REGRESSION_METRICS},
+            {"classification": "fold_auc", "regression": "mae", "ordinal": "quadratic_kappa"},
+            {"classification": _CLASS_METRICS, "regression": _REGRESSION_METRICS, "ordinal": _ORDINAL_METRICS},
             "Mean latent of each unit; the five nearest training units by Euclidean distance of standardised "
             "features vote with the inverse of their distance, classes balanced. Nothing is trained or tuned.",
             knn.knn,
@@ -178,10 +192,10 @@ PROTOCOLS: dict[str, ProtocolInfo] = {
             "constant",
             1,
             "Constant",
-            ("classification", "regression"),
+            ("classification", "regression", "ordinal"),
             5,
-            {"classification": "fold_auc", "regression": "mae"},
-            {"classification": _CLASS_METRICS, "regression": _REGRESSION_METRICS},
+            {"classification": "fold_auc", "regression": "mae", "ordinal": "quadratic_kappa"},
+            {"classification": _CLASS_METRICS, "regression": _REGRESSION_METRICS, "ordinal": _ORDINAL_METRICS},
             "The median target or the most frequent class of the training fold, whatever the image shows.",
             constant.constant,
         ),
@@ -286,6 +300,9 @@ def pose(
     kind: Kind = "regression"
     if question == "regression":
         y = _targets(data)
+    elif question == "ordinal":
+        kind, y = "ordinal", _targets(data)
+        classes = tuple(range(int(y.max()) + 1))
     else:
         classes = _classes(data.y, positive)
         kind = "binary" if len(classes) == 2 else "multiclass"
@@ -294,10 +311,10 @@ def pose(
         for split in splits:
             assert_disjoint(split, data.groups)
             missing = set(range(len(classes))) - set(y[split.train].tolist())
-            if missing:
+            if missing and kind != "ordinal":
                 names = ", ".join(str(classes[k]) for k in sorted(missing))
                 raise DataError(f"Fold {split.fold!r} trains without class {names}: use stratified or fewer folds.")
-            if kind == "regression" and np.ptp(y[split.train]) == 0:
+            if kind in ("regression", "ordinal") and np.ptp(y[split.train]) == 0:
                 raise DataError(f"The target is constant in the training units of fold {split.fold!r}.")
     features = unit_features(data)
     problem = Problem(data, kind, features, y, data.groups, len(classes), splits_by_repeat, seed, n_jobs)

@@ -83,7 +83,7 @@ def auc(outcome: Outcome, within_folds: bool) -> Kernel:
     if outcome.kind == "multiclass":
         classes = range(outcome.n_classes)
         return _mean([_auc(outcome.y == k, outcome.score[:, :, k], outcome.fold, within_folds) for k in classes])
-    if outcome.kind == "regression":
+    if outcome.kind in ("regression", "ordinal"):
         if outcome.threshold is None:
             return lambda weights: np.full(len(weights), np.nan)
         return _auc(outcome.y >= outcome.threshold, outcome.score, outcome.fold, within_folds)
@@ -114,7 +114,7 @@ def pearson(outcome: Outcome) -> Kernel:
 
 def mean_absolute_error(outcome: Outcome) -> Kernel:
     """Mean absolute error."""
-    error = np.abs(outcome.score - outcome.y).mean(axis=0)
+    error = np.abs(outcome.predicted - outcome.y).mean(axis=0)  # of a regression, the score itself
     return lambda weights: ratio(weights @ error, weights.sum(axis=1))
 
 

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from usbench.errors import UnknownNameError, did_you_mean
-from usbench.statistics import kernels
+from usbench.statistics import kernels, ordinal
 from usbench.statistics.outcome import Kind, Outcome, binary_outcome, multiclass_outcome, regression_outcome
 
 
@@ -140,7 +140,7 @@ METRICS: dict[str, Metric] = {
             "AUC",
             "",
             True,
-            ("binary", "multiclass", "regression"),
+            ("binary", "multiclass", "regression", "ordinal"),
             0.5,
             "Probability that a positive unit scores above a negative one, folds pooled, ties half; "
             "multi-class: mean of one against the rest; regression: positive at or above the threshold.",
@@ -152,7 +152,7 @@ METRICS: dict[str, Metric] = {
             "AUC within folds",
             "",
             True,
-            ("binary", "multiclass", "regression"),
+            ("binary", "multiclass", "regression", "ordinal"),
             0.5,
             "The AUC over pairs tested in the same fold, so that offsets between folds cannot touch it.",
             lambda outcome: kernels.auc(outcome, within_folds=True),
@@ -174,7 +174,7 @@ METRICS: dict[str, Metric] = {
             "MAE",
             "target",
             False,
-            _REGRESSION,
+            ("regression", "ordinal"),
             None,
             "Mean absolute error.",
             kernels.mean_absolute_error,
@@ -190,6 +190,16 @@ METRICS: dict[str, Metric] = {
             "Root mean squared error.",
             kernels.root_mean_squared_error,
             scale="error",
+        ),
+        Metric(
+            "quadratic_kappa",
+            "Quadratic kappa",
+            "",
+            True,
+            ("ordinal",),
+            0.0,
+            "Agreement of ordered grades beyond chance, disagreement weighed by the square of its distance.",
+            ordinal.quadratic_kappa,
         ),
     )
 }

@@ -12,7 +12,7 @@ from usbench.errors import DataError
 from usbench.statistics._types import AnyArray, FloatArray, IntArray
 from usbench.statistics.splits import group_codes
 
-Kind = Literal["binary", "multiclass", "regression"]
+Kind = Literal["binary", "multiclass", "regression", "ordinal"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +24,8 @@ class Outcome:
     `regression_outcome`, which check the shapes.
 
     Attributes:
-        kind: "binary", "multiclass" or "regression".
-        y: Truth: class number for classification, target for regression; float64 [n_units].
+        kind: "binary", "multiclass", "regression" or "ordinal".
+        y: Truth: class number (ordinal: grade from 0) for classification, target for regression; float64 [n_units].
         score: Decision value (binary: higher means class 1) or prediction (regression), float64 [n_repeats,
             n_units]; multi-class: [n_repeats, n_units, n_classes].
         predicted: Predicted class number, or the prediction again, float64 [n_repeats, n_units].
@@ -33,7 +33,7 @@ class Outcome:
         group: Number of the unit's subject, int64 [n_units], from 0 without gaps.
         n_groups: Number of subjects.
         n_classes: Number of classes; 0 for regression.
-        threshold: Regression only: units with `y >= threshold` count as positive for the AUC. None: no AUC.
+        threshold: Regression and ordinal only: units with `y >= threshold` count as positive for the AUC. None: no AUC.
     """
 
     kind: Kind
@@ -154,6 +154,36 @@ def regression_outcome(
     """
     answers = np.atleast_2d(np.asarray(predicted, dtype=np.float64))
     return _outcome("regression", y, answers, answers, fold, groups, 0, threshold)
+
+
+def ordinal_outcome(
+    y: ArrayLike,
+    score: ArrayLike,
+    predicted: ArrayLike,
+    n_grades: int,
+    fold: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    threshold: float | None = None,
+) -> Outcome:
+    """Gather the outcome of a probe of ordered grades.
+
+    Args:
+        y: True grades, 0 to ``n_grades - 1``, [n_units].
+        score: Predictions before they are cut into grades, higher for higher grades, [n_units] or [n_repeats, n_units].
+        predicted: Predicted grades, of the shape of `score`.
+        n_grades: Number of grades.
+        fold: Fold of each prediction, of the shape of `score`. Default: all in one fold.
+        groups: Subject of each unit, [n_units]. Default: every unit is its own subject.
+        threshold: For the AUC: units with `y >= threshold` are positive.
+
+    Returns:
+        The outcome.
+
+    Raises:
+        DataError: If shapes disagree, a value is not finite, or a grade is outside 0 to ``n_grades - 1``.
+    """
+    scores = np.atleast_2d(np.asarray(score, dtype=np.float64))
+    return _outcome("ordinal", y, scores, np.atleast_2d(np.asarray(predicted)), fold, groups, n_grades, threshold)
 
 
 def _outcome(

@@ -216,7 +216,11 @@ def bootstrap_p(draws: FloatArray) -> float:
 def _test(a: Outcome, b: Outcome, metric: str, p_bootstrap: float | None) -> tuple[float | None, str]:
     """The p value of the test that suits the metric, and the test's name."""
     if metric in ("auc", "fold_auc") and a.kind != "multiclass":
-        found = None if a.kind == "regression" and a.threshold is None else auc_test(a, b, metric == "fold_auc")
+        found = (
+            None
+            if a.kind in ("regression", "ordinal") and a.threshold is None
+            else auc_test(a, b, metric == "fold_auc")
+        )
         clustered = a.n_groups < a.n_units
         return (None if found is None else found.p), ("Obuchowski" if clustered else "DeLong")
     if metric == "accuracy":

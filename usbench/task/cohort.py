@@ -60,7 +60,8 @@ class Cohort:
 
     Attributes:
         units: Sorted by id.
-        classes: Class names in order, the positive one last for binary tasks; empty for regression.
+        classes: Class names in order, the positive one last for binary tasks, grades from low to high; empty for
+            regression.
         notes: What was excluded and why, one sentence each.
     """
 
@@ -186,6 +187,8 @@ def draw_splits(plan: SplitPlan, cohort: Cohort) -> list[list[Split]]:
         return [splits.official_folds(_given(cohort, "fold"), groups)]
     if plan.kind == "fixed":
         return [[splits.fixed_split(_given(cohort, "split"), groups)]]
+    if plan.kind == "held-out":
+        return [splits.official_folds(_held_out(cohort, plan.by), groups)]
     if plan.kind == "leave-one-out":
         return [splits.leave_one_group_out(groups)]
     stratify = bool(cohort.classes)
@@ -198,6 +201,33 @@ def draw_splits(plan: SplitPlan, cohort: Cohort) -> list[list[Split]]:
         splits.subject_folds(groups, labels if stratify else None, plan.folds, seed, stratify=stratify)
         for seed in range(plan.repeats)
     ]
+
+
+def _held_out(cohort: Cohort, column: str) -> list[str]:
+    """Return the value of each unit that decides with which others it is held out."""
+    values = [unit.strata.get(column) for unit in cohort.units]
+    for unit, value in zip(cohort.units, values, strict=True):
+        if value is None or value == "mixed":
+            what = "is empty" if value is None else "has several values"
+            raise DataError(
+                f"column {column!r}, which is held out in turn, {what} for {unit.id!r}. Fill it in, choose a finer "
+                "unit, or leave the unit out."
+            )
+    if len(set(values)) < 2:
+        raise DataError(
+            f"column {column!r} has one value only ({values[0]!r}), so that nothing can be held out. Add data of "
+            "another, or use folds by subject."
+        )
+    by_subject: dict[str, set[str]] = {}
+    for unit, value in zip(cohort.units, values, strict=True):
+        by_subject.setdefault(unit.subject, set()).add(str(value))
+    both = sorted(subject for subject, found in by_subject.items() if len(found) > 1)
+    if both:
+        raise DataError(
+            f"{len(both)} subjects have several values of {column!r}, which is held out in turn, first {both[0]!r}: "
+            f"{', '.join(sorted(by_subject[both[0]]))}. Leave them out, or use folds by subject."
+        )
+    return [str(value) for value in values]
 
 
 def _given(cohort: Cohort, column: str) -> list[str]:
@@ -251,7 +281,7 @@ def _unit(task: Task, name: str, rows: list[Row], where: str) -> Unit:
         target=targets.pop(),
         paths=tuple(row["path"] for row in rows),
         marks=tuple(_marks(row) for row in rows),
-        strata={column: _common(rows, column) for column in task.strata if column in rows[0]},
+        strata={column: _common(rows, column) for column in _columns(task) if column in rows[0]},
         fold=_single(rows, "fold", name, where),
         split=_single(rows, "split", name, where),
         places=_places(task, name, rows, where),
@@ -280,6 +310,11 @@ def _places(task: Task, name: str, rows: list[Row], where: str) -> tuple[str, ..
     return places
 
 
+def _columns(task: Task) -> list[str]:
+    """Return the columns whose value is kept of each unit."""
+    return list(dict.fromkeys((*task.strata, *((task.split.by,) if task.split.by else ()))))
+
+
 def _target(task: Task, value: Any, where: str) -> Any:
     if task.kind != "regression":
         return plain_text(value)
@@ -302,6 +337,8 @@ def plain_text(value: Any) -> str:
 
 
 def _classes(task: Task, units: tuple[Unit, ...], where: str) -> tuple[str, ...]:
+    if task.kind == "ordinal":
+        return _grades(task, units, where)
     if task.kind == "regression":
         if len({unit.target for unit in units}) < 2:
             raise DataError(f"{where}: {task.target!r} is constant ({units[0].target}); there is nothing to predict.")
@@ -321,6 +358,28 @@ def _classes(task: Task, units: tuple[Unit, ...], where: str) -> tuple[str, ...]
     if task.positive not in counts:
         raise DataError(f"{where}: column {task.target!r} has no positive class {task.positive!r}; it has {told}.")
     return (*(name for name in counts if name != task.positive), task.positive)
+
+
+def _grades(task: Task, units: tuple[Unit, ...], where: str) -> tuple[str, ...]:
+    """Return the grades from low to high: as declared, or numbers by size."""
+    found = sorted({unit.target for unit in units})
+    if len(found) < 2:
+        raise DataError(f"{where}: column {task.target!r} has one grade only ({found[0]!r}); two are needed.")
+    if task.order:
+        unknown = [name for name in found if name not in task.order]
+        if unknown:
+            raise DataError(
+                f"{where}: column {task.target!r} has {', '.join(map(repr, unknown))}, which is not among the grades "
+                f"{', '.join(task.order)} of task {task.name!r}. Correct it, or add it to `order` where it belongs."
+            )
+        return task.order
+    try:
+        return tuple(sorted(found, key=float))
+    except ValueError:
+        raise DataError(
+            f"{where}: the grades {', '.join(map(repr, found))} of {task.target!r} are not numbers, so their order is "
+            f'unknown. Say it in the task, from low to high: order = ["{found[0]}", "{found[1]}"].'
+        ) from None
 
 
 def _marks(row: Row) -> dict[str, int]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Question = Literal["classification", "regression", "retrieval"]
+Question = Literal["classification", "regression", "ordinal", "retrieval"]
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class TaskKind:
     """One kind of task.
 
     Attributes:
-        name: ``binary``, ``multiclass``, ``regression`` or ``map``.
-        question: What a probe is asked: a class, a number, or for ``map`` the neighbours of an image.
+        name: ``binary``, ``multiclass``, ``regression``, ``ordinal`` or ``map``.
+        question: What a probe is asked: a class, a number, an ordered grade, or for ``map`` the neighbours of an image.
         primary: Metric that ranks encoders; the next ones where the first does not exist. Classification is ranked by
             the AUC over pairs tested by one and the same decision function: it needs no threshold and does not move
             with the share of positives. Regression is ranked by the mean absolute error, in which a constant prediction
@@ -83,6 +83,16 @@ KINDS: Mapping[str, TaskKind] = {
             protocols=("ridge-nested@2", "knn@1"),
         ),
         TaskKind(
+            "ordinal",
+            "ordinal",
+            primary=("quadratic_kappa", "mae"),
+            shown=("quadratic_kappa", "mae", "fold_auc", "auc"),
+            terminal=("quadratic_kappa", "mae"),
+            terminal_beside=("quadratic_kappa", "mae"),
+            published=(),
+            protocols=("ordinal-ridge@1", "knn@1"),
+        ),
+        TaskKind(
             "map",
             "retrieval",
             primary=("balanced_accuracy",),
@@ -105,6 +115,7 @@ def task_kind(name: str) -> TaskKind:
     return KINDS.get(name, TaskKind(name, "classification"))
 
 
-def probe_question(name: str) -> Literal["classification", "regression"]:
-    """Return what a trained probe is asked for a kind of task: a class or a number."""
-    return "regression" if task_kind(name).question == "regression" else "classification"
+def probe_question(name: str) -> Literal["classification", "regression", "ordinal"]:
+    """Return what a trained probe is asked for a kind of task: a class, a number or a grade."""
+    question = task_kind(name).question
+    return "classification" if question == "retrieval" else question

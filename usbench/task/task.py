@@ -17,10 +17,11 @@ from typing import Any, Literal
 from usbench.data.frame_sampling import AllFrames, FramePolicy
 from usbench.errors import UsbenchError
 from usbench.task.slots import Slots
+from usbench.task.transfer import Transfer
 
-Kind = Literal["binary", "multiclass", "regression", "map"]
+Kind = Literal["binary", "multiclass", "regression", "ordinal", "map"]
 Unit = Literal["subject", "case", "image"]
-SplitKind = Literal["grouped", "official", "leave-one-out", "fixed", "none"]
+SplitKind = Literal["grouped", "official", "leave-one-out", "fixed", "held-out", "none"]
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,34 @@ class SplitPlan:
     Attributes:
         kind: ``grouped`` draws folds by subject, stratified by class; ``official`` takes the dataset's ``fold``
             column; ``leave-one-out`` leaves one subject out at a time; ``fixed`` takes its ``split`` column;
-            ``none`` is
-            for maps.
-        folds: Number of folds for ``grouped``.
+            ``held-out`` tests each value of column ``by``, such as a centre or a scanner, on what all others taught;
+            ``none`` is for maps.
+        folds: Number of folds for ``grouped``, and for the comparison by subject beside ``held-out``.
         repeats: How many times ``grouped`` folds are drawn anew, from seeds 0, 1, ...; the luck of one draw is as
             large as the difference between encoders on small sets.
+        by: Column for ``held-out``.
     """
 
     kind: SplitKind = "grouped"
     folds: int = 5
     repeats: int = 5
+    by: str = ""
+
+    def __repr__(self) -> str:
+        """Return the plan; ``by`` only where it is used, as a digest of this text decides whether results are valid."""
+        return _compact(self, later=("by",))
+
+    def __post_init__(self) -> None:
+        """Refuse a plan that cannot be carried out.
+
+        Raises:
+            UsbenchError: ``by`` is missing, or has no meaning.
+        """
+        if (self.kind == "held-out") != bool(self.by):
+            raise UsbenchError(
+                "split: `by` names the column whose values are held out in turn, with kind 'held-out' only; "
+                f"this is kind {self.kind!r} with by {self.by!r}."
+            )
 
     def describe(self) -> str:
         """Return one phrase for tables."""
@@ -48,6 +67,7 @@ class SplitPlan:
             "official": "the dataset's official folds",
             "leave-one-out": "leave one subject out",
             "fixed": "the authors' train/test split",
+            "held-out": f"each {self.by} held out in turn",
             "none": "none, as nothing is trained",
         }[self.kind]
 
@@ -76,6 +96,9 @@ class Task:
         reported: Key of the paper's rows in ``leaderboards/reported``.
         description: Two or three sentences for the page.
         slots: Named places that the frames of a unit fill, and how they are joined; by default they are averaged.
+        transfer: The two datasets of a task that is trained on one and tested on the other; ``dataset`` then names
+            the pair.
+        order: Grades of an ordinal target from low to high; by default numbers, by size.
     """
 
     name: str
@@ -97,6 +120,8 @@ class Task:
     reported: str | None = None
     description: str = ""
     slots: Slots | None = None
+    transfer: Transfer | None = None
+    order: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Return the declaration; fields that came later are told only where they are used.
@@ -104,7 +129,7 @@ class Task:
         A digest of this text decides whether a stored result is still valid, and so it must not change for tasks that
         do not use them.
         """
-        return _compact(self, later=("slots",))
+        return _compact(self, later=("slots", "transfer", "order"))
 
     def __post_init__(self) -> None:
         """Refuse a declaration that cannot run.
@@ -116,6 +141,17 @@ class Task:
             raise UsbenchError(f"task {self.name}: name at least one protocol, for example 'svc-nested@2'.")
         if self.kind == "regression" and any(p.startswith("svc") for p in self.protocols):
             raise UsbenchError(f"task {self.name}: a regression task cannot use an SVC protocol; try 'ridge-nested@2'.")
+        if self.order and self.kind != "ordinal":
+            raise UsbenchError(f"task {self.name}: `order` has a meaning for kind 'ordinal' only, not {self.kind!r}.")
+        if self.order and (len(self.order) < 2 or len(set(self.order)) < len(self.order)):
+            raise UsbenchError(
+                f"task {self.name}: `order` names at least two different grades, not {list(self.order)}."
+            )
+        if self.transfer is not None and (self.split.kind != "fixed" or self.kind == "map"):
+            raise UsbenchError(
+                f"task {self.name}: a task of two datasets trains on one and tests on the other; it has no "
+                "other split, and is no map."
+            )
         if (self.kind == "map") != (self.split.kind == "none"):
             raise UsbenchError(
                 f"task {self.name}: a map has no splits and everything else needs them: "

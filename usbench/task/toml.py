@@ -14,7 +14,13 @@
     kind = "grouped"                     # grouped, official, leave-one-out, fixed
     folds = 5
 
-Keys are the fields of :class:`usbench.Task`. Only ``dataset`` and ``target`` are required.
+Keys are the fields of :class:`usbench.Task`. Only ``dataset`` and ``target`` are required. Instead of ``dataset``, a
+task may be trained on one dataset and tested on another::
+
+    train = "bus-bra"
+    test = { dataset = "clinic.csv", target = "label", labels = { "1" = "malignant", "0" = "benign" } }
+    target = "pathology"
+    positive = "malignant"
 """
 
 from __future__ import annotations
@@ -32,6 +38,7 @@ from usbench.errors import UsbenchError, did_you_mean
 from usbench.task.kinds import KINDS
 from usbench.task.slots import Slots
 from usbench.task.task import Kind, SplitKind, SplitPlan, Task, Unit
+from usbench.task.transfer import Side, Transfer
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {"kind": get_args(Kind), "unit": get_args(Unit)}
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
@@ -40,6 +47,7 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "threshold": (int, float),
     "protocols": list,
     "strata": list,
+    "order": list,
 }
 
 
@@ -60,7 +68,9 @@ def read_task_file(path: Path) -> Task:
         given = read_toml(path)
     except FileNotFoundError:
         raise UsbenchError(f"{path}: no such task file.") from None
-    _refuse_unknown(given, [field.name for field in dataclasses.fields(Task)], str(path))
+    known = [field.name for field in dataclasses.fields(Task) if field.name != "transfer"]
+    _refuse_unknown(given, [*known, "train", "test", "local_subjects"], str(path))
+    given = _two_datasets(given, path)
     for key in ("dataset", "target"):
         if key not in given:
             raise UsbenchError(f'{path}: {key!r} is missing. Add for example {key} = "{_EXAMPLE[key]}".')
@@ -84,7 +94,32 @@ _TOLD: Mapping[Any, str] = {
 _EXAMPLE = {"dataset": "manifest.csv", "target": "label"}
 
 
+def _two_datasets(given: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Replace ``train`` and ``test`` by the pair of datasets they stand for."""
+    pair = {key: given[key] for key in ("train", "test") if key in given}
+    rest = {key: value for key, value in given.items() if key not in ("train", "test", "local_subjects")}
+    local = given.get("local_subjects", False)
+    if not pair:
+        if "local_subjects" in given:
+            raise UsbenchError(f"{path}: local_subjects has a meaning with `train` and `test` only.")
+        return rest
+    if len(pair) == 1 or "dataset" in given:
+        raise UsbenchError(f"{path}: give either `dataset`, or both `train` and `test`.")
+    if not isinstance(local, bool):
+        raise UsbenchError(f"{path}: local_subjects is true or false, not {local!r}.")
+    if rest.setdefault("split", "fixed") != "fixed":
+        raise UsbenchError(f"{path}: `train` and `test` are the split. Remove `split`.")
+    try:
+        sides = {key: Side.from_toml(value, key, path.parent) for key, value in pair.items()}
+    except UsbenchError as error:
+        raise UsbenchError(f"{path}: {error}") from None
+    transfer = Transfer(sides["train"], sides["test"], local)
+    return {**rest, "dataset": transfer.name, "transfer": transfer}
+
+
 def _value(key: str, value: Any, path: Path) -> Any:
+    if key == "transfer":
+        return value
     if key == "split":
         return _split(value, path)
     if key == "slots":
@@ -142,7 +177,12 @@ def _split(value: Any, path: Path) -> SplitPlan:
             raise UsbenchError(f"{where}: {key} has no meaning for kind = {kind!r}, which fixes the folds. Remove it.")
     if kind == "official":
         value = {**value, "repeats": 1}  # the dataset has one set of folds
-    return SplitPlan(**value)
+    if not isinstance(value.get("by", ""), str):
+        raise UsbenchError(f"{where}: by must be the name of a column, not {value['by']!r}.")
+    try:
+        return SplitPlan(**value)
+    except UsbenchError as error:
+        raise UsbenchError(f"{path}: {error}") from None
 
 
 def _slots(value: Any, path: Path) -> Slots:
