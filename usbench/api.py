@@ -75,7 +75,9 @@ def run(
         UsbenchError: What went wrong, in one message; results finished before it are on disk.
     """
     from usbench.diagnostics.shifts import parse_shifts
+    from usbench.diagnostics.subgroups import check_column
     from usbench.diagnostics.suite import add_extras
+    from usbench.pipeline.prechecks import check_device, check_writable
 
     names = _several(encoder)
     if weights is not None and (len(names) > 1 or isinstance(names[0], Encoder)):
@@ -107,11 +109,16 @@ def run(
         fresh=fresh,
     )
     options = options.reporting_to(notify, progress)
+    check_device(device)
+    if options.results is not None:
+        check_writable(options.results, "--results")
     finished = []
     for one_task in tasks:
         for one_encoder in encoders:
             try:
                 prepared = prepare(one_encoder, one_task, options, places)
+                for column in columns:
+                    check_column(prepared, column)
                 result = run_prepared(prepared, options, places)
                 result = add_extras(prepared, result, columns, levels, options, places)
                 finished.append(finish(prepared, result, options, places) if finish else result)
