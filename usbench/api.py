@@ -77,6 +77,8 @@ def run(
     Raises:
         UsbenchError: What went wrong, in one message; results finished before it are on disk.
     """
+    from usbench.pipeline.prechecks import check_device, check_writable
+
     names = _several(encoder)
     if weights is not None and (len(names) > 1 or isinstance(names[0], Encoder)):
         raise UsbenchError(
@@ -107,11 +109,16 @@ def run(
         fresh=fresh,
     )
     options = options.reporting_to(notify, progress)
+    check_device(device)
+    if options.results is not None:
+        check_writable(options.results, "--results")
     finished = []
     for one_task in tasks:
         for one_encoder in encoders:
             try:
                 prepared = prepare(one_encoder, one_task, options, places)
+                if columns:
+                    _check_columns(prepared, columns)
                 result = run_prepared(prepared, options, places)
                 if columns or levels:
                     result = _add_extras(prepared, result, columns, levels, options, places)
@@ -129,6 +136,14 @@ def _levels(shift: Sequence[str]) -> Sequence[Level]:
     from usbench.diagnostics.shifts import parse_shifts
 
     return parse_shifts(shift)
+
+
+def _check_columns(prepared: Prepared, columns: Sequence[str]) -> None:
+    """Refuse a column that makes no strata before anything is encoded."""
+    from usbench.diagnostics.subgroups import check_column
+
+    for column in columns:
+        check_column(prepared, column)
 
 
 def _add_extras(

@@ -7,7 +7,10 @@ only the module of the command that was typed is imported.
 from __future__ import annotations
 
 import importlib
+import io
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 import typer
@@ -76,6 +79,8 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a user's error is one line on standard error and exit status 2."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    _print_what_the_terminal_can()
+    _stop_on_termination()
     try:
         build_app(arguments)(arguments)
     except UsbenchError as error:
@@ -93,6 +98,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(1) from None
+
+
+def _print_what_the_terminal_can() -> None:
+    """Print a question mark for a letter that the terminal has no code for, rather than fail at the end of a run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _stop_on_termination() -> None:
+    """Let a cluster's SIGTERM end a run as Ctrl-C does, with what is finished kept."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
 
 
 def _say(message: str) -> None:

@@ -21,7 +21,7 @@ SHOWN = 10
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(help="Dataset, or task when LOCATION is a manifest of your own.")],
-    location: Annotated[Path, typer.Argument(help="Folder as published, or a manifest (.csv, .parquet).")],
+    location: Annotated[Path, typer.Argument(help="Folder as published, or a manifest (.csv, .tsv, .parquet).")],
 ) -> None:
     """Remember where a dataset lies, after reading its index."""
     from usbench.core.settings import register
@@ -71,6 +71,8 @@ def check(
     report = check_dataset(dataset, decode)
     findings = [
         ("damaged", list(report.damaged)),
+        ("one patient?", [" and ".join(repr(name) for name in group) for group in report.names]),
+        ("both sides", [f"{s.subject!r} is in {s.column} {' and '.join(s.values)}" for s in report.straddling]),
         ("same file", [f"{p.first} and {p.second}, subjects {' and '.join(p.subjects)}" for p in report.shared]),
         (
             "nearly the same picture",
@@ -85,6 +87,10 @@ def check(
             typer.echo(f"{what}: {line}")
         if len(lines) > SHOWN:
             typer.echo(f"{what}: and {len(lines) - SHOWN} more")
+    for what, files in report.treated.items():
+        typer.echo(f"read: {files} of {report.files} files: {what}")
+    if told := report.few_levels_told():
+        typer.echo(f"grey levels: {told}")
     if not report.sound:
         raise typer.Exit(1)
     typer.echo(

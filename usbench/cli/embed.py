@@ -28,7 +28,7 @@ def embed(
         typer.Option(
             "--data",
             "-d",
-            help="Dataset, manifest (.csv, .parquet), or folder of images and videos. With --task: as for run.",
+            help="Dataset, manifest (.csv, .tsv, .parquet), or folder of images and videos. With --task: as for run.",
         ),
     ] = None,
     task: Annotated[

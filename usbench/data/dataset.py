@@ -21,6 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from usbench.data.table_checks import names_alike, note_of_alike
 from usbench.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
@@ -224,4 +225,5 @@ def _checked(index: Index, dataset: Dataset) -> Index:
             f"{where}: {len(repeated)} paths are listed twice, first {repeated.iloc[0]!r}. Keep one row for each image."
         )
     table = table.assign(path=table["path"].astype(str), subject=table["subject"].astype(str)).reset_index(drop=True)
-    return Index(table, index.notes)
+    alike = names_alike(table["subject"].unique())
+    return Index(table, (*index.notes, note_of_alike(alike)) if alike else index.notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from usbench.core.names import as_name
@@ -24,21 +25,31 @@ class PictureFolder(Dataset):
         super().__init__(root)
 
     def read(self) -> Index:
-        """List the files, by path; hidden ones are left out.
+        """List the files, by path; hidden ones are left out, and others that cannot be read are counted in a note.
+
+        Files without a known suffix are taken where they carry the mark of DICOM, as exports of scanners do.
 
         Raises:
             DataError: There is none that can be read.
         """
         import pandas as pd
 
-        from usbench.media.file_type import SUFFIXES
+        from usbench.media.file_type import SUFFIXES, is_headed_dicom, suffix_of
 
-        paths = [
-            path.relative_to(self.root) for path in sorted(self.root.rglob("*")) if path.suffix.lower() in SUFFIXES
-        ]
-        names = [path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts)]
+        names, left_out = [], Counter[str]()
+        for path in sorted(self.root.rglob("*")):
+            inner = path.relative_to(self.root)
+            if any(part.startswith(".") for part in inner.parts) or not path.is_file():
+                continue
+            suffix = suffix_of(path)
+            if suffix in SUFFIXES or (path.name.upper() != "DICOMDIR" and is_headed_dicom(path)):
+                names.append(inner.as_posix())
+            else:
+                left_out[suffix or "without suffix"] += 1
         if not names:
             raise DataError(
                 f"{self.root}: no pictures, videos or arrays in this folder (looked for {', '.join(SUFFIXES)})."
             )
-        return Index(pd.DataFrame({"path": names, "subject": names}))
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(left_out.items()))
+        notes = (f"{left_out.total()} files of other kinds are left out: {kinds}.",) if left_out else ()
+        return Index(pd.DataFrame({"path": names, "subject": names}), notes)

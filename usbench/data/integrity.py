@@ -6,11 +6,13 @@ two names puts one patient on both sides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from usbench.data.table_checks import Straddling, names_alike, straddling
 from usbench.errors import UsbenchError
 
 if TYPE_CHECKING:
@@ -28,6 +30,12 @@ NEAR = 20
 Measured: copies reduced to 70 % and saved as JPEG of quality 70 differ from the original in 10 bits (median; 21 at the
 90th percentile); images of different patients of BUS-BRA in 58 or more, lung videos of COVID-BLUES in 25 or more.
 """
+
+FEW_LEVELS = 32
+"""A picture with fewer grey values than this is reported: 12-bit values read as 16 bits use 17, 8-bit ones 2."""
+
+SAMPLE = 12
+"""Files that a run looks at for that."""
 
 FEATURELESS = 16
 """A hash with fewer bits set comes from an almost empty picture, which resembles every other."""
@@ -59,17 +67,30 @@ class DatasetReport:
         damaged: Message of every file that does not decode.
         shared: Files with equal content under different subjects.
         alike: Pictures under different subjects that nearly agree; empty unless asked for.
+        names: Groups of subjects whose names differ only in zeros, case, ``.0`` or Unicode form.
+        straddling: Subjects on several sides of the author's split, or in several folds.
+        treated: What was done to pictures or read otherwise than files say, and in how many; empty unless asked for.
+        few_levels: Grey levels of the middle frame of each file that has fewer than :data:`FEW_LEVELS`; empty unless
+            asked for.
     """
 
     files: int
     damaged: tuple[str, ...] = ()
     shared: tuple[Pair, ...] = ()
     alike: tuple[Pair, ...] = field(default=())
+    names: tuple[tuple[str, ...], ...] = ()
+    straddling: tuple[Straddling, ...] = ()
+    treated: Mapping[str, int] = field(default_factory=dict)
+    few_levels: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def sound(self) -> bool:
-        """Whether nothing was found."""
-        return not (self.damaged or self.shared or self.alike)
+        """Whether nothing was found; what is done to pictures and how many grey levels they use are no faults."""
+        return not (self.damaged or self.shared or self.alike or self.names or self.straddling)
+
+    def few_levels_told(self) -> str:
+        """Return a sentence such as "12 of 12 files use 2 of 256 grey levels", or an empty string."""
+        return told_few_levels(self.few_levels, self.files)
 
 
 def check_dataset(
@@ -88,10 +109,19 @@ def check_dataset(
     paths = dataset.index.table["path"].tolist()
     subjects = dataset.index.table["subject"].tolist()
 
+    treated: Counter[str] = Counter()
+    levels: dict[str, int] = {}
+
     def look(path: str) -> tuple[str, npt.NDArray[np.bool_] | None, str]:
         try:
             digest = dataset.digest(path)
-            return digest, _hash_of(dataset, path) if decode else None, ""
+            if not decode:
+                return digest, None, ""
+            frame, notes = _middle(dataset, path)
+            treated.update(notes)
+            if (used := levels_of(frame)) < FEW_LEVELS:
+                levels[path] = used
+            return digest, difference_hash(frame), ""
         except UsbenchError as error:
             return "", None, str(error)
 
@@ -115,7 +145,59 @@ def check_dataset(
         damaged=tuple(message for _, _, message in seen if message),
         shared=tuple(shared),
         alike=tuple(pair for pair in alike if (pair.first, pair.second) not in known),
+        names=tuple(names_alike(dict.fromkeys(subjects))),
+        straddling=tuple(straddling(dataset.index.table)),
+        treated=dict(sorted(treated.items())),
+        few_levels={path: levels[path] for path in paths if path in levels},
     )
+
+
+def levels_of(image: npt.NDArray[np.uint8]) -> int:
+    """Return how many different grey values a picture has."""
+    import numpy as np
+
+    return int(np.count_nonzero(np.bincount(image.ravel(), minlength=256)))
+
+
+def told_few_levels(levels: Mapping[str, int], files: int) -> str:
+    """Say how many files use few grey levels, and why that may be.
+
+    Args:
+        levels: Grey levels of each such file.
+        files: Number of files looked at.
+
+    Returns:
+        A sentence, or an empty string if there are none.
+    """
+    if not levels:
+        return ""
+    least, most = min(levels.values()), max(levels.values())
+    span = f"{least}" if least == most else f"{least} to {most}"
+    return (
+        f"{len(levels)} of {files} files use {span} of 256 grey levels. If they hold 8- or 12-bit values in 16 bits, "
+        "scale them to the full range, or store 8 bits."
+    )
+
+
+def few_levels_of_sample(dataset: Dataset, paths: Sequence[str]) -> str:
+    """Look at the first frames of some files, and say so if all of them use few grey levels.
+
+    Args:
+        dataset: Opens the files.
+        paths: Files; at most :data:`SAMPLE` are opened, evenly spaced among them.
+
+    Returns:
+        A sentence, or an empty string.
+    """
+    step = max(1, -(-len(paths) // SAMPLE))
+    levels: dict[str, int] = {}
+    for path in paths[::step]:
+        with dataset.open(path) as media:
+            used = levels_of(media.frames([0])[0])
+        if used >= FEW_LEVELS:
+            return ""
+        levels[path] = used
+    return told_few_levels(levels, len(levels))
 
 
 def difference_hash(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
@@ -135,10 +217,10 @@ def difference_hash(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     return (cells[:, 1:] > cells[:, :-1]).ravel()
 
 
-def _hash_of(dataset: Dataset, path: str) -> npt.NDArray[np.bool_]:
+def _middle(dataset: Dataset, path: str) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
     with dataset.open(path) as media:
         (frame,) = media.frames([media.n_frames // 2])
-    return difference_hash(frame)
+        return frame, tuple(media.notes)
 
 
 def _alike(codes: Sequence[npt.NDArray[np.bool_] | None], paths: Sequence[str], subjects: Sequence[str]) -> list[Pair]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,16 +13,34 @@ from usbench.errors import DataError, did_you_mean
 if TYPE_CHECKING:
     import pandas as pd
 
-SUFFIXES = (".csv", ".parquet")
+SUFFIXES = (".csv", ".parquet", ".tsv")
 """File name endings of a table."""
+
+_MISSING = ("", "nan", "NaN")
+"""Cells that are empty in any column; pandas would take these for empty too:"""
+
+_MISSING_AMONG_NUMBERS = frozenset(
+    ("NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "None", "NONE", "none", "null", "NULL", "Null", "na", "-nan", "-NaN")
+)
+
+
+_EXCEL = re.compile(r"\"?sep=(\\t|[^\"])\"?", re.IGNORECASE)
+
+
+def is_table(name: str | Path) -> bool:
+    """Say whether a name ends as a table's does."""
+    return str(name).lower().endswith(SUFFIXES)
 
 
 def read_table(path: Path, required: Iterable[str] = (), text: Iterable[str] = ()) -> pd.DataFrame:
     """Read a CSV or Parquet table and require columns.
 
-    Comma, semicolon and tab separate columns of a CSV; a byte-order mark is skipped; spaces around column names are
-    removed. Rows that are wholly empty are dropped, but keep their place in the index, so that messages can
-    count rows as a spreadsheet does.
+    Comma, semicolon and tab separate columns of a CSV; a byte-order mark and Excel's first line ``sep=;`` are skipped;
+    spaces around column names are removed. Rows that are wholly empty are dropped, but keep their place in the index,
+    so that messages can count rows as a spreadsheet does.
+
+    Empty cells are missing. "NA", "None" and the like are missing in a column of numbers; in a column of words they are
+    words, as "none" is a class in many tables.
 
     Args:
         path: The file.
@@ -36,7 +55,7 @@ def read_table(path: Path, required: Iterable[str] = (), text: Iterable[str] = (
     if not path.is_file():
         raise DataError(f"{path}: no such file. Check that the folder is complete, or the path.")
     required, text = list(required), list(text)
-    separator = "," if path.suffix.lower() == ".parquet" else _separator(path)
+    separator, skipped = (",", 0) if path.suffix.lower() == ".parquet" else _layout(path)
     try:
         if path.suffix.lower() == ".parquet":
             table = pd.read_parquet(path)
@@ -47,8 +66,12 @@ def read_table(path: Path, required: Iterable[str] = (), text: Iterable[str] = (
                 encoding="utf-8-sig",
                 skip_blank_lines=False,
                 skipinitialspace=True,
+                skiprows=skipped,
+                keep_default_na=False,
+                na_values=list(_MISSING),
                 dtype=dict.fromkeys(text, str),
             )
+            table.index += skipped
     except UnicodeDecodeError:
         raise _not_utf8(path) from None
     except pd.errors.EmptyDataError:
@@ -60,6 +83,9 @@ def read_table(path: Path, required: Iterable[str] = (), text: Iterable[str] = (
     for column in text:
         if column in table.columns:
             table[column] = table[column].map(_as_text, na_action="ignore").astype("str")
+    for column in table.columns:
+        if column not in text:
+            table[column] = _with_missing_numbers(table[column])
     return table.dropna(how="all")
 
 
@@ -78,6 +104,23 @@ def require_columns(table: pd.DataFrame, required: Sequence[str], where: object)
         if column not in table.columns:
             hint = did_you_mean(column, table.columns)
             raise DataError(f"{where}: no column {column!r}.{hint} It has {listed(table.columns, 12)}.")
+
+
+def require_unique(table: pd.DataFrame, column: str, what: str, where: object) -> None:
+    """Raise when two rows are about the same thing.
+
+    Args:
+        table: The table.
+        column: Column that names the thing.
+        what: What it is, such as ``patient``.
+        where: What the message begins with, normally the path.
+
+    Raises:
+        DataError: A value of the column is in two rows.
+    """
+    twice = table.loc[table[column].duplicated(), column]
+    if not twice.empty:
+        raise DataError(f"{where}: {what} {listed(twice.unique())} has two rows. Restore the published file.")
 
 
 def row_numbers(table: pd.DataFrame, wrong: pd.Series[bool], limit: int = 5) -> str:
@@ -99,19 +142,48 @@ def listed(items: Iterable[object], limit: int = 5) -> str:
     return ", ".join(texts[:limit]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _separator(path: Path) -> str:
-    """Guess what separates columns from the header, and refuse a header with a name in it twice."""
+def _with_missing_numbers(column: pd.Series) -> pd.Series:
+    """Return a column of numbers that is interspersed with words for "missing" as numbers."""
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return column
+    words = column.astype("string").str.strip()
+    missing = words.isin(_MISSING_AMONG_NUMBERS)
+    if not missing.any():
+        return column
+    numbers = pd.to_numeric(words.mask(missing), errors="coerce")
+    is_number = numbers.notna() | missing | words.isna()
+    if not is_number.all() or not numbers.notna().any():
+        return column
+    numbers = numbers.astype("float64")
+    return numbers
+
+
+def _layout(path: Path) -> tuple[str, int]:
+    """Guess what separates columns from the header, and refuse a header with a name in it twice.
+
+    Returns:
+        The separator, and how many lines stand before the header.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
+            header, skipped = file.readline(), 0
+            told = _EXCEL.fullmatch(header.strip())
+            if told is not None:  # Excel's hint to itself
+                header, skipped = file.readline(), 1
     except UnicodeDecodeError:
         raise _not_utf8(path) from None
     separator = max(",;\t", key=header.count)  # a tie, as in a table of one column, is read as commas
+    if path.suffix.lower() == ".tsv":
+        separator = "\t"
+    elif told is not None:
+        separator = "\t" if told[1] == "\\t" else told[1]
     names = [name.strip() for name in next(csv.reader([header], delimiter=separator), [])]
     twice = [name for name in names if names.count(name) > 1]
     if twice:  # pandas would quietly call the second one 'name.1'
         raise DataError(f"{path}: column {twice[0]!r} appears twice. Rename one.")
-    return separator
+    return separator, skipped
 
 
 def _not_utf8(path: Path) -> DataError:

@@ -7,7 +7,7 @@
     img/a2.png,anna,1,anna-OD-1,Absolu
     clips/b1.mp4,boris,0,boris-OS-1,Absolu
 
-CSV or Parquet. ``path`` (relative to the table, or absolute) and ``subject`` are required; then ``label``, or any
+CSV, TSV or Parquet. ``path`` (relative to the table, or absolute) and ``subject`` are required; then ``label``, or any
 column that a task names as its target. Columns with a meaning are ``case``, ``split``, ``fold``, ``frames``, ``site``,
 ``device`` and ``organ``; all others may serve as targets and strata.
 """
@@ -54,13 +54,14 @@ class ManifestDataset(Dataset):
             found = [path / file for file in NAMES_IN_FOLDER if (path / file).is_file()]
             if not found:
                 raise DataError(
-                    f"{path}: no {' or '.join(NAMES_IN_FOLDER)} in this folder. Give the path of the table itself."
+                    f"{path}: no manifest.csv or manifest.parquet in this folder, nor manifest.tsv. Give the path of "
+                    "the table itself."
                 )
             path = found[0]
         if not path.is_file():
             raise DataError(f"{path}: no such manifest. Check the path, or write one: see docs/data.md.")
         if path.suffix.lower() not in SUFFIXES:
-            raise DataError(f"{path}: a manifest is a {' or '.join(SUFFIXES)} file, not {path.suffix or 'this'!r}.")
+            raise DataError(f"{path}: a manifest is a .csv or .parquet file, or .tsv, not {path.suffix or 'this'!r}.")
         own = path.absolute().parent.name if path.stem == "manifest" else path.stem
         if not hasattr(type(self), "card"):
             self.card = DatasetCard(name=name or as_name(own), title=name or own, licence="the owner's")
@@ -78,6 +79,8 @@ class ManifestDataset(Dataset):
             DataError: A column is missing, a ``path``, ``subject`` or ``label`` is empty, a file does not exist or
                 is listed twice, or ``frames`` is not a range; the message counts rows as a spreadsheet does.
         """
+        from usbench.media.digest import split_key
+
         table = read_table(self.root, required=("path", "subject"), text=TEXT_COLUMNS)
         if table.empty:
             raise DataError(f"{self.root}: a header but no rows. Add one row for each image or video.")
@@ -86,7 +89,7 @@ class ManifestDataset(Dataset):
                 self._refuse(table, table[column].isna(), f"{column!r} is empty", "Fill it in, or remove the row")
         table["path"] = table["path"].str.replace("\\", "/", regex=False)  # as written on Windows
         self._refuse(table, table["path"].duplicated(), "a file is listed again", "Keep one row a file")
-        absent = ~table["path"].map(lambda path: (self.folder / path).is_file()).astype(bool)
+        absent = ~table["path"].map(lambda path: split_key(self.folder / path)[0].is_file()).astype(bool)
         first = table.loc[absent, "path"].head(1).tolist()
         self._refuse(
             table,

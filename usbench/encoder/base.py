@@ -259,6 +259,7 @@ class Encoder(abc.ABC):
         from usbench.encoder.batching import Passes
         from usbench.media import to_grey
 
+        _refuse_one_picture(frames)
         if not len(frames):
             raise UsbenchError("encode_frames: the list of frames is empty. Give at least one image.")
         grey = [to_grey(np.asarray(frame)) for frame in frames]
@@ -338,3 +339,12 @@ class Encoder(abc.ABC):
                 + did_you_mean(chosen, offered)
             )
         return chosen
+
+
+def _refuse_one_picture(frames: object) -> None:
+    """Raise when one picture was given for a list of them: its rows would be taken for frames."""
+    shape = tuple(getattr(frames, "shape", ()))
+    one = len(shape) == 2 or (len(shape) == 3 and shape[-1] in (1, 2, 3, 4))
+    if one or isinstance(frames, str | bytes | Path) or not hasattr(frames, "__len__"):
+        what = f"one picture of shape {list(shape)}" if one else f"{type(frames).__name__}, not a list of pictures"
+        raise UsbenchError(f"encode_frames: got {what}. Put it in a list: encode_frames([image]).")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from usbench.core import provenance
 from usbench.core.names import check_name, label_fault
 from usbench.core.settings import Settings
 from usbench.core.thread_map import map_in_threads
+from usbench.data.dataset import Dataset
 from usbench.data.frames import decoding_versions
 from usbench.encoder.base import Encoder
 from usbench.errors import DataError, UsbenchError
@@ -96,8 +97,9 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
     Raises:
         UsbenchError: The encoder is not ready, or the dataset is absent or does not fit the task.
     """
+    from usbench.data.table_checks import names_alike, note_of_alike
     from usbench.embedding.precision import resolve_precision
-    from usbench.task.cohort import build_cohort, select_frames
+    from usbench.task.cohort import build_cohort, draw_splits, select_frames
 
     check_name("encoder", encoder.name)
     check_name("task", task.name)
@@ -113,10 +115,18 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
     cohort = build_cohort(task, dataset)
     if fault := next(filter(None, map(label_fault, cohort.classes)), ""):
         raise DataError(f"{dataset.root}, column {task.target!r}: {fault}.")
+    if task.kind != "map":
+        # A subject on both sides, or too few of them, is found before anything is encoded.
+        draw_splits(task.split, cohort)
+    if alike := names_alike(dict.fromkeys(cohort.groups)):
+        options.notify(note_of_alike(alike))
     paths = sorted({path for unit in cohort.units for path in unit.paths})
     digests = map_in_threads(dataset.digest, paths)
     dataset.check_digests(digests)
     decoding = decoding_versions()
+    if told := _few_grey_levels(dataset, paths):
+        options.notify(told)
+        cohort = replace(cohort, notes=(*cohort.notes, told))
     if encoder.precision == "auto":
         refs, _, _ = select_frames(cohort, dataset, task.frames, digests, decoding)
         decision = resolve_precision(encoder, dataset, refs)
@@ -124,6 +134,15 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
             options.notify(f"{encoder.name}: {decision.describe()}")
     inputs = inputs_digest(encoder, task, located, digests, decoding)
     return Prepared(encoder, task, located, cohort, digests, decoding, inputs)
+
+
+def _few_grey_levels(dataset: Dataset, paths: Sequence[str]) -> str:
+    from usbench.data.integrity import few_levels_of_sample
+
+    try:
+        return few_levels_of_sample(dataset, paths)
+    except UsbenchError:
+        return ""  # a damaged file is told where its frames are wanted
 
 
 def leakage(encoder: Encoder, located: Located) -> dict[str, str]:

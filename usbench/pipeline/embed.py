@@ -91,8 +91,11 @@ def embed(
     from usbench.embedding.precision import resolve_precision
     from usbench.embedding.store import Store
     from usbench.embedding.vector_folder import frame_sha256, write_vectors
+    from usbench.pipeline.prechecks import check_device, check_writable
     from usbench.task.cohort import build_cohort, select_frames
 
+    check_device(encoder.device)
+    check_writable(folder, "--out")
     if table not in FORMATS:
         raise UsbenchError(f"unknown format {table!r} of the index. Use {' or '.join(FORMATS)}.")
     readiness = encoder.readiness()

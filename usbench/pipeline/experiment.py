@@ -74,7 +74,7 @@ def _compute(ready: Prepared, options: Options, settings: Settings) -> results.R
     protocols, figures = _answers(ready, embedded, options)
     frames = np.bincount(embedded.unit_index, minlength=len(cohort.units)).tolist()
     return results.Result(
-        task=_task_facts(task),
+        task=_task_facts(task, cohort),
         dataset=_dataset_facts(located, cohort, frames, (*cohort.notes, *embedded.frames.notes), len(ready.digests)),
         encoder=_encoder_facts(encoder, int(embedded.vectors.shape[1])),
         leakage=leakage(encoder, located),
@@ -130,14 +130,14 @@ def _cached(options: Options, ready: Prepared) -> results.Result | None:
     return result if result.inputs == ready.inputs else None
 
 
-def _task_facts(task: Task) -> dict[str, Any]:
+def _task_facts(task: Task, cohort: Cohort) -> dict[str, Any]:
     return {
         "name": task.name,
         "title": task.title,
         "kind": task.kind,
         "dataset": Path(task.dataset).name,  # of a manifest, its file: the folder is nobody's business
         "target": task.target,
-        "positive": task.positive if task.kind == "binary" else None,
+        "positive": cohort.classes[-1] if task.kind == "binary" else None,
         "unit": task.unit,
         "frames": task.frames.describe(),
         "split": task.transfer.describe() if task.transfer else task.split.describe(),

@@ -12,6 +12,7 @@ from typing import Literal
 
 from usbench.core.settings import Settings, load_settings
 from usbench.data.dataset import Dataset
+from usbench.data.label_table import is_table
 from usbench.errors import DataError
 from usbench.plugins.catalog import DATASETS
 from usbench.task.task import Task
@@ -61,7 +62,7 @@ def load_dataset(name: str, root: str | Path | None = None, settings: Settings |
     """Return a dataset by name.
 
     Args:
-        name: Registered dataset name, or the path of a manifest (``.csv``, ``.parquet``).
+        name: Registered dataset name, or the path of a manifest (``.csv``, ``.tsv``, ``.parquet``).
         root: Its folder, when it is not to be searched for.
         settings: Places to search; the configured ones by default.
 
@@ -70,7 +71,7 @@ def load_dataset(name: str, root: str | Path | None = None, settings: Settings |
         DataError: The folder is not found.
     """
     settings = settings or load_settings()
-    if name.lower().endswith((".csv", ".parquet")):
+    if is_table(name):
         return _manifest(Path(name))
     registered = settings.data.get(name)
     if root is None and registered is not None and _is_manifest(registered) and not _declared_manifest(name):
@@ -132,7 +133,7 @@ def dataset_for(task: Task, settings: Settings, data: str | None = None) -> Loca
     if task.twin is not None and _declared_manifest(task.dataset):
         # Nobody can download these data, so the twin is all there is; a published set is asked for by name instead.
         return Located(load_dataset(task.twin, settings=settings), "phantom")
-    if task.dataset.lower().endswith((".csv", ".parquet")):
+    if is_table(task.dataset):
         return Located(_manifest(Path(task.dataset)), "own")
     try:
         return Located(load_dataset(task.dataset, settings=settings), "full")
@@ -222,7 +223,7 @@ def _own(path: Path, task: Task, settings: Settings) -> Dataset:
 
 
 def _is_manifest(path: Path) -> bool:
-    return path.suffix.lower() in (".csv", ".parquet")
+    return is_table(path)
 
 
 def _manifest(path: Path, name: str | None = None) -> Dataset:
@@ -235,8 +236,8 @@ def data_named(name: str, settings: Settings) -> Dataset:
     """Return the data that a name or path stands for.
 
     Args:
-        name: A dataset, a manifest (``.csv`` or ``.parquet``), a folder with a manifest in it, or a folder of pictures
-            and videos.
+        name: A dataset, a manifest (``.csv``, ``.tsv`` or ``.parquet``), a folder with a manifest in it, or a folder
+            of pictures and videos.
         settings: Places to search.
 
     Raises:
@@ -245,7 +246,7 @@ def data_named(name: str, settings: Settings) -> Dataset:
     from usbench.data.image_folder import PictureFolder
     from usbench.data.manifest import ManifestDataset
 
-    if name in DATASETS.names() or name in settings.data or name.lower().endswith((".csv", ".parquet")):
+    if name in DATASETS.names() or name in settings.data or is_table(name):
         return load_dataset(name, settings=settings)
     folder = Path(name).expanduser()
     if folder.is_dir():

@@ -74,7 +74,7 @@ def subject_folds(
         raise DataError(f"Cannot cut into {n_splits} folds: ask for at least 2.")
     if len(names) < n_splits:
         raise DataError(
-            f"{len(names)} subjects cannot fill {n_splits} folds: ask for at most {len(names)} folds or add subjects."
+            f"{len(names)} subjects cannot fill {n_splits} folds: ask for {_folds(len(names))} or add subjects."
         )
     counts = np.ones((len(code), 1)) if not stratify else _class_indicators(y, code, n_splits)
     per_subject = np.zeros((len(names), counts.shape[1]))
@@ -255,7 +255,7 @@ def _class_indicators(y: ArrayLike | None, code: IntArray, n_splits: int) -> Flo
         if subjects < n_splits:
             raise DataError(
                 f"Class {name!s} has {subjects} subjects, fewer than the {n_splits} folds: "
-                f"ask for at most {subjects} folds or merge classes."
+                f"ask for {_folds(subjects)} or merge classes."
             )
     return np.eye(len(classes))[index]
 
@@ -319,3 +319,8 @@ def _straddle_message(subjects: Sequence[object], where: str) -> str:
         f"{len(subjects)} {noun} in {where}: {', '.join(shown)}{more}. "
         "Give every subject one place, or the score counts what was learnt by heart."
     )
+
+
+def _folds(most: int) -> str:
+    """Say how many folds to ask for; one is no split."""
+    return f"at most {most} folds" if most > 1 else "another split, such as the authors' own,"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -355,9 +355,19 @@ def _classes(task: Task, units: tuple[Unit, ...], where: str) -> tuple[str, ...]
         raise DataError(
             f"{where}: column {task.target!r} has {len(counts)} classes ({told}); task {task.name!r} is binary."
         )
-    if task.positive not in counts:
+    positive = _spelled_as_found(task.positive, counts)
+    if positive is None:
         raise DataError(f"{where}: column {task.target!r} has no positive class {task.positive!r}; it has {told}.")
-    return (*(name for name in counts if name != task.positive), task.positive)
+    return (*(name for name in counts if name != positive), positive)
+
+
+def _spelled_as_found(positive: Any, classes: Iterable[str]) -> str | None:
+    """Return the class that a task means, where true and 1 are one, as tables and spreadsheets write either."""
+    known = {name: name for name in classes}
+    text = plain_text(positive)
+    truth = {"true": ("1", "True", "TRUE", "true"), "false": ("0", "False", "FALSE", "false")}
+    same = next((names for names in truth.values() if text in names), ())
+    return next((known[name] for name in (text, *same) if name in known), None)
 
 
 def _grades(task: Task, units: tuple[Unit, ...], where: str) -> tuple[str, ...]:

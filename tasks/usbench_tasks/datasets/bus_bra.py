@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usbench.data.dataset import Dataset, DatasetCard, Index
-from usbench.data.label_table import listed, read_table
+from usbench.data.label_table import listed, read_table, require_unique
 from usbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class BusBra(Dataset):
         path = self.root / "bus_data.csv"
         table = read_table(path, ("ID", "Case", "Histology", "Pathology", "BIRADS", "Device", "Side"), ("ID", "Case"))
         folds = read_table(self.root / "5-fold-cv.csv", ("ID", "kFold"), ("ID",))[["ID", "kFold"]]
+        require_unique(table, "ID", "image", path)
+        require_unique(folds, "ID", "image", self.root / "5-fold-cv.csv")
         table = table.merge(folds, on="ID", how="left", validate="one_to_one")
         if table["kFold"].isna().any():
             raise DataError(
