@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 import usbench
 from usbench.core.settings import load_settings
 from usbench.data.frame_sampling import LinspaceFrames
-from usbench.embedding.vector_folder import frame_sha256, read_vectors
+from usbench.embedding.vector_folder import frame_sha256, read_vectors, write_vectors
 from usbench.encoder.base import Encoder
 from usbench.errors import DataError, EncodingError, UsbenchError
 from usbench.pipeline.embed import embed
@@ -193,6 +193,7 @@ def broken(folder: Path, how: str) -> None:
         save_file({"vectors": vectors}, file)
     elif how == "two indices":
         table.to_parquet(folder / "index.parquet")
+        save_file({"vectors": vectors}, file)  # without a header nothing says which of them belongs
     elif how == "no index":
         index.unlink()
     elif how == "no vectors":
@@ -206,7 +207,7 @@ def broken(folder: Path, how: str) -> None:
         ("changed index", r"index.csv is not the index that was written with"),
         ("short", "8 vectors but 9 rows in index.csv"),
         ("nan", "1 vectors hold NaN or infinity, first in row 3"),
-        ("flat", r"must be floating-point \[n, D\], not float32"),
+        ("flat", r"must be floating-point \[n, D\]"),
         ("name", "no tensor called 'vectors'; it has embeddings"),
         ("newer", "is of format 99"),
         ("order", "rows 1 and 2 of the index are one and the same frame with different"),
@@ -272,3 +273,93 @@ def test_the_command(tmp_path: Path) -> None:
     again = subprocess.run([*command, "--format", "csv"], capture_output=True, text=True, timeout=300)
     assert "0 encoded now; 9 were stored already" in again.stdout
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["index.csv", "vectors.safetensors"]
+
+
+def folder_of(tmp_path: Path, count: int = 3, value: float = 1.0) -> Path:
+    """Write a folder of vectors directly."""
+    index = pd.DataFrame({"path": "a", "frame": range(count), "frame_sha256": [f"{i:064d}" for i in range(count)]})
+    write_vectors(tmp_path / "v", np.full((count, 4), value, np.float32), index, {"encoder": {"name": "x"}})
+    return tmp_path / "v"
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_old_vectors_stay_until_the_new_are_whole(
+    step: int, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_of(tmp_path, 3, 1.0)
+    replace, left = Path.replace, [step]
+
+    def killed(self: Path, target: Path) -> Path:
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    index = pd.DataFrame({"path": "a", "frame": range(5), "frame_sha256": [f"{i:064d}" for i in range(5)]})
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_vectors(folder, np.full((5, 4), 2.0, np.float32), index, {}, suffix)
+    found = read_vectors(folder).vectors
+    assert (found.shape, float(found[0, 0])) in {((3, 4), 1.0), ((5, 4), 2.0)}
+    write_vectors(folder, np.full((5, 4), 2.0, np.float32), index, {}, suffix)
+    assert read_vectors(folder).vectors.shape == (5, 4)
+    assert {p.name for p in folder.iterdir() if not p.name.startswith(".")} == {f"index{suffix}", "vectors.safetensors"}
+
+
+def test_a_changed_vector_is_found(tmp_path: Path) -> None:
+    path = folder_of(tmp_path) / "vectors.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="changed after they were written"):
+        read_vectors(path.parent)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float8_e4m3fn", "int8", "bool"])
+def test_vectors_of_types_that_cannot_be_read_are_one_message(dtype: str, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    folder = folder_of(tmp_path)
+    save_file({"vectors": torch.ones(3, 4).to(getattr(torch, dtype))}, folder / "vectors.safetensors")
+    with pytest.raises(DataError, match=r"must be floating-point \[n, D\]"):
+        read_vectors(folder)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "[]",
+        "NaN",
+        "[" * 10_000,
+        '{"encoder": 3}',
+        '{"encoder": {"title": 3}}',
+        '{"encoder": {"pretraining": "abc"}}',
+        '{"encoder": {"pretraining": [1]}}',
+        '{"encoder": {"input_size": [1.5, "x"]}}',
+        '{"encoder": {"parameters": true}}',
+        '{"dataset": []}',
+        '{"format": {}}',
+        '{"encoder": {"title": "\\ud800"}}',
+    ],
+)
+def test_a_description_of_other_types_is_one_message(header: str, tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    folder = folder_of(tmp_path)
+    save_file({"vectors": np.ones((3, 4), np.float32)}, folder / "vectors.safetensors", {"usbench": header})
+    with pytest.raises(DataError) as error:
+        load_encoder(f"precomputed:{folder}")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("shape", [(3, 0), (0, 4), (3,), (3, 2, 2)])
+def test_vectors_without_width_are_one_message(shape: tuple[int, ...], tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    folder = folder_of(tmp_path)
+    save_file({"vectors": np.ones(shape, np.float32)}, folder / "vectors.safetensors")
+    with pytest.raises(DataError, match=r"must be floating-point \[n, D\]"):
+        read_vectors(folder)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from usbench.encoder.base import Encoder
 
 app = typer.Typer(help="Add, list and find the weights of encoders.")
 
@@ -99,7 +102,7 @@ def where(name: Name) -> None:
         path = None
     if path is not None:
         typer.echo(f"in use {path}")
-        typer.echo(f"sha256 {weights.file_sha256(path)}")
+        typer.echo(f"sha256 {weights.file_sha256(path)}{_compared(encoder)}")
     if card.weights is not None:
         typer.echo(f"published as {card.weights.filename}: {card.weights.page}")
         if card.weights.packages:
@@ -135,6 +138,19 @@ def fetch(name: Name) -> None:
         )
     typer.echo(f"{encoder.name}: {path}")
     typer.echo(f"sha256 {weights.file_sha256(path)}")
+    source = encoder.card.weights
+    if source is not None and source.sha256 is None:
+        typer.echo(
+            "Its authors publish no digest, so it was compared with none. The one above is noted beside the file, and "
+            "a change of the file is told from now on."
+        )
+
+
+def _compared(encoder: Encoder) -> str:
+    as_published = encoder.weights_as_published()
+    if as_published is None:
+        return ", compared with no published digest"
+    return ", as published" if as_published else ", NOT the published file: what its card says does not hold for it"
 
 
 def _copied(file: Path, target: Path) -> Path:

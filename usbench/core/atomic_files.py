@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+import time
 from pathlib import Path
 
 from usbench.errors import StoreError
@@ -13,6 +14,10 @@ from usbench.errors import StoreError
 # can only be read by setting it, which is done once here rather than in threads.
 _umask = os.umask(0o022)
 os.umask(_umask)
+_SUFFIX = ".usbench.tmp"
+# Seconds between making a temporary file and locking it are far fewer.
+_BRAND_NEW = 60.0
+_swept: set[Path] = set()
 _FILE_MODE = 0o666 & ~_umask
 
 
@@ -35,8 +40,10 @@ def atomic_write(path: Path, content: bytes, *, private: bool = False) -> None:
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
+        _sweep(path.parent)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=_SUFFIX)
         with os.fdopen(handle, "wb") as file:
+            _hold(handle)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -47,6 +54,46 @@ def atomic_write(path: Path, content: bytes, *, private: bool = False) -> None:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
         raise StoreError(explain_os_error(path, error)) from None
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes have left half written in a folder; once a process for each folder.
+
+    A file that is being written is locked by its process; an unlocked one that is not brand new is nobody's.
+    """
+    if folder in _swept:
+        return
+    _swept.add(folder)
+    for path in folder.glob(f".*{_SUFFIX}"):
+        try:
+            if time.time() - path.stat().st_mtime > _BRAND_NEW and _is_free(path):
+                path.unlink()
+        except OSError:
+            continue  # gone meanwhile, or of another user
+
+
+def _hold(handle: int) -> None:
+    """Lock a file that is being written until it is closed, where the system knows such locks."""
+    try:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return
+
+
+def _is_free(path: Path) -> bool:
+    """Say whether no process is writing a temporary file; without locks, an hour without a change says so."""
+    try:
+        import fcntl
+    except ImportError:
+        return time.time() - path.stat().st_mtime > 3600
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+    return True
 
 
 def explain_os_error(path: Path, error: OSError) -> str:

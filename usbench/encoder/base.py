@@ -176,12 +176,32 @@ class Encoder(abc.ABC):
     def pretraining(self) -> tuple[str, ...] | None:
         """Return the names of the datasets that the weights in use have seen, ``None`` when nobody knows.
 
-        The card's answer, unless an encoder has several sets of weights with different histories.
+        The card's answer, unless an encoder has several sets of weights with different histories. What the card says
+        holds for the published file alone: of a file with another digest nobody knows anything.
 
         Raises:
             WeightsError: The answer depends on the weights, and there are none.
         """
-        return self.card.pretraining
+        return self.card.pretraining if self.weights_as_published() is not False else None
+
+    def weights_as_published(self) -> bool | None:
+        """Say whether the weight file in use is the one that the card describes.
+
+        Returns:
+            Whether its digest is the published one, or else the one noted when it was downloaded; ``None`` where
+            neither is known, or no file is in use.
+
+        Raises:
+            WeightsError: There is no file, or it cannot be read.
+        """
+        from usbench.encoder import weights
+
+        path = self.weights_path()
+        if path is None:
+            return None
+        published = self.card.weights.sha256 if self.card.weights is not None else None
+        expected = published or weights.noted_digest(path)
+        return None if expected is None else weights.file_sha256(path) == expected
 
     def readiness(self) -> Readiness:
         """Say, without loading anything, whether the encoder can be used now."""

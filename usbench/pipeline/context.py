@@ -157,6 +157,11 @@ def leakage(encoder: Encoder, located: Located) -> dict[str, str]:
     """
     card = located.dataset.card
     seen = encoder.pretraining()
+    if seen is None and encoder.weights_as_published() is False:
+        return {
+            "state": "unknown",
+            "detail": "Its weights are not the published file: the digest is another, so nobody knows what they saw.",
+        }
     if seen is None:
         return {
             "state": "unknown",

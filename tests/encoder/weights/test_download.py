@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import io
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from usbench.encoder.card import EncoderCard, WeightsSource
+from usbench.encoder.weights.digests import file_sha256, noted_digest
 from usbench.encoder.weights.download import fetch
 from usbench.errors import WeightsError
 
@@ -26,22 +28,34 @@ def weights(seed: int) -> bytes:
 @pytest.fixture
 def server() -> Iterator[Any]:
     """A file server that knows ranges; ``break_after`` cuts the next answer short."""
-    state = SimpleNamespace(content=weights(0), tag='"one"', break_after=None, ranges=[], status=None, length=True)
+    state = SimpleNamespace(
+        content=weights(0), tag='"one"', break_after=None, ranges=[], status=None, length=True, extra={}
+    )
+    state.last = state.range = None
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked = self.headers.get("Range")
             state.ranges.append(asked)
+            state.last = dict(self.headers)
             if state.status:
-                self.send_error(state.status)
+                self.send_response(state.status)
+                for name, value in state.extra.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
                 return
             start = 0
             if asked and self.headers.get("If-Range") == state.tag:
                 start = int(asked.removeprefix("bytes=").rstrip("-"))
                 self.send_response(206)
+                end = len(state.content) - 1
+                self.send_header("Content-Range", state.range or f"bytes {start}-{end}/{end + 1}")
             else:
                 self.send_response(200)
             body = state.content[start:]
+            for name, value in state.extra.items():
+                self.send_header(name, value)
             self.send_header("ETag", state.tag)
             if state.length:
                 self.send_header("Content-Length", str(len(body)))
@@ -128,3 +142,75 @@ def test_no_server(tmp_path: Path) -> None:
 def test_no_direct_link(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"in a browser.*weights add mine"):
         fetch("mine", card(SimpleNamespace(url=None)), tmp_path)
+
+
+def half(server: Any, tmp_path: Path, size: int = 1_500_000) -> None:
+    """Leave a part of a download behind."""
+    (tmp_path / "mine.pth.part").write_bytes(server.content[:size])
+    (tmp_path / "mine.pth.tag").write_text('"\\"one\\""', "ascii")
+
+
+def test_a_complete_part_is_taken_when_nothing_is_left_to_send(server: Any, tmp_path: Path) -> None:
+    half(server, tmp_path, len(server.content))
+    server.status, server.extra = 416, {"Content-Range": f"bytes */{len(server.content)}"}
+    assert fetch("mine", card(server), tmp_path).read_bytes() == server.content
+
+
+def test_a_part_that_is_longer_than_the_file_is_dropped(server: Any, tmp_path: Path) -> None:
+    half(server, tmp_path)
+    server.status, server.extra = 416, {"Content-Range": "bytes */7"}
+    with pytest.raises(WeightsError, match="416"):
+        fetch("mine", card(server), tmp_path)
+    server.status, server.extra = None, {}
+    assert fetch("mine", card(server), tmp_path).read_bytes() == server.content
+
+
+@pytest.mark.parametrize("claimed", ["bytes 0-9/10", "bytes 1500001-2800000/2800001", "lines 1-2/3", "bytes */5", " "])
+def test_another_part_than_asked_for_is_not_appended(claimed: str, server: Any, tmp_path: Path) -> None:
+    half(server, tmp_path)
+    server.range = claimed
+    assert fetch("mine", card(server), tmp_path).read_bytes() == server.content
+    assert server.ranges == ["bytes=1500000-", None]
+
+
+def test_files_are_asked_for_unpacked_and_taken_packed(server: Any, tmp_path: Path) -> None:
+    import gzip
+
+    content, server.content = server.content, gzip.compress(server.content)
+    server.extra = {"Content-Encoding": "gzip"}
+    assert fetch("mine", card(server), tmp_path).read_bytes() == content
+    assert server.last["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    "place", ["http://[::1", "http://", "file:///etc/passwd", "gopher://x/y", "http://a:99999999/", "http://\xff\xfe/"]
+)
+def test_a_malformed_redirect_is_one_message(place: str, server: Any, tmp_path: Path) -> None:
+    server.status, server.extra = 302, {"Location": place}
+    with pytest.raises(WeightsError, match=r"broke off|answers"):
+        fetch("mine", card(server), tmp_path)
+
+
+def test_a_server_that_drips_is_left(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("usbench.encoder.weights.download._PATIENCE", 0.5)
+    monkeypatch.setattr("usbench.encoder.weights.download._SLOWEST", 10**12)
+    server.content = server.content * 20
+    with pytest.raises(WeightsError, match="no answer in time"):
+        fetch("mine", card(server), tmp_path, lambda done, total: time.sleep(0.2))
+    assert (tmp_path / "mine.pth.part").exists()
+
+
+def test_a_file_above_the_limit_is_refused(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USBENCH_MAX_WEIGHTS_BYTES", "1000")
+    with pytest.raises(WeightsError, match="USBENCH_MAX_WEIGHTS_BYTES"):
+        fetch("mine", card(server), tmp_path)
+    server.length = False
+    with pytest.raises(WeightsError, match="USBENCH_MAX_WEIGHTS_BYTES"):
+        fetch("mine", card(server), tmp_path)
+
+
+def test_a_change_after_the_download_is_told(server: Any, tmp_path: Path) -> None:
+    path = fetch("mine", card(server), tmp_path)
+    assert noted_digest(path) == hashlib.sha256(server.content).hexdigest()
+    path.write_bytes(weights(1))
+    assert noted_digest(path) != file_sha256(path)

@@ -42,6 +42,37 @@ def file_sha256(path: Path) -> str:
     return _known[key]
 
 
+def note_digest(path: Path) -> None:
+    """Remember the digest of a file as it was downloaded, beside it, so that a later change can be told.
+
+    Args:
+        path: The file.
+
+    Raises:
+        StoreError: The note cannot be written.
+    """
+    from usbench.core.atomic_files import atomic_write
+
+    atomic_write(_note(path), f"{file_sha256(path)}  {path.name}\n".encode())
+
+
+def noted_digest(path: Path) -> str | None:
+    """Return the digest that was noted when a file was downloaded, ``None`` where there is no note.
+
+    Args:
+        path: The file.
+    """
+    try:
+        text = _note(path).read_text("ascii").partition(" ")[0].strip()
+    except (OSError, ValueError):
+        return None
+    return text if len(text) == 64 else None
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")  # as sha256sum writes and checks it
+
+
 def state_sha256(module: torch.nn.Module) -> str:
     """Return the SHA-256 of a network's parameters and persistent buffers, in hexadecimal.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from usbench.core.text import web_address
 from usbench.leaderboard.figures.svg import page_style
 from usbench.leaderboard.html import links
 
@@ -28,6 +29,7 @@ def environment() -> Environment:
         keep_trailing_newline=True,
     )
     made.filters["address"] = links.address
+    made.filters["web_address"] = web_address
     made.filters["board_page"] = links.board_page
     return made
 
