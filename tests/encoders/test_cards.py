@@ -15,6 +15,7 @@ from usbench.plugins.catalog import ENCODERS, load_encoder
 
 README = Path(__file__).parents[2] / "encoders" / "README.md"
 NETWORKS = ("tusa.random", "medsam.random", "ultrasam.random", "usfm.random")
+FIELD = ("biomedclip", "echoclip", "fetalclip", "panecho", "tinyusfm", "ultrafedfm", "urfm", "urfm-large")
 NAMES = [name for name in CATALOG if not name.endswith(":")]
 
 
@@ -36,7 +37,25 @@ def test_operations_on_the_card_are_those_counted(name: str) -> None:
     assert sum(p.numel() for p in encoder.network.parameters()) == encoder.card.parameters
 
 
-@pytest.mark.parametrize("name", ["medsam", "tusa", "ultrasam", "usfm"])
+@pytest.mark.parametrize("name", [*FIELD, "usf-mae", pytest.param("echocare", marks=pytest.mark.slow)])
+def test_operations_of_the_field_are_those_counted(name: str) -> None:
+    """On the meta device, where nothing is computed and large networks cost nothing."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    encoder = load_encoder(f"{name}.random")
+    size = encoder.card.input_size
+    assert size is not None
+    with torch.device("cpu" if name == "echocare" else "meta"):  # MONAI computes while it builds
+        network = encoder.build({}).eval()  # type: ignore[attr-defined]
+    images = torch.zeros(1, 3, *size, device="meta")
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        network.to("meta")(images)
+    assert counter.get_total_flops() / 1e9 == pytest.approx(encoder.card.gflops, rel=0.02)
+    assert sum(each.numel() for each in network.parameters()) == encoder.card.parameters
+
+
+@pytest.mark.parametrize("name", [name.removesuffix(".random") for name in NAMES if name.endswith(".random")])
 def test_a_twin_is_the_same_network(name: str) -> None:
     trained, untrained = (ENCODERS.get(each).value.card for each in (name, f"{name}.random"))
     for fact in ("embedding_dim", "input_size", "parameters", "gflops", "preprocessings", "poolings"):
