@@ -35,7 +35,7 @@ def test_a_run_states_agreement_of_grades_and_can_be_recomputed(tmp_path):
     (result,) = run("texture", BIRADS, results_dir=tmp_path)
     assert list(result.dataset["counts"]["classes"]) == ["2", "3", "4", "5"]
     entry = result.protocols["ordinal-ridge@1"]
-    assert {"quadratic_kappa", "mae", "auc", "fold_auc"} == set(entry.metrics)
+    assert {"quadratic_kappa", "mae", "auc", "fold_auc"} <= set(entry.metrics)
     kappa = entry.metrics["quadratic_kappa"]
     assert 0.1 < kappa.low < kappa.value < kappa.high < 0.9
     assert validate(next(tmp_path.glob("*/*.json")), tmp_path) == []
@@ -85,5 +85,5 @@ def test_the_salivary_glands_by_patient_and_with_a_centre_held_out(data_root):
     )
     assert by_patient.protocols["ordinal-ridge@1"].metrics["quadratic_kappa"].value == pytest.approx(0.56, abs=0.03)
     drop = elsewhere.figures["drop"]["metrics"]["quadratic_kappa"]
-    assert drop["within"] == pytest.approx(vars(by_patient.protocols["ordinal-ridge@1"].metrics["quadratic_kappa"]))
+    assert drop["within"]["value"] == by_patient.protocols["ordinal-ridge@1"].metrics["quadratic_kappa"].value
     assert drop["drop"]["low"] > 0

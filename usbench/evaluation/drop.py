@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from usbench.errors import DataError
-from usbench.evaluation.scoring import RESAMPLES, build_outcome, evaluate
+from usbench.evaluation.intervals import RESAMPLES
+from usbench.evaluation.scoring import build_outcome, evaluate
 from usbench.probes.facts import protocol_facts
 from usbench.results.schema import ProtocolResult, Repeat, Units
 from usbench.task.kinds import task_kind
@@ -67,7 +68,7 @@ def measure_drop(
     if name is None:
         return {}
     paired = task.transfer is None
-    within = evaluate(name, task, cohort, vectors, unit_index, _folds(task, cohort), places)
+    within = evaluate(name, task, cohort, vectors, unit_index, _folds(task, cohort), places, halves=False)
     units = cohort.describe([0] * len(cohort.units))
     shown = [m for m in task_kind(task.kind).shown if m in within.metrics and m in protocols[name].metrics]
     differences = _differences(task, cohort.classes, units, within.repeats, protocols[name].repeats, shown)

@@ -64,7 +64,7 @@ def _fewest(name: str, outcome: Outcome) -> int:
     """Number of subjects of whom each has to be right for a perfect score: for a ranking those of the rarer side."""
     if name == "accuracy":
         return outcome.n_groups
-    if outcome.kind == "regression":
+    if outcome.kind in ("regression", "ordinal"):
         if outcome.threshold is None:
             return 0
         sides = [outcome.y >= outcome.threshold, outcome.y < outcome.threshold]

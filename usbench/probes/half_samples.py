@@ -26,7 +26,13 @@ from usbench.probes.problem import Problem
 from usbench.probes.protocols import Question, get_protocol, pose
 from usbench.statistics._types import AnyArray, BoolArray
 from usbench.statistics.metrics import compute
-from usbench.statistics.outcome import Outcome, binary_outcome, multiclass_outcome, regression_outcome
+from usbench.statistics.outcome import (
+    Outcome,
+    binary_outcome,
+    multiclass_outcome,
+    ordinal_outcome,
+    regression_outcome,
+)
 from usbench.statistics.splits import Split, group_codes, subject_folds
 
 HALVINGS = 12
@@ -77,7 +83,7 @@ def refit_halves(
         folds: Where folds are drawn: their number, drawn anew in each half; fewer where a class has fewer subjects.
         draws: Where folds are drawn: how often on the whole; at most `MOST_DRAWS` in a half, so that the
             luck of a draw averages out about alike.
-        question: "classification" or "regression".
+        question: "classification", "regression" or "ordinal".
         positive: Two classes: the label that counts as positive.
         threshold: Regression: threshold of the AUC.
         choices: What the protocol chose on the whole; a wide grid is searched near these values only.
@@ -181,6 +187,8 @@ def _outcomes(problem: Problem, prediction: Prediction, n_halves: int, threshold
         y, groups = problem.y[units], problem.groups[units]
         if problem.kind == "regression":
             found.append(regression_outcome(y, predicted, fold, groups, threshold))
+        elif problem.kind == "ordinal":
+            found.append(ordinal_outcome(y, score, predicted, problem.n_classes, fold, groups, threshold))
         elif problem.kind == "binary":
             found.append(binary_outcome(y, score, predicted, fold, groups))
         else:

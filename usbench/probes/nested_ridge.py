@@ -52,7 +52,7 @@ def ridge_nested(problem: Problem, grid: Sequence[float] = GRID, inner_folds: in
     def one_fold(job: tuple[int, int, Split]) -> Answer:
         repeat, fold, split = job
         y = problem.y[split.train]
-        fit = RidgeFit(problem.features[split.train], y)
+        fit = RidgeFit(problem.features[split.train], y, problem.least_spread)
         inner = problem.inner_folds(repeat, fold, split, inner_folds)
         error: FloatArray = np.zeros(len(penalties))
         for s in inner:
@@ -75,10 +75,11 @@ class RidgeFit:
     Args:
         train: Features as they come, float64 [n_train, D].
         y: Targets, float64 [n_train].
+        least_spread: As in `fit_scaler`.
     """
 
-    def __init__(self, train: FloatArray, y: FloatArray) -> None:
-        self._scaler = fit_scaler(train)
+    def __init__(self, train: FloatArray, y: FloatArray, least_spread: float = 0.0) -> None:
+        self._scaler = fit_scaler(train, least_spread)
         left, values, self._right = np.linalg.svd(self._scaler(train), full_matrices=False)
         # Centred features have one direction less than there are units: what is left of it is rounding.
         kept = values > 1e-12 * max(float(values[0]), 1e-300)

@@ -123,7 +123,7 @@ def svc_refit(problem: Problem, grid: Sequence[float] = GRID) -> Answer:
 
 def _standardised(problem: Problem, split: Split) -> _Set:
     train, test = problem.features[split.train], problem.features[split.test]
-    scaler = fit_scaler(train)
+    scaler = fit_scaler(train, problem.least_spread)
     reduced, asked = reduce_to_samples(scaler(train), scaler(test))
     return _Set(reduced, problem.codes[split.train], asked)
 

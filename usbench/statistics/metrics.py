@@ -200,6 +200,7 @@ METRICS: dict[str, Metric] = {
             0.0,
             "Agreement of ordered grades beyond chance, disagreement weighed by the square of its distance.",
             ordinal.quadratic_kappa,
+            scale="correlation",
         ),
     )
 }
