@@ -17,40 +17,22 @@ def list_entries(cache: options.Cache = None) -> None:
     from datetime import datetime
 
     from rich.console import Console
-    from rich.table import Table
 
-    from usbench.cli.terminal import as_data
+    from usbench.cli.terminal_table import Column, print_table
     from usbench.core.settings import load_settings
     from usbench.embedding.store import entries
 
     root = load_settings(cache_dir=cache).store_dir
-    table = Table(title=str(root), title_justify="left")
-    for column in (
-        "encoder",
-        "preprocessing",
-        "pooling",
-        "precision",
-        "frames",
-        "dim",
-        "shards",
-        "MB",
-        "last used",
-    ):
-        table.add_column(column)
+    columns = [Column("encoder"), Column("preprocessing", drop=2), Column("pooling", drop=3), Column("precision")]
+    columns += [Column("frames", True), Column("dim", True, drop=1), Column("shards", True, drop=4)]
+    columns += [Column("MB", True), Column("last used", drop=1)]
+    rows = []
     for entry in entries(root):
-        identity = entry.identity or dict.fromkeys(("preprocessing", "pooling", "precision"), "-")
-        table.add_row(
-            as_data(identity.get("name", f"damaged description ({entry.digest[:8]})")),
-            as_data(identity["preprocessing"]),
-            as_data(identity["pooling"]),
-            as_data(identity["precision"]),
-            str(entry.frames),
-            str(entry.dimension or "-"),
-            str(entry.shards),
-            f"{entry.size / 1e6:.1f}",
-            datetime.fromtimestamp(entry.used).strftime("%Y-%m-%d %H:%M"),
-        )
-    Console().print(table)
+        identity = entry.identity or {"name": f"damaged description ({entry.digest[:8]})"}
+        names = [str(identity.get(key, "-")) for key in ("name", "preprocessing", "pooling", "precision")]
+        sizes = [str(entry.frames), str(entry.dimension or "-"), str(entry.shards), f"{entry.size / 1e6:.1f}"]
+        rows.append([*names, *sizes, datetime.fromtimestamp(entry.used).strftime("%Y-%m-%d %H:%M")])
+    print_table(Console(), str(root), columns, rows)
 
 
 @app.command()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 from rich import box
 from rich.console import Console
@@ -23,9 +24,10 @@ def print_board(console: Console, results: Sequence[Result]) -> None:
         console: Where to print.
         results: Results of one task on one dataset.
     """
-    ordered = sorted(map(printable_result, results), key=lambda r: (bool(r.encoder["floor"]), r.encoder["name"]))
+    results = [printable_result(result) for result in results]
+    headline, *others = dict.fromkeys(p for r in results for p in r.protocols)
+    ordered = sorted(results, key=_by_score(results, headline))
     first = ordered[0]
-    headline, *others = dict.fromkeys(p for r in ordered for p in r.protocols)
     shown = task_kind(first.task["kind"]).terminal
     beside = task_kind(first.task["kind"]).terminal_beside
     table = Table(
@@ -52,6 +54,24 @@ def print_board(console: Console, results: Sequence[Result]) -> None:
         cells += [" / ".join(_cell(row, protocol, name) for name in beside) for protocol in others]
         table.add_row(f"[{style}]{row.encoder['name']}[/{style}]", *cells, row.leakage["state"])
     console.print(table)
+
+
+def _by_score(results: Sequence[Result], headline: str) -> Callable[[Result], tuple[bool, float, str]]:
+    """Return the key that sorts as the pages do: encoders, then baselines, the best of each first."""
+
+    def value(result: Result, metric: str) -> float | None:
+        outcome = result.protocols.get(headline)
+        return outcome.metrics[metric].value if outcome and metric in outcome.metrics else None
+
+    primary = task_kind(results[0].task["kind"]).primary
+    ranks = next((m for m in primary if any(value(r, m) is not None for r in results)), None)
+
+    def key(result: Result) -> tuple[bool, float, str]:
+        score = value(result, ranks) if ranks else None
+        place = math.inf if score is None or ranks is None else score * (-1 if METRICS[ranks].higher_is_better else 1)
+        return bool(result.encoder["floor"]), place, result.encoder["name"]
+
+    return key
 
 
 def _title(result: Result) -> str:

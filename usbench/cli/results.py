@@ -100,9 +100,8 @@ def diff(
 ) -> None:
     """Say what differs between two results. Exit status 1 when something does."""
     from rich.console import Console
-    from rich.table import Table
 
-    from usbench.cli.terminal import as_data
+    from usbench.cli.terminal_table import Column, print_table
     from usbench.results.diff import diff as changes_between
     from usbench.results.schema import load
     from usbench.results.text import told_of
@@ -112,12 +111,9 @@ def diff(
     if not changes:
         typer.echo("The results agree in everything but timings.")
         return
-    table = Table(
-        "part", as_data(str(first)), as_data(str(second)), title=f"{len(changes)} differences", title_justify="left"
-    )
-    for change in changes:
-        table.add_row(as_data(change.where), as_data(change.before), as_data(change.after))
-    Console().print(table)
+    columns = [Column("part"), Column(str(first)), Column(str(second))]
+    rows = [[change.where, change.before, change.after] for change in changes]
+    print_table(Console(), f"{len(changes)} differences", columns, rows)
     raise typer.Exit(1)
 
 
