@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from tusa.errors import TusaError
-from tusa.network import TextureKernels, Tusa, TusaConfig
-from tusa.weights import load_authors_weights, load_open_weights, load_weights, read_metadata, save_weights
+from tusa.network import TextureKernels, Tusa, TusaConfig, generalised_mean
+from tusa.weights import (
+    OPEN_WEIGHTS,
+    load_authors_weights,
+    load_open_weights,
+    load_weights,
+    open_weights_path,
+    read_metadata,
+    save_weights,
+)
 
 
 @pytest.fixture
@@ -100,6 +109,47 @@ def test_weights_that_half_precision_cannot_hold_are_refused(small: Tusa, tmp_pa
         save_weights(small, tmp_path / "w.safetensors")
 
 
+@pytest.mark.parametrize("name", OPEN_WEIGHTS)
+def test_open_weights_are_the_published_files(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = open_weights_path(name)
+    assert "training" in read_metadata(path)
+    changed = replace(OPEN_WEIGHTS[name], sha256="0" * 64)
+    monkeypatch.setitem(OPEN_WEIGHTS, name, changed)
+    with pytest.raises(TusaError, match="not the file that was published"):
+        open_weights_path(name)
+
+
+def test_open_weights_that_there_are_not() -> None:
+    with pytest.raises(TusaError, match="open-v2, scratch, open-v1"):
+        load_open_weights("open-v3")
+
+
+@torch.no_grad()
+def test_an_encoder_alone_encodes_and_refuses_to_decode(small: Tusa, tmp_path: Path) -> None:
+    save_weights(small, tmp_path / "whole.safetensors")
+    save_weights(small, tmp_path / "encoder.safetensors", encoder_only=True)
+    assert (tmp_path / "encoder.safetensors").stat().st_size < (tmp_path / "whole.safetensors").stat().st_size / 1.5
+    images = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    whole, alone = (load_weights(tmp_path / f"{name}.safetensors") for name in ("whole", "encoder"))
+    assert torch.equal(whole.encode(images), alone.encode(images))
+    for use in (alone.textures, alone):
+        with pytest.raises(TusaError, match="holds an encoder alone"):
+            use(images)
+    assert whole.textures(images).shape == (2, 5, 64, 64)
+
+
+@torch.no_grad()
+def test_gem_pooling(small: Tusa) -> None:
+    pooled = Tusa(replace(small.config, pooling="gem", gem_power=3.0)).eval()
+    pooled.load_state_dict(small.state_dict())
+    images = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    maps = small.hidden_states(images)[-1].double().clamp(min=1e-6)
+    torch.testing.assert_close(
+        pooled.encode(images).double(), maps.pow(3).mean(dim=(2, 3)).pow(1 / 3), rtol=1e-4, atol=1e-6
+    )
+    assert torch.allclose(generalised_mean(maps, 1.0), maps.mean(dim=(2, 3)).float(), atol=1e-6)
+
+
 @torch.no_grad()
 def test_the_open_weights_keep_every_channel_alive(image_files: list[Path]) -> None:
     from tusa.sheets import texture_maps
@@ -123,6 +173,8 @@ def test_the_open_weights_keep_every_channel_alive(image_files: list[Path]) -> N
         ({"kernel_scales": []}, "dilation"),
         ({"image_size": 100}, "multiple of 32"),
         ({"feature_size": 10}, "multiple of 12"),
+        ({"pooling": "max"}, "'mean' or 'gem'"),
+        ({"gem_power": 0}, "positive"),
         ({"colour": 1}, "Unknown network settings"),
     ],
 )
