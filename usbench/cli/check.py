@@ -40,7 +40,7 @@ def encoder(
 
     loaded = load_encoder(name, weights=weights, device=device, pooling=pooling, preprocessing=preprocessing)
     console = Console(soft_wrap=True, highlight=False)
-    report = check_encoder(loaded)
+    report = check_encoder(loaded, in_two_processes=True)
     for finding in report.findings:
         console.print(f"{_MARKS[finding.status]}  {finding.check:<19} {escape(finding.message)}")
     warned = sum(finding.status == "warn" for finding in report.findings)
