@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from usbench.encoder import EncoderCard, Frame, grey_to_tensor, weights
 from usbench.errors import UsbenchError, WeightsError
-from usbench.plugins.registry import import_file
+from usbench.plugins.local_files import import_file
 from usbench_encoders.generic import RANDOM, Generic, mean_over_space
 from usbench_encoders.initialisation import SEED, seeded
 

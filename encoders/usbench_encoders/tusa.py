@@ -121,6 +121,7 @@ class TusaRandom(Encoder):
     )
 
     micro_batch_size = 2
+    libraries = ("monai",)  # imported by the package tusa
     _fast: FastSwin | None = None
 
     def load(self) -> torch.nn.Module:

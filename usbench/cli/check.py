@@ -40,7 +40,7 @@ def encoder(
 
     loaded = load_encoder(name, weights=weights, device=device, pooling=pooling, preprocessing=preprocessing)
     console = Console(soft_wrap=True, highlight=False)
-    report = check_encoder(loaded)
+    report = check_encoder(loaded, in_two_processes=True)
     for remark in loaded.remarks() if loaded.readiness().ready else ():
         console.print(f"{_MARKS['warn']}  {'remark':<19} {escape(remark)}")
     for finding in report.findings:

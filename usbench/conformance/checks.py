@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from usbench.conformance.frames import extreme_frames, odd_frames
+from usbench.conformance.rebuild import built_again, built_elsewhere
 from usbench.conformance.report import Status
 from usbench.core.types import Frame, Vectors
 from usbench.embedding.precision import multiplies_bfloat16
@@ -38,6 +39,7 @@ class Subject:
     frames: tuple[Frame, ...]
     tensors: list[torch.Tensor] = field(default_factory=list)
     vectors: Vectors | None = None
+    in_two_processes: bool = False
 
     def batch(self) -> torch.Tensor:
         """Stack the preprocessed frames."""
@@ -311,6 +313,23 @@ def identity_stable(subject: Subject) -> Answer:
     return "pass", f"weights {first.weights[:30]}"
 
 
+def built_twice(subject: Subject) -> Answer:
+    """Built a second time, it has the same identity and gives the same vectors."""
+    made_from = subject.encoder.made_from if subject.in_two_processes else None
+    if made_from is None:
+        place, (identity, vectors) = "here", built_again(subject.encoder, subject.batch())
+    else:
+        place, (identity, vectors) = "in a second process", built_elsewhere(made_from)
+    if identity != subject.encoder.identity().digest():
+        return "fail", f"built again {place}, it has another identity; weights must not depend on chance or the time"
+    if (
+        vectors.shape != subject.together().shape
+        or (drift := _difference(subject, vectors, subject.together())) > TOLERANCE
+    ):
+        return "fail", f"built again {place}, it gives other vectors; seed what is drawn in load(), and sort sets"
+    return "pass", f"built again {place}, it differs by {drift:.1e} of the spread"
+
+
 def _difference(subject: Subject, one: Vectors, other: Vectors) -> float:
     """Largest difference as a share of the spread of the vectors."""
     import numpy as np
@@ -340,4 +359,5 @@ CHECKS: tuple[tuple[str, Callable[[Subject], Answer], tuple[str, ...]], ...] = (
     ("variants", variants, _ENCODED),
     ("frozen", frozen, ("ready",)),
     ("identity", identity_stable, ("ready",)),
+    ("built twice", built_twice, _ENCODED),
 )

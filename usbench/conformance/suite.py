@@ -11,7 +11,7 @@ from usbench.encoder.base import Encoder
 from usbench.errors import UsbenchError
 
 
-def check_encoder(encoder: Encoder, frames: Sequence[Frame] | None = None) -> Report:
+def check_encoder(encoder: Encoder, frames: Sequence[Frame] | None = None, in_two_processes: bool = False) -> Report:
     """Check an encoder against the contract.
 
     About 16 frames are encoded. An error raised by the plugin becomes a finding; none leaves this function.
@@ -19,6 +19,8 @@ def check_encoder(encoder: Encoder, frames: Sequence[Frame] | None = None) -> Re
     Args:
         encoder: Any encoder; its network is built.
         frames: Three or more different grey frames, uint8 ``(H, W)``; simulated ones by default.
+        in_two_processes: Whether to build it a second time in a process of its own, rather than here; possible for an
+            encoder made by name, on the simulated frames.
 
     Returns:
         One finding a check.
@@ -27,6 +29,7 @@ def check_encoder(encoder: Encoder, frames: Sequence[Frame] | None = None) -> Re
     from usbench.conformance.frames import typical_frames
 
     subject = Subject(encoder, tuple(frames) if frames is not None else typical_frames())
+    subject.in_two_processes = in_two_processes and frames is None
     findings: list[Finding] = []
     for name, check, needs in CHECKS:
         if any(f.check in needs and f.status in ("fail", "skip") for f in findings):

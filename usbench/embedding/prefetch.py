@@ -17,7 +17,6 @@ from usbench.core.types import Frame
 from usbench.data.dataset import Dataset
 from usbench.data.frames import FrameRef
 from usbench.encoder.base import Encoder
-from usbench.errors import EncodingError, UsbenchError
 
 if TYPE_CHECKING:
     import torch
@@ -158,11 +157,4 @@ class _File:
         return False
 
     def _preprocess(self, encoder: Encoder, frame: Frame) -> torch.Tensor:
-        try:
-            return encoder.preprocess(frame)
-        except UsbenchError:
-            raise
-        except Exception as error:  # a plugin can fail in any way
-            raise EncodingError(
-                f"{encoder.name}: preprocess() failed on {self.path}: {type(error).__name__}: {error}"
-            ) from error
+        return encoder.preprocessed(frame, self.path)

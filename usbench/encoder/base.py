@@ -22,12 +22,13 @@ from __future__ import annotations
 
 import abc
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from usbench.core.types import Frame, Vectors
 from usbench.encoder.card import EncoderCard, EncoderIdentity, Readiness, WeightsSource
+from usbench.encoder.libraries import library_versions
 from usbench.encoder.preprocessing import grey_to_tensor
 from usbench.errors import EncodingError, UsbenchError, WeightsError, did_you_mean
 
@@ -90,6 +91,10 @@ class Encoder(abc.ABC):
         self.precision = self._variant("precision", precision, dict.fromkeys(PRECISIONS, ""))
         self.device = device
         self.source = ""
+        # Lets late imports find the modules beside a plugin that was loaded from a file.
+        self.activate: Callable[[], None] | None = None
+        # How `load_encoder` made it, so that it can be made again elsewhere.
+        self.made_from: dict[str, Any] | None = None
         self._weights = Path(weights).expanduser() if weights else None
         self._network: Any = None
         self._loaded = False
@@ -233,6 +238,7 @@ class Encoder(abc.ABC):
             pooling=self.pooling,
             precision=self.precision,
             source=self.source,
+            libraries=library_versions(type(self)),
         )
 
     def encode_batch(self, batch: torch.Tensor) -> Vectors:
@@ -285,10 +291,36 @@ class Encoder(abc.ABC):
         grey = [to_grey(np.asarray(frame)) for frame in frames]
         with Passes(self, batch_size) as passes:
             parts = [
-                passes.encode([self.preprocess(f) for f in grey[start : start + passes.frames]], "the images given")
+                passes.encode([self.preprocessed(f) for f in grey[start : start + passes.frames]], "the images given")
                 for start in range(0, len(grey), passes.frames)
             ]
         return np.concatenate(parts)
+
+    def preprocessed(self, frame: Frame, where: str = "") -> torch.Tensor:
+        """Call :meth:`preprocess` and check what it gives.
+
+        Args:
+            frame: uint8 ``(H, W)``.
+            where: What the frame is of, for messages.
+
+        Raises:
+            EncodingError: It failed, or gave something else than a tensor.
+        """
+        import torch
+
+        at = f" on {where}" if where else ""
+        try:
+            tensor: object = self.preprocess(frame)  # what a plugin returns may be anything
+        except UsbenchError:
+            raise
+        except Exception as error:  # a plugin can fail in any way
+            raise EncodingError(f"{self.name}: preprocess() failed{at}: {type(error).__name__}: {error}") from error
+        if not isinstance(tensor, torch.Tensor):
+            hint = " Use torch.from_numpy()." if type(tensor).__module__ == "numpy" else ""
+            raise EncodingError(
+                f"{self.name}: preprocess() must return a tensor, got {type(tensor).__name__}{at}.{hint}"
+            )
+        return tensor
 
     def prepare(self) -> None:
         """Build the network now rather than on the first batch."""
@@ -320,15 +352,29 @@ class Encoder(abc.ABC):
                 self._loaded = True
 
     def _build(self) -> None:
-        network = self.load()
-        if network is not None:
-            try:
-                self._network = network.eval().requires_grad_(False).to(self.device)
-            except (RuntimeError, AssertionError) as error:
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                raise UsbenchError(
-                    f"{self.name}: device {self.device!r} cannot be used ({reason}). Use --device cpu."
-                ) from None
+        import torch
+
+        if self.activate is not None:
+            self.activate()
+        try:
+            network: object = self.load()  # what a plugin returns may be anything
+        except (UsbenchError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # a plugin can fail in any way
+            raise UsbenchError(f"{self.name}: load() failed: {type(error).__name__}: {error}") from error
+        if network is None:
+            return
+        if not isinstance(network, torch.nn.Module):
+            raise UsbenchError(
+                f"{self.name}: load() must return a torch.nn.Module or None, got {type(network).__name__}."
+            )
+        try:
+            self._network = network.eval().requires_grad_(False).to(self.device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UsbenchError(
+                f"{self.name}: device {self.device!r} cannot be used ({reason}). Use --device cpu."
+            ) from None
 
     def _checked(self, output: Any, count: int) -> Vectors:
         import numpy as np

@@ -93,7 +93,7 @@ class Passes:
         while (first := sum(len(part) for part in done)) < len(tensors):
             batch = torch.stack(list(tensors[first : first + self.frames]))
             try:
-                done.append(self._once(batch))
+                done.append(self._of_promised_length(self._once(batch)))
             except UsbenchError:
                 raise
             except Exception as error:
@@ -104,6 +104,16 @@ class Passes:
                     ) from error
                 self._shrink(len(batch))
         return np.concatenate(done)
+
+    def _of_promised_length(self, vectors: Vectors) -> Vectors:
+        card, length = self._encoder.card, vectors.shape[1]
+        usual = self._encoder.pooling == next(iter(card.poolings), None)
+        if usual and card.embedding_dim is not None and card.embedding_dim != length:
+            raise EncodingError(
+                f"{self._encoder.name}: its card says embedding_dim={card.embedding_dim}, encode() gives {length} "
+                "values per frame. Correct the one that is wrong."
+            )
+        return vectors
 
     def _once(self, batch: torch.Tensor) -> Vectors:
         if not self._grown:

@@ -107,7 +107,9 @@ class EncoderIdentity:
         preprocessing: Named variant.
         pooling: Named variant.
         precision: ``fp32`` or ``bf16``.
-        source: Digest of the plugin's source file for plugins loaded from a path, otherwise empty.
+        source: Digest of the plugin's source file, and of its helpers beside it, for plugins loaded from a path,
+            otherwise empty.
+        libraries: Versions of the libraries that build the network or prepare its pixels, such as ``timm 1.0.12``.
     """
 
     name: str
@@ -117,10 +119,14 @@ class EncoderIdentity:
     pooling: str
     precision: str
     source: str = ""
+    libraries: str = ""
 
     def digest(self) -> str:
-        """Return a SHA-256 hex digest of all fields."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        """Return a SHA-256 hex digest of all fields; without libraries it is that of the other fields."""
+        facts = asdict(self)
+        if not self.libraries:
+            del facts["libraries"]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

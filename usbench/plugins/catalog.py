@@ -8,8 +8,9 @@ from typing import Any
 
 from usbench.data.dataset import Dataset
 from usbench.encoder.base import Encoder
+from usbench.encoder.card import EncoderCard
 from usbench.encoder.weights.state_dict import set_recogniser
-from usbench.errors import UsbenchError
+from usbench.errors import NameClashError, UsbenchError
 from usbench.plugins.registry import Registry
 from usbench.task.task import Task
 
@@ -59,13 +60,32 @@ def load_encoder(name: str, weights: str | Path | None = None, device: str = "cp
         UsbenchError: An option is not one that the encoder offers.
     """
     found = ENCODERS.get(name)
+    asked = dict(options)
     if found.argument:
         options["argument"] = found.argument
     try:
         encoder = found.value(weights=weights, device=device, **options)
     except TypeError as error:
         raise UsbenchError(f"encoder {name!r}: {error}. See `usbench info {name}`.") from error
+    except UsbenchError:
+        raise
+    except Exception as error:  # a plugin can fail in any way
+        if isinstance(error, AttributeError) and error.name == "card":
+            raise UsbenchError(
+                f"encoder {name!r}: its class has no card. Add one: card = EncoderCard(name=..., title=..., "
+                "embedding_dim=...)."
+            ) from error
+        raise UsbenchError(f"encoder {name!r}: it cannot be made: {type(error).__name__}: {error}") from error
+    if not isinstance(getattr(encoder, "card", None), EncoderCard):
+        raise UsbenchError(f"encoder {name!r}: its card is not an EncoderCard.")
+    if found.source_digest and encoder.name in ENCODERS.names():
+        raise NameClashError(
+            f"encoder {name!r}: its card says {encoder.name!r}, which is the name of an installed encoder. Give it a "
+            "name of its own: vectors and results are kept under it."
+        )
     encoder.source = found.source_digest or encoder.source
+    encoder.activate = found.activate or encoder.activate
+    encoder.made_from = {"name": name, "weights": str(weights) if weights else None, "device": device, **asked}
     return encoder
 
 

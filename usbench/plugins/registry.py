@@ -14,12 +14,9 @@ resolves to the family's object and the rest of the name is handed on as its arg
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.metadata
 import importlib.resources
-import importlib.util
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +25,7 @@ from types import ModuleType
 from typing import Generic, TypeVar
 
 from usbench.errors import NameClashError, UnknownNameError, UsbenchError, did_you_mean
+from usbench.plugins.local_files import import_file
 
 T = TypeVar("T")
 
@@ -53,14 +51,16 @@ class Found(Generic[T]):
         name: The name asked for.
         value: The object behind it.
         argument: What follows the colon for families such as ``timm:``, otherwise empty.
-        source_digest: SHA-256 of the file for local plugins, otherwise empty; it enters the identity of
-            embeddings, because a file being edited has no version.
+        source_digest: SHA-256 of the file for local plugins, and of the modules of its folder that it imports,
+            otherwise empty; it enters the identity of embeddings, because a file being edited has no version.
+        activate: For local plugins: lets imports find the modules of the plugin's folder.
     """
 
     name: str
     value: T
     argument: str = ""
     source_digest: str = ""
+    activate: Callable[[], None] | None = None
 
 
 class Registry(Generic[T]):
@@ -145,6 +145,8 @@ class Registry(Generic[T]):
         path, separator, attribute = name.rpartition(":")
         if separator and path.endswith(".py"):
             return self._local(name, Path(path).expanduser(), attribute)
+        if name.endswith(".py"):
+            raise UnknownNameError(self._without_class(name, Path(name).expanduser()))
         hint = did_you_mean(name, self.sources)
         raise UnknownNameError(f"unknown {self.kind} {name!r}.{hint} `usbench list {self.kind}s` shows all.")
 
@@ -172,57 +174,34 @@ class Registry(Generic[T]):
         if not path.is_file():
             raise UnknownNameError(f"{self.kind} {name!r}: no such file {path}.")
         module, digest = import_file(path, self.kind)
-        return Found(name, self._attribute(name, module, attribute, str(path)), "", digest)
+        value = self._attribute(name, module, attribute, str(path))
+        return Found(name, value, "", digest, vars(module).get("__usbench_activate__"))
+
+    def _without_class(self, name: str, path: Path) -> str:
+        """Say how a file is to be named, with what it defines."""
+        if not path.is_file():
+            return f"{self.kind} {name!r}: no such file {path}."
+        module, _ = import_file(path, self.kind)
+        defined = self._defined(module)
+        if not defined:
+            return f"{self.kind} {name!r}: it defines nothing that is {self._expected}."
+        return f"{self.kind} {name!r}: say which of its names is meant: {', '.join(f'{name}:{d}' for d in defined)}."
+
+    def _defined(self, module: ModuleType) -> list[str]:
+        return [
+            key
+            for key, item in vars(module).items()
+            if self._accepts(item) and getattr(item, "__module__", module.__name__) == module.__name__
+        ]
 
     def _attribute(self, name: str, module: ModuleType, attribute: str, where: str) -> T:
         value = getattr(module, attribute, None)
         if value is None:
-            candidates = [key for key, item in vars(module).items() if self._accepts(item)]
+            candidates = self._defined(module)
             hint = f" It defines {', '.join(candidates)}." if candidates else ""
+            if candidates and where.endswith(".py"):
+                hint += f" Write {where}:{candidates[0]}."
             raise UnknownNameError(f"{self.kind} {name!r}: {where} has no {attribute!r}.{hint}")
         if not self._accepts(value):
             raise UsbenchError(f"{self.kind} {name!r}: {attribute} in {where} is not {self._expected}.")
         return value  # type: ignore[no-any-return]
-
-
-def import_file(path: Path, kind: str = "plugin") -> tuple[ModuleType, str]:
-    """Import a Python file under a name derived from its content.
-
-    Args:
-        path: The file.
-        kind: Noun for the message when the import fails.
-
-    Returns:
-        The module, and the SHA-256 of the file.
-
-    Raises:
-        UsbenchError: The file raises while it is imported.
-    """
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    module_name = f"usbench_local_{path.stem}_{digest[:12]}"
-    if module_name in sys.modules:
-        return sys.modules[module_name], digest
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
-        raise UsbenchError(f"{path}: cannot be imported as a Python file.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # a plugin can fail in any way while it is imported
-        del sys.modules[module_name]
-        line = _line_in(path, error)
-        raise UsbenchError(f"{kind} file {path}{line}: {type(error).__name__}: {error}") from error
-    return module, digest
-
-
-def _line_in(path: Path, error: Exception) -> str:
-    if isinstance(error, SyntaxError) and error.lineno:
-        return f", line {error.lineno}"
-    line = ""
-    trace = error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            line = f", line {trace.tb_lineno}"
-        trace = trace.tb_next
-    return line
