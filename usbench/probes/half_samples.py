@@ -1,8 +1,9 @@
 """How much a cross-validated score varies with the subjects it was trained *and* tested on.
 
 Resampling subjects under fixed predictions leaves out that other subjects would have trained another probe. Here the
-subjects are cut into two halves at random, several times, the protocol is refitted in each half, and the two scores of a halving are compared: they share no subject, so that their difference holds both kinds of
-chance. `usbench.statistics.half_samples` turns the pairs into standard errors.
+subjects are cut into two halves at random, several times, the protocol is refitted in each half, and the two scores of
+a halving are compared: they share no subject, so that their difference holds both kinds of chance.
+`usbench.statistics.half_samples` turns the pairs into standard errors.
 
 Halvings depend on nothing but the subjects, their classes and the seed. Two encoders with results on the same units
 therefore have the same halvings, and the difference between them needs no refit of its own.
