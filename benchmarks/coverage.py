@@ -186,10 +186,7 @@ def summary(rows: list[dict[str, Any]], setting: Setting) -> list[dict[str, Any]
 def table(found: list[dict[str, Any]]) -> str:
     """The table of docs/statistics.md."""
     lines = [
-        (
-            "| setting | metric | cohorts | mean | SE / SD, fixed | SE / SD | coverage, fixed | coverage "
-            "| level, fixed | level |"
-        ),
+        "| setting | metric | n | mean | SE/SD, fixed | SE/SD | coverage, fixed | coverage | level, fixed | level |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for f in found:

@@ -87,7 +87,7 @@ def _caption(result: Result, headline: str, others: Sequence[str]) -> str:
     shares = f" ({classes})" if classes else ""
     return (
         f"{counts['units']} {result.task['unit']}s{subjects}{shares}; {result.task['split']}. "
-        f"{headline} with 95 % intervals that resample subjects{beside}. Floors in italics."
+        f"{headline} with 95 % intervals{beside}. Floors in italics."
     )
 
 

@@ -57,6 +57,7 @@ def run(
     from usbench.core.settings import load_settings
     from usbench.diagnostics.shifts import parse_shifts
     from usbench.errors import UsbenchError
+    from usbench.evaluation.scoring import edge_note
 
     if weights is not None and len(encoder) > 1:
         raise UsbenchError("--weights names one file, but several encoders are asked for. Run them one at a time.")
@@ -115,6 +116,11 @@ def run(
             print_shifts(console, result, [str(level) for level in levels])
     for board in dict.fromkeys(result.board for result in finished):
         print_board(console, [result for result in finished if result.board == board])
+    for result in finished:
+        for protocol, outcome in result.protocols.items():
+            if share := outcome.hyperparameters.get("edge"):
+                text = f"{result.encoder['name']} on {result.board}, {protocol}: {edge_note(share)}"
+                console.print(text, style="yellow", highlight=False)
     if finished:
         errors.print(f"Results are in {results}. `usbench leaderboard` renders the pages.", style="dim")
     for failure in failures:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 # Raised when the same predictions would get other metrics or intervals.
 EVALUATION_VERSION = 2
+# Share of folds at the edge of a grid above which a page says so.
+EDGE_SHARE = 0.1
 # Significant digits of stored scores: far below any effect, and enough to keep ties apart.
 DIGITS = 7
 
@@ -94,22 +96,25 @@ def evaluate(
         choices=probe.choices,
         n_jobs=-1,
     )
-    return scored_protocol(task, cohort, repeats, _hyperparameters(probe), stored_uncertainty(halved, folds))
+    return scored_protocol(
+        task, cohort, repeats, _hyperparameters(probe), stored_uncertainty(halved, folds, len(splits))
+    )
 
 
-def stored_uncertainty(halved: HalfSamples, folds: int | None) -> dict[str, Any]:
+def stored_uncertainty(halved: HalfSamples, folds: int | None, draws: int) -> dict[str, Any]:
     """Return scores of half-samples as they are stored.
 
     Args:
         halved: The scores, or why there are none.
         folds: Number of folds that are drawn; ``None`` where they are given.
+        draws: How often they are drawn for the whole.
     """
     from usbench.probes.half_samples import HALVINGS
 
     if halved.reason:
         return {"method": FIXED, "reason": halved.reason}
     halves = {name: [[_round(v) for v in pair] for pair in pairs] for name, pairs in halved.metrics.items()}
-    return {"method": HALF_SAMPLES, "halvings": HALVINGS, "seed": 0, "folds": folds, "halves": halves}
+    return {"method": HALF_SAMPLES, "halvings": HALVINGS, "seed": 0, "folds": folds, "draws": draws, "halves": halves}
 
 
 def scored_protocol(
@@ -133,12 +138,23 @@ def scored_protocol(
     outcome = build_outcome(task.kind, cohort.classes, units, repeats, task.threshold)
     uncertainty = uncertainty or {"method": FIXED}
     reason = uncertainty.get("reason")
+    notes = [f"Intervals resample subjects under fixed predictions: {reason}."] if reason else []
+    if hyperparameters.get("edge", 0.0) > EDGE_SHARE:
+        notes.append(edge_note(hyperparameters["edge"]))
     return ProtocolResult(
         metrics=estimates(outcome, metric_names(outcome), uncertainty),
         repeats=repeats,
         hyperparameters=hyperparameters,
-        note=f"Intervals resample subjects under fixed predictions: {reason}." if reason else "",
+        note=" ".join(notes),
         uncertainty=uncertainty,
+    )
+
+
+def edge_note(share: float) -> str:
+    """Say how often the grid ended too early."""
+    return (
+        f"In {100 * share:.0f} % of the folds the choice lies at the end of its grid while the criterion still "
+        "improves towards it: a wider grid might give another score."
     )
 
 

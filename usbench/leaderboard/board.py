@@ -16,6 +16,7 @@ from usbench.leaderboard.comparison import Comparator, Standing, stand
 from usbench.leaderboard.constant_baseline import NAME as CONSTANT
 from usbench.leaderboard.constant_baseline import constant_floor
 from usbench.leaderboard.published_values import Reported, load_reported
+from usbench.probes.facts import flat_and_nested
 from usbench.results.schema import Estimate, Result, load_all, result_path
 from usbench.results.text import shown
 from usbench.task.kinds import KINDS, task_kind
@@ -195,13 +196,13 @@ class Board:
     def optimism(self, entry: Entry) -> float | None:
         """Return how much better the paper's protocol looks than the nested one, in the metric that was tuned.
 
-        Positive means that the paper's protocol flatters. ``None`` unless both were run.
+        Positive means that the paper's protocol flatters. ``None`` unless both were run, on one and the same model.
         """
         metric = task_kind(self.task.kind).tuned
-        nested = next((p for p in self.protocols if "nested" in p), None)
-        flat = next((p for p in self.protocols if "paper" in p), None)
-        if metric is None or nested is None or flat is None:
+        pair = flat_and_nested(self.protocols)
+        if metric is None or pair is None:
             return None
+        flat, nested = pair
         a, b = entry.estimate(flat, metric).value, entry.estimate(nested, metric).value
         if a is None or b is None:
             return None

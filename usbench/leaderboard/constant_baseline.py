@@ -1,8 +1,8 @@
 """The floor below all floors: the best answer that never looks at an image.
 
-It is the majority class, or the median value, of all units, given to each of them. No constant can do better in
-accuracy or absolute error, so what does not beat it has learnt nothing. It needs the labels only, which every result
-file holds, so it stands on every board without being run.
+It is the majority class, or the median value, of the units that each fold is trained on, as any probe knows no others.
+What does not beat it has learnt nothing. It needs labels and folds only, which every result file holds, so it stands on
+every board without being run. Where the other entries have half-samples, so has it, from the same halvings.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from usbench.evaluation.intervals import estimates
 from usbench.evaluation.scoring import scored
-from usbench.results.schema import Estimate, ProtocolResult, Repeat, Result
-from usbench.statistics.bootstrap import bootstrap
+from usbench.results.schema import ProtocolResult, Repeat, Result
 from usbench.task.kinds import KINDS
 
 NAME = "constant"
+# Draws of the folds that are looked at: the answers hardly differ between them.
+_DRAWS = 5
 # One value for everybody correlates with nothing; classes all called alike leave no F1 of the other class.
 _MEANINGLESS = ("pearson_r",)
 
@@ -42,8 +46,9 @@ def constant_floor(like: Result) -> Result | None:
         encoder=_card(kind),
         leakage={"state": "clean", "detail": "It has not been trained on any image."},
         protocols={
-            # One repeat is enough: the answers are the same in each.
-            name: ProtocolResult({}, [_answers(like, repeat) for repeat in entry.repeats[:1]])
+            name: ProtocolResult(
+                {}, [_answers(like, repeat) for repeat in entry.repeats[:_DRAWS]], uncertainty=_halved(like, entry)
+            )
             for name, entry in like.protocols.items()
         },
         provenance={},
@@ -55,10 +60,41 @@ def constant_floor(like: Result) -> Result | None:
         # Of many classes only what pages show: the rest takes long and says nothing of a constant.
         shown = KINDS[kind].shown if kind in ("multiclass", "map") else tuple(entry.metrics)
         wanted = [metric for metric in entry.metrics if metric in shown and metric not in _MEANINGLESS]
-        estimates = bootstrap(scored(bare, name).outcome, wanted)
-        metrics = {metric: Estimate(e.value, e.low, e.high) for metric, e in estimates.items()}
+        metrics = estimates(scored(bare, name).outcome, wanted, bare.protocols[name].uncertainty)
         protocols[name] = replace(bare.protocols[name], metrics=metrics)
     return replace(bare, protocols=protocols)
+
+
+def _halved(like: Result, entry: ProtocolResult) -> dict[str, Any]:
+    """Refit the constant in the halves in which another encoder was refitted."""
+    stated = entry.uncertainty
+    if not stated.get("halves"):
+        return dict(stated)
+    from usbench.evaluation.scoring import stored_uncertainty
+    from usbench.probes.data import ProbeData
+    from usbench.probes.half_samples import refit_halves
+    from usbench.statistics.splits import Split
+    from usbench.task.kinds import probe_question
+
+    question = probe_question(like.task["kind"])
+    classes = {name: k for k, name in enumerate(like.dataset["counts"].get("classes", {}))}
+    y = np.array([classes.get(str(t), t) for t in like.units.target])
+    fold = np.array([-1 if f is None else f for f in entry.repeats[0].fold])
+    splits = [Split(np.flatnonzero(fold != f), np.flatnonzero(fold == f), str(f)) for f in np.unique(fold) if f >= 0]
+    blank = np.zeros((len(y), 1), dtype=np.float32)
+    halved = refit_halves(
+        "constant@1",
+        ProbeData(blank, np.arange(len(y)), y, np.array(like.units.subject)),
+        splits,
+        list(stated["halves"]),
+        folds=stated["folds"],
+        draws=stated["draws"],
+        question=question,
+        threshold=like.task.get("threshold"),
+        seed=stated["seed"],
+        n_halvings=stated["halvings"],
+    )
+    return stored_uncertainty(halved, stated["folds"], stated["draws"])
 
 
 def _card(kind: str) -> dict[str, Any]:
@@ -66,25 +102,32 @@ def _card(kind: str) -> dict[str, Any]:
     return {"name": NAME, "title": f"Constant ({answer})", "floor": True, "parameters": 0, "gflops": 0.0}
 
 
-def _answer(like: Result, repeat: Repeat) -> Any:
-    if like.task["kind"] == "regression":
-        return float(statistics.median(like.units.target))
-    if like.task["kind"] == "ordinal":
-        grades = list(like.dataset["counts"]["classes"])
-        return grades[statistics.median_low(grades.index(str(target)) for target in like.units.target)]
-    # A map may ask about some of its classes only.
-    asked = [like.task["kind"] != "map" or fold is not None for fold in repeat.fold]
-    counts = Counter(str(t) for t, there in zip(like.units.target, asked, strict=True) if there)
-    return min(counts, key=lambda name: (-counts[name], name))
-
-
 def _answers(like: Result, repeat: Repeat) -> Repeat:
-    def everywhere(value: Any) -> list[Any]:
-        return [None if fold is None else value for fold in repeat.fold]
+    """Answer for each fold what its training units say: nothing of the units it is asked about is known to it."""
+    answer: dict[int | None, Any] = {None: None}
+    for fold in sorted({f for f in repeat.fold if f is not None}):
+        answer[fold] = _answer(like, repeat, fold)
 
-    kind, answer = like.task["kind"], _answer(like, repeat)
+    kind = like.task["kind"]
+    answers = [answer[fold] for fold in repeat.fold]
     if kind == "regression":
-        return Repeat(repeat.fold, everywhere(answer))
+        return Repeat(repeat.fold, answers)
     scores = next(score for score in repeat.score if score is not None)
     flat: Any = 0.0 if kind in ("binary", "ordinal") else [0.0] * len(scores)
-    return Repeat(repeat.fold, everywhere(flat), everywhere(answer))
+    return Repeat(repeat.fold, [None if fold is None else flat for fold in repeat.fold], answers)
+
+
+def _answer(like: Result, repeat: Repeat, fold: int) -> Any:
+    """The median, or the most frequent class, of the units that a fold is trained on."""
+    if like.task["kind"] == "map":  # nothing is trained, and some classes only may be asked about
+        there = [f is not None for f in repeat.fold]
+    else:
+        there = [f != fold for f in repeat.fold]
+    targets = [target for target, kept in zip(like.units.target, there, strict=True) if kept]
+    if like.task["kind"] == "regression":
+        return float(statistics.median(targets))
+    if like.task["kind"] == "ordinal":
+        grades = list(like.dataset["counts"]["classes"])
+        return grades[statistics.median_low(grades.index(str(target)) for target in targets)]
+    counts = Counter(str(target) for target in targets)
+    return min(counts, key=lambda name: (-counts[name], name))

@@ -93,6 +93,25 @@ def command(board: Board) -> str:
     return f"usbench run --task {shlex.quote(board.task.name)}{data} {encoders}"
 
 
+def intervals(board: Board) -> str:
+    """Return in one sentence where the intervals of the headline protocol come from, and how p was corrected."""
+    halved = any(
+        e.result.protocols[board.headline].uncertainty.get("halves")
+        for e in board.entries
+        if board.headline in e.result.protocols
+    )
+    source = (
+        "join refits in half-samples of the subjects with resamples of the subjects under fixed predictions"
+        if halved
+        else "resample subjects under fixed predictions"
+    )
+    return (
+        f"Intervals are 95 % and {source}. Δ best floor is the difference to the best floor on the same "
+        f"subjects{test_names(board)}; p is two-sided and corrected for the number of encoders (Holm), and where the "
+        "floor is ahead for encoders times floors, because the best of these was picked by its score."
+    )
+
+
 def test_names(board: Board) -> str:
     """Return how differences to the best floor were tested, for example ``, with DeLong's variance``."""
     names = sorted({d.test for d in board.standing().differences.values()})

@@ -65,8 +65,9 @@ class ProtocolResult:
         note: What a reader has to know, for example that the interval is only as good as ten subjects.
         uncertainty: Where the intervals come from. ``method`` is ``half-samples`` or ``fixed predictions``; ``reason``
             says why it is the latter; ``halvings`` and ``seed`` say how subjects were halved, ``folds`` how many folds
-            a half was cut into (``None`` where the folds are given); ``halves`` holds the scores of both halves of each
-            halving by metric. Empty in results of before there were half-samples.
+            a half was cut into (``None`` where the folds are given) and ``draws`` how often the whole was; ``halves``
+            holds the scores of both halves of each halving by metric. Empty in results of before there were
+            half-samples.
     """
 
     metrics: dict[str, Estimate]

@@ -39,7 +39,7 @@ def board_view(board: Board) -> dict[str, Any]:
         "phantom": wording.PHANTOM if board.synthetic else "",
         "sample": wording.sample(board),
         "verdict": wording.verdict(board) if there else "",
-        "test_names": wording.test_names(board) if there else "",
+        "intervals": wording.intervals(board) if there else "",
         "protocols": [_protocol(board, name, i == 0) for i, name in enumerate(board.protocols)] if there else [],
         "diagnostics": diagnostics.sections(board),
         "reported": task_page.reported(board),

@@ -74,7 +74,7 @@ def _protocol(board: Board, protocol: str, headline: bool, figures: Sequence[Fig
         lines += [wording.primary_reason(board, metric), ""]
     lines.append(write(tables.scores(board, protocol, headline)))
     if headline and metric:
-        lines += [_legend(board, metric), ""]
+        lines += [_legend(board), ""]
     for figure in figures:
         lines += [f"![{figure.caption}](figures/{figure.name}.svg)", ""]
         lines += [f"{figure.caption} Numbers: [CSV](figures/{figure.name}.csv).", ""]
@@ -86,15 +86,9 @@ def _protocol(board: Board, protocol: str, headline: bool, figures: Sequence[Fig
     return "\n".join(lines)
 
 
-def _legend(board: Board, metric: str) -> str:
-    column = board.column(metric)
+def _legend(board: Board) -> str:
     lines = [wording.verdict(board)]
-    test = wording.test_names(board)
-    lines.append(
-        "Intervals are 95 % percentile bootstraps that resample subjects. *Δ best floor* is the difference in "
-        f"{column.title} to the best floor on the same subjects{test}; *p* is two-sided and corrected for the number "
-        "of encoders (Holm). Floors are in italics."
-    )
+    lines.append(f"{wording.intervals(board)} Floors are in italics.")
     return "\n\n".join(line for line in lines if line)
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from usbench.errors import ResultError
 from usbench.leaderboard import number_format, wording
-from usbench.leaderboard.board import Board, Entry, Standing
-from usbench.leaderboard.comparison import Difference
+from usbench.leaderboard.board import Board, Entry
+from usbench.leaderboard.comparison import Difference, Standing
 from usbench.leaderboard.number_format import DASH
 from usbench.leaderboard.published_values import Reported
 from usbench.leaderboard.tables.model import (
@@ -24,7 +24,7 @@ from usbench.leaderboard.tables.model import (
     p_cell,
     text_cell,
 )
-from usbench.probes.facts import paper_protocol, protocol_facts
+from usbench.probes.facts import flat_and_nested, paper_protocol, protocol_facts
 from usbench.task.kinds import task_kind
 
 LEAKAGE_ORDER = {"clean": 0, "unknown": 1, "overlap": 2}
@@ -74,7 +74,8 @@ def scores(board: Board, protocol: str, headline: bool) -> Table:
         if name == metric and headline and standing.best_floor is not None:
             parts += _against_floor(board, standing)
     tuned = task_kind(board.task.kind).tuned
-    if not headline and about.from_paper and tuned is not None:
+    pair = flat_and_nested(board.protocols)
+    if not headline and pair is not None and pair[0] == protocol and tuned is not None:
         parts.append(_optimism(board, tuned))
     entries = [entry for entry in board.entries if protocol in entry.result.protocols]
     caption = f"{about.title} protocol, {protocol}, with 95 % intervals"
