@@ -124,7 +124,7 @@ def _holders_of(value: Any, key: str) -> Iterator[dict[str, Any]]:
 def write(folder: Path, texts: Callable[[], Replace], url: str) -> Path:
     """Write a folder of results, sealed and where they belong, whose text comes from ``texts``."""
     replace = texts()
-    for board, names in (("covid", ("tusa", "tusa.random", "texture")), ("oxygen_saturation", ("tusa", "texture"))):
+    for board, names in (("covid", ("tusa.open-v1", "tusa.random", "texture")), ("oxygen_saturation", ("tusa.open-v1", "texture"))):
         shared: dict[str, Any] | None = None
         for name in names:
             data = json.loads((SOURCE / board / f"{name}.json").read_text("utf-8"))
@@ -236,19 +236,19 @@ def test_the_site_keeps_its_form(folders: tuple[Path, Path]) -> None:
 
 def test_commands_print_text(folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = folders[0]
-    one, other = bad / "mine-covid" / "tusa.json", bad / "mine-covid" / "texture.json"
+    one, other = bad / "mine-covid" / "tusa.open-v1.json", bad / "mine-covid" / "texture.json"
     for command in (
         ["results", "show", str(one)],
-        ["results", "show", str(bad / "mine-oxygen_saturation" / "tusa.json")],
+        ["results", "show", str(bad / "mine-oxygen_saturation" / "tusa.open-v1.json")],
         ["results", "diff", str(one), str(other)],
         ["results", "row", str(one)],
-        ["compare", "tusa", "texture", "-t", "mine-covid", "--results", str(bad)],
-        ["compare", "tusa", "texture", "tusa.random", "-t", "mine-covid", "--results", str(bad)],
-        ["compare", "tusa", "texture", "-t", "mine-oxygen_saturation", "--results", str(bad)],
+        ["compare", "tusa.open-v1", "texture", "-t", "mine-covid", "--results", str(bad)],
+        ["compare", "tusa.open-v1", "texture", "tusa.random", "-t", "mine-covid", "--results", str(bad)],
+        ["compare", "tusa.open-v1", "texture", "-t", "mine-oxygen_saturation", "--results", str(bad)],
         ["submit", str(one), "--out", str(tmp_path / "out"), "--yes"],
         ["leaderboard", "--results", str(bad), "--out", str(tmp_path / "pages")],
         ["leaderboard", "--results", str(bad), "--html", str(tmp_path / "site")],
-        ["report", "-e", "tusa", "--results", str(bad), "--out", str(tmp_path / "report.html")],
+        ["report", "-e", "tusa.open-v1", "--results", str(bad), "--out", str(tmp_path / "report.html")],
     ):
         with pytest.raises(SystemExit) as stop:
             main(command)
@@ -268,7 +268,7 @@ def test_the_command_to_reproduce_is_words_of_a_shell(folders: tuple[Path, Path]
 def test_markup_of_the_terminal_is_shown_as_it_is(
     folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = json.loads((folders[0] / "mine-covid" / "tusa.json").read_text("utf-8"))
+    data = json.loads((folders[0] / "mine-covid" / "tusa.open-v1.json").read_text("utf-8"))
     data["leakage"]["detail"] = "[bold red]x[/] [/nothing]"
     del data["digest"]
     path = folders[0].parent / "one.json"
