@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test slow check lint types imports leaderboard install clean
 
-## The main job: the embedded real patients, floors and intervals included.
+## The main job on embedded real patients: TUSA and the baselines, within one dataset and from one to another.
 demo: $(VENV)/.installed
-	$(BIN)/usbench run -e tusa.random -e texture -e pixels -e random-projection \
-	  -t breast_lesion --data subset --results runs/demo
+	$(BIN)/usbench run -e tusa -e tusa.random -e texture -e pixels \
+	  -t breast_lesion -t breast_transfer --data subset --results runs/demo
 
 ## The tests: style, types, import directions, quick and slow suites, and the pages against the results.
 test: $(VENV)/.installed check

@@ -53,6 +53,7 @@ def run(
     from usbench.cli.diagnostics_table import print_shifts, print_strata
     from usbench.cli.progress import EncodingProgress
     from usbench.cli.result_table import print_board
+    from usbench.cli.summary import drop_sentence
     from usbench.core.provenance import typed_command
     from usbench.core.settings import load_settings
     from usbench.diagnostics.shifts import parse_shifts
@@ -123,6 +124,9 @@ def run(
                 console.print(text, style="yellow", highlight=False)
     if finished:
         errors.print(f"Results are in {results}. `usbench leaderboard` renders the pages.", style="dim")
+    for board in dict.fromkeys(result.board for result in finished):
+        if sentence := drop_sentence([result for result in finished if result.board == board]):
+            console.print(sentence, soft_wrap=True, highlight=False)
     for failure in failures:
         errors.print(f"[red]failed[/red] {failure}", soft_wrap=True)
     if failures:

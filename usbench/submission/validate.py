@@ -88,6 +88,8 @@ def validate(path: Path, results: Path | None = None) -> list[Finding]:
     findings += _units(path, result)
     if not findings or all(f.where in ("digest", "file") for f in findings):
         findings += [finding for protocol in result.protocols for finding in _protocol(path, result, protocol)]
+    if "drop" in result.figures:
+        findings += [Finding(path, f"figures/drop/{where}", what) for where, what in _drop(result)]
     if "map" in result.figures:
         findings += [Finding(path, "figures/map", what) for what in _map(result)]
     if result.instruments and all(f.where in ("digest", "file") for f in findings):
@@ -177,6 +179,31 @@ def _protocol(path: Path, result: Result, protocol: str) -> list[Finding]:
                     Finding(path, f"{protocol}, {name}, {part}", f"is {a}, the predictions give {_plain(b)}")
                 )
     return findings
+
+
+def _drop(result: Result) -> list[tuple[str, str]]:
+    """Compute the drop on data from elsewhere anew from the predictions that the result keeps."""
+    from usbench.evaluation.drop import drop_of_figures
+
+    figures = result.figures["drop"]
+    try:
+        found = drop_of_figures(
+            figures,
+            result.task["kind"],
+            tuple(result.dataset["counts"].get("classes", {})),
+            result.units,
+            result.protocols[figures["protocol"]].repeats,
+            result.task.get("threshold"),
+        )
+        stated = {name: entry["drop"] for name, entry in figures["metrics"].items()}
+    except (KeyError, IndexError, TypeError, ValueError, DataError) as error:
+        return [("predictions", f"do not fit the units ({error!r})")]
+    return [
+        (f"{name}/{part}", f"is {stated[name].get(part)}, the predictions give {value}")
+        for name, parts in found.items()
+        for part, value in parts.items()
+        if not _equal(stated[name].get(part), value)
+    ]
 
 
 def _map(result: Result) -> list[str]:
