@@ -17,6 +17,9 @@ from usbench.errors import UsbenchError
 if TYPE_CHECKING:
     import torch
 
+MARK = b"\n--- vectors ---\n"
+"""What stands before the vectors in the output of the second process; before it a library may have printed something."""
+
 SECONDS = 1800
 """Time after which the second process is given up."""
 
@@ -52,7 +55,7 @@ def built_elsewhere(made_from: dict[str, Any]) -> tuple[str, Vectors]:
 
     environment = {**os.environ, "PYTHONHASHSEED": "random", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run(
-        [sys.executable, "-m", "usbench.conformance.rebuild"],
+        [sys.executable, "-m", "usbench.cli.rebuild"],
         input=json.dumps(made_from).encode(),
         capture_output=True,
         env=environment,
@@ -65,25 +68,3 @@ def built_elsewhere(made_from: dict[str, Any]) -> tuple[str, Vectors]:
     content = done.stdout[done.stdout.index(MARK) + len(MARK) :]
     with np.load(io.BytesIO(content), allow_pickle=False) as found:
         return str(found["identity"]), found["vectors"]
-
-
-MARK = b"\n--- vectors ---\n"
-
-
-def _main() -> None:
-    import numpy as np
-    import torch
-
-    from usbench.conformance.frames import typical_frames
-    from usbench.plugins.catalog import load_encoder
-
-    encoder = load_encoder(**json.load(sys.stdin))
-    batch = torch.stack([encoder.preprocessed(frame.copy()) for frame in typical_frames()])
-    buffer = io.BytesIO()
-    np.savez(buffer, identity=np.array(encoder.identity().digest()), vectors=encoder.encode_batch(batch))
-    sys.stdout.flush()
-    sys.stdout.buffer.write(MARK + buffer.getvalue())
-
-
-if __name__ == "__main__":
-    _main()

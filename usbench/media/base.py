@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from usbench.media.errors import COPY_AGAIN, MediaError
+from usbench.errors import UsbenchError
+from usbench.media.errors import COPY_AGAIN, MediaError, unexpected
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +56,7 @@ class Media(abc.ABC):
         for index in asked:
             self._check_range(index)
         wanted = sorted(set(asked))
-        decoded = dict(zip(wanted, self._decode(wanted), strict=False)) if wanted else {}
+        decoded = dict(zip(wanted, self._guarded(wanted), strict=False)) if wanted else {}
         if len(decoded) < len(wanted):
             raise self._missing(wanted[len(decoded)])
         return [decoded[index] for index in asked]
@@ -78,12 +79,21 @@ class Media(abc.ABC):
         for index in asked[:1] + asked[-1:]:
             self._check_range(index)
         wanted = Counter(asked)
-        decoded = self._decode(list(wanted)) if wanted else iter(())
+        decoded = self._guarded(list(wanted)) if wanted else iter(())
         for index, times in wanted.items():
             frame = next(decoded, None)
             if frame is None:
                 raise self._missing(index)
             yield from [frame] * times
+
+    def _guarded(self, wanted: Sequence[int]) -> Iterator[npt.NDArray[np.uint8]]:
+        """Decode, and turn what decoders raise on damaged files beyond what is known of them into one message."""
+        try:
+            yield from self._decode(wanted)
+        except UsbenchError:
+            raise
+        except Exception as error:
+            raise unexpected(self.path, error) from None
 
     def _check_range(self, index: int) -> None:
         if not 0 <= index < self.n_frames:

@@ -18,13 +18,21 @@ class MediaError(UsbenchError):
 
     def __init__(self, path: str | os.PathLike[str], what: str, advice: str) -> None:
         self.path = os.fspath(path)
-        self.what = one_line(what).rstrip(".")
+        self.what = one_line(what).rstrip(".")[:1000]
         self.advice = one_line(advice)
         super().__init__(f"{self.path}: {self.what}. {self.advice}")
 
     def __reduce__(self) -> tuple[type[MediaError], tuple[str, str, str]]:
         """Cross process borders (worker pools pickle exceptions by their ``args`` alone)."""
         return type(self), (self.path, self.what, self.advice)
+
+
+def unexpected(path: str | os.PathLike[str], error: Exception) -> MediaError:
+    """Turn an error that a decoder raises on a damaged file into one of ours."""
+    if isinstance(error, MemoryError):
+        return MediaError(path, "asks for more memory than there is; its header may be damaged", COPY_AGAIN)
+    told = one_line(error)[:300]
+    return MediaError(path, f"damaged ({type(error).__name__}{f': {told}' if told else ''})", COPY_AGAIN)
 
 
 def one_line(text: object) -> str:

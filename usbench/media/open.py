@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+from usbench.errors import UsbenchError
 from usbench.media.base import Media
 from usbench.media.digest import split_key, unreadable
-from usbench.media.errors import COPY_AGAIN, MediaError
-from usbench.media.file_type import HEAD_BYTES, kind_of
+from usbench.media.errors import COPY_AGAIN, MediaError, unexpected
+from usbench.media.file_type import HEAD_BYTES, Kind, kind_of
 
 
 def open_media(path: str | os.PathLike[str]) -> Media:
@@ -38,6 +40,15 @@ def open_media(path: str | os.PathLike[str]) -> Media:
     kind = kind_of(path, head)
     if key is not None and kind not in ("matlab", "hdf5"):
         raise MediaError(path, f"'::{key}' names an array of a MATLAB or HDF5 file", "Leave it out for other files.")
+    try:
+        return _opened(path, key, kind)
+    except UsbenchError:
+        raise
+    except Exception as error:  # decoders fail in more ways on damaged files than they document
+        raise unexpected(path, error) from None
+
+
+def _opened(path: Path, key: str | None, kind: Kind) -> Media:
     if kind == "picture":
         from usbench.media.images import Picture
 

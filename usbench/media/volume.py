@@ -29,6 +29,7 @@ class Volume(Stack):
     def __init__(self, path: Path) -> None:
         self.path = path
         itk = self._itk = require("SimpleITK", path)
+        itk.ProcessObject.SetGlobalWarningDisplay(False)
         reader = itk.ImageFileReader()
         reader.SetFileName(str(path))
         try:
@@ -52,7 +53,6 @@ class Volume(Stack):
     def _load(self) -> npt.NDArray[Any]:
         itk = self._itk
         _check_nifti(self.path)  # its reader fills up what is missing, without a word
-        itk.ProcessObject.SetGlobalWarningDisplay(False)
         try:
             array: npt.NDArray[Any] = itk.GetArrayFromImage(itk.ReadImage(str(self.path)))
         except RuntimeError as error:
