@@ -115,7 +115,9 @@ def _combined(name: str, parts: list[str], weights: str | Path | None, device: s
             "Register weights with `usbench weights add`."
         )
     made = [load_encoder(part, device=device, precision=precision) for part in parts]
-    return Combined(made, device=device, precision=precision)
+    together = Combined(made, device=device, precision=precision)
+    together.made_from = {"name": name, "weights": None, "device": device, "precision": precision}
+    return together
 
 
 def load_task(name: str) -> Task:
