@@ -51,7 +51,7 @@ def test_what_the_parts_have_seen() -> None:
     assert load_encoder("pixels+texture").card.floor
     assert load_encoder("tusa+texture").pretraining() == load_encoder("tusa").pretraining()
     assert not load_encoder("tusa+texture").card.floor
-    assert load_encoder("pixels+medsam").pretraining() is None
+    assert load_encoder("pixels+timm:resnet18").pretraining() is None
     assert not load_encoder("pixels+medsam").readiness().ready
 
 
