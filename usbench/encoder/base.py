@@ -182,12 +182,17 @@ class Encoder(abc.ABC):
         """Return the names of the datasets that the weights in use have seen, ``None`` when nobody knows.
 
         The card's answer, unless an encoder has several sets of weights with different histories. What the card says
-        holds for the published file alone: of a file with another digest nobody knows anything.
+        holds for the published file alone: of a file with another digest nobody knows anything. Where no file is found,
+        it is the answer for the published one, so that an encoder can be described before its weights are there.
 
         Raises:
             WeightsError: The answer depends on the weights, and there are none.
         """
-        return self.card.pretraining if self.weights_as_published() is not False else None
+        try:
+            published = self.weights_as_published()
+        except WeightsError:
+            return self.card.pretraining
+        return self.card.pretraining if published is not False else None
 
     def weights_as_published(self) -> bool | None:
         """Say whether the weight file in use is the one that the card describes.

@@ -10,7 +10,7 @@ from usbench.data.dataset import Dataset
 from usbench.encoder.base import Encoder
 from usbench.encoder.card import EncoderCard
 from usbench.encoder.weights.state_dict import set_recogniser
-from usbench.errors import NameClashError, UsbenchError
+from usbench.errors import NameClashError, UnknownNameError, UsbenchError
 from usbench.plugins.registry import Registry
 from usbench.task.task import Task
 
@@ -50,7 +50,7 @@ def load_encoder(name: str, weights: str | Path | None = None, device: str = "cp
     """Return an encoder by name; nothing heavy happens before its first use.
 
     Args:
-        name: ``tusa``, ``tusa.random``, ``timm:<name>``, ``path/file.py:Class``, ...
+        name: ``tusa``, ``tusa.random``, ``timm:<name>``, ``path/file.py:Class``, ``tusa+texture``, ...
         weights: Weight file, when it is not to be found by name.
         device: torch device.
         **options: ``pooling``, ``preprocessing``, ``precision``, and whatever else the encoder takes.
@@ -59,6 +59,8 @@ def load_encoder(name: str, weights: str | Path | None = None, device: str = "cp
         UnknownNameError: No such encoder.
         UsbenchError: An option is not one that the encoder offers.
     """
+    if parts := _parts(name):
+        return _combined(name, parts, weights, device, options)
     found = ENCODERS.get(name)
     asked = dict(options)
     if found.argument:
@@ -87,6 +89,35 @@ def load_encoder(name: str, weights: str | Path | None = None, device: str = "cp
     encoder.activate = found.activate or encoder.activate
     encoder.made_from = {"name": name, "weights": str(weights) if weights else None, "device": device, **asked}
     return encoder
+
+
+def _parts(name: str) -> list[str]:
+    """Return the encoders that a name combines with ``+``, none where it is the name of one."""
+    if "+" not in name or name in ENCODERS.names():
+        return []
+    parts = name.split("+")
+    try:
+        for part in parts:
+            ENCODERS.get(part)
+    except UnknownNameError:
+        return []  # a path with a plus in it, or a misspelt name, of which the registry tells
+    return parts
+
+
+def _combined(name: str, parts: list[str], weights: str | Path | None, device: str, options: dict[str, Any]) -> Encoder:
+    from usbench.encoder.combined import Combined
+
+    precision = options.pop("precision", "fp32")
+    given = [key for key, value in {"weights": weights, **options}.items() if value]
+    if given:
+        raise UsbenchError(
+            f"{name}: a combination takes no {' and no '.join(given)}; its parts are used as they are by default. "
+            "Register weights with `usbench weights add`."
+        )
+    made = [load_encoder(part, device=device, precision=precision) for part in parts]
+    together = Combined(made, device=device, precision=precision)
+    together.made_from = {"name": name, "weights": None, "device": device, "precision": precision}
+    return together
 
 
 def load_task(name: str) -> Task:
