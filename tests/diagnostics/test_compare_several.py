@@ -58,7 +58,7 @@ def test_the_command_prints_tests_and_sentences(
         main(["compare", "texture", "pixels", "--task", "covid", "--results", str(RESULTS)])
     told = capsys.readouterr().out
     assert "DeLong" in told
-    assert "exact sign-flip test by subject" in told
+    assert "paired bootstrap" in told
     with pytest.raises(SystemExit) as stop:
         main(["compare", "texture", *OTHERS, "--task", "covid", "--metric", "auc", "--results", str(RESULTS)])
     assert stop.value.code == 2

@@ -68,7 +68,7 @@ def test_a_result_holds_its_evidence(tmp_path: Path, images: pd.DataFrame) -> No
     result = run(task(), manifest(tmp_path, images))
     assert len(result.units.id) == len(images)
     assert result.dataset["counts"]["subjects"] == 24
-    assert set(result.protocols) == {"svc-nested@1", "svc-paper@1"}
+    assert set(result.protocols) == {"svc-nested@2", "svc-paper@1"}
     for outcome in result.protocols.values():
         assert len(outcome.repeats) == 2
         for repeat in outcome.repeats:

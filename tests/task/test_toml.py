@@ -45,7 +45,7 @@ def test_every_field_is_read(tmp_path):
 def test_two_keys_are_enough(tmp_path):
     task = read_task_file(write(tmp_path, 'dataset = "covid-blues"\ntarget = "CRP"\nkind = "regression"'))
     assert (task.name, task.dataset, task.frames) == ("mine", "covid-blues", AllFrames())
-    assert task.protocols[0] == "ridge-nested@1"
+    assert task.protocols[0] == "ridge-nested@2"
 
 
 def test_external_validation_is_one_word(tmp_path):

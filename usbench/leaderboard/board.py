@@ -154,6 +154,10 @@ class Board:
         if not present:
             return list(self.task.protocols)
         declared = [p for p in self.task.protocols if p in present]
+        if self.task.protocols and self.task.protocols[0] not in present:
+            # Results of before the newest version: an earlier one ranks meanwhile, never a protocol of another kind.
+            family = self.task.protocols[0].partition("@")[0]
+            declared.sort(key=lambda p: p.partition("@")[0] != family)
         return declared + [p for p in present if p not in declared]
 
     @property
