@@ -3,12 +3,17 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow check lint types imports leaderboard install clean
+.PHONY: demo torture test slow check lint types imports leaderboard install clean
 
 ## The main job on embedded real patients: TUSA and the baselines, within one dataset and from one to another.
 demo: $(VENV)/.installed
 	$(BIN)/usbench run -e tusa -e tusa.random -e texture -e pixels \
 	  -t breast_lesion -t breast_transfer --data subset --results runs/demo
+
+## An hour of kills, flipped bits, full disks and hostile files; SECONDS is for each of its tests.
+SECONDS ?= 400
+torture: $(VENV)/.installed
+	USBENCH_TORTURE_SECONDS=$(SECONDS) USBENCH_TORTURE_REPORT=torture.jsonl $(BIN)/pytest -q tests/torture
 
 ## The tests: style, types, import directions, quick and slow suites, and the pages against the results.
 test: $(VENV)/.installed check

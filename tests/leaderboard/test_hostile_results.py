@@ -124,7 +124,10 @@ def _holders_of(value: Any, key: str) -> Iterator[dict[str, Any]]:
 def write(folder: Path, texts: Callable[[], Replace], url: str) -> Path:
     """Write a folder of results, sealed and where they belong, whose text comes from ``texts``."""
     replace = texts()
-    for board, names in (("covid", ("tusa.open-v1", "tusa.random", "texture")), ("oxygen_saturation", ("tusa.open-v1", "texture"))):
+    for board, names in (
+        ("covid", ("tusa.open-v1", "tusa.random", "texture")),
+        ("oxygen_saturation", ("tusa.open-v1", "texture")),
+    ):
         shared: dict[str, Any] | None = None
         for name in names:
             data = json.loads((SOURCE / board / f"{name}.json").read_text("utf-8"))

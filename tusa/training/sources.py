@@ -197,7 +197,7 @@ def _shard(path: Path) -> Iterator[Frame]:
         try:
             with Image.open(io.BytesIO(data)) as image:
                 pixels: NDArray[np.uint8] | None = _gray(image)
-        except (OSError, UnidentifiedImageError, ValueError, SyntaxError):
+        except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError):
             pixels = None
         yield Frame(
             pixels,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from usbench.core.limits import TABLE_BYTES
 from usbench.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def read_table(path: Path, required: Iterable[str] = (), text: Iterable[str] = (
     separator, skipped = (",", 0) if path.suffix.lower() == ".parquet" else _layout(path)
     try:
         if path.suffix.lower() == ".parquet":
+            _check_parquet(path)
             table = pd.read_parquet(path)
         else:
             table = pd.read_csv(
@@ -72,6 +74,8 @@ def read_table(path: Path, required: Iterable[str] = (), text: Iterable[str] = (
                 dtype=dict.fromkeys(text, str),
             )
             table.index += skipped
+    except DataError:
+        raise
     except UnicodeDecodeError:
         raise _not_utf8(path) from None
     except pd.errors.EmptyDataError:
@@ -87,6 +91,15 @@ def read_table(path: Path, required: Iterable[str] = (), text: Iterable[str] = (
         if column not in text:
             table[column] = _with_missing_numbers(table[column])
     return table.dropna(how="all")
+
+
+def _check_parquet(path: Path) -> None:
+    """Refuse a table of which a few bytes stand for more rows than memory can hold."""
+    import pyarrow.parquet
+
+    facts = pyarrow.parquet.read_metadata(path)
+    stored = sum(facts.row_group(i).total_byte_size for i in range(facts.num_row_groups))
+    TABLE_BYTES.check(path, max(stored, facts.num_rows * facts.num_columns * 8), DataError)
 
 
 def require_columns(table: pd.DataFrame, required: Sequence[str], where: object) -> None:

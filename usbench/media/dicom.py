@@ -20,7 +20,7 @@ from usbench.media import jpeg
 from usbench.media.base import Media
 from usbench.media.dicom_display import apply_palette, display_of, full_range
 from usbench.media.dicom_header import DicomFile, photometric, read_dicom, whole
-from usbench.media.errors import COPY_AGAIN, MediaError, one_line
+from usbench.media.errors import COPY_AGAIN, MediaError, check_size, one_line
 from usbench.media.grayscale import luma
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class Dicom(Media):
 
     def _decode(self, wanted: Sequence[int]) -> Iterator[npt.NDArray[np.uint8]]:
         syntax = self._found.syntax
+        check_size(self.path, int(self._header.Rows), int(self._header.Columns))
         try:
             with self._found.open() as file:
                 for index in wanted:

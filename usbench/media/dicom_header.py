@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from usbench.media.errors import COPY_AGAIN, MediaError, one_line
+from usbench.core.limits import MEDIA_BYTES
+from usbench.media.errors import COPY_AGAIN, MediaError, check_size, one_line
 
 _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _UNDEFINED = 0xFFFFFFFF
@@ -128,9 +129,11 @@ def _inflated(path: Path, file: BinaryIO) -> bytes | None:
     body = file.read()
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        content = inflater.decompress(body)
+        content = inflater.decompress(body, MEDIA_BYTES.most)
     except zlib.error as error:
         raise MediaError(path, f"damaged: its deflated part cannot be inflated ({error})", COPY_AGAIN) from None
+    if len(content) >= MEDIA_BYTES.most and not inflater.eof:
+        check_size(path, 0, 0, unfolded=len(content) + 1)
     if not inflater.eof:
         raise MediaError(path, f"cut off: its deflated part ends after {len(body)} bytes, unfinished", COPY_AGAIN)
     return head.replace(_DEFLATED.encode(), b"1.2.840.10008.1.2.1\0\0\0") + content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from usbench.core.limits import FRAME_PIXELS, MEDIA_BYTES
 from usbench.errors import UsbenchError
 
 
@@ -38,6 +39,24 @@ def unexpected(path: str | os.PathLike[str], error: Exception) -> MediaError:
 def one_line(text: object) -> str:
     """Collapse line breaks and runs of blanks."""
     return " ".join(str(text).split())
+
+
+def check_size(path: str | os.PathLike[str], height: int, width: int, *, unfolded: int = 0) -> None:
+    """Refuse a file that claims to be larger than memory should be asked for; called before any pixel is decoded.
+
+    Args:
+        path: The file.
+        height: Rows of a frame.
+        width: Columns of a frame.
+        unfolded: Bytes that decoding holds at once, where that is more than a frame.
+
+    Raises:
+        MediaError: A frame, or what is held at once, is above its limit.
+    """
+    told = FRAME_PIXELS.fault(path, height * width) or MEDIA_BYTES.fault(path, unfolded)
+    if told:
+        what, _, advice = told.removeprefix(f"{path}: ").partition(". ")
+        raise MediaError(path, what, advice)
 
 
 COPY_AGAIN = "Copy or download the file again, or take it out of the table."

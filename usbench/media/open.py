@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from usbench.core.limits import open_regular
 from usbench.errors import UsbenchError
 from usbench.media.base import Media
 from usbench.media.digest import split_key, unreadable
@@ -31,7 +32,7 @@ def open_media(path: str | os.PathLike[str]) -> Media:
     """
     path, key = split_key(path)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(HEAD_BYTES)
     except OSError as error:
         raise unreadable(path, error) from None

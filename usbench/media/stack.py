@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from usbench.errors import UsbenchError
 from usbench.media.base import Media
-from usbench.media.errors import COPY_AGAIN, MediaError
+from usbench.media.errors import COPY_AGAIN, MediaError, check_size
 from usbench.media.grayscale import are_whole, to_grey
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ class Stack(Media):
             raise MediaError(path, f"shape {list(shape)} is no image or stack of images", STORE_NUMBERS)
         if 0 in shape:
             raise MediaError(path, f"zero frames or pixels, shape {list(shape)}", COPY_AGAIN)
+        rows, columns = shape[-3:-1] if len(shape) > 2 and shape[-1] in (1, *_COLOURS) else shape[-2:]
+        unfolded = math.prod(shape) * dtype.itemsize
+        # What lies on disk as it is cannot be a bomb, however large.
+        check_size(path, rows, columns, unfolded=unfolded if unfolded > 2 * path.stat().st_size else 0)
         self._single = len(shape) == 2 or (len(shape) == 3 and shape[-1] in (1, *_COLOURS))
         self._count = 1 if self._single else shape[0]
         self._eight_bits: bool | None = None

@@ -12,7 +12,7 @@ import numpy as np
 from usbench.errors import UsbenchError
 from usbench.media import orientation
 from usbench.media.base import Media
-from usbench.media.errors import COPY_AGAIN, MediaError
+from usbench.media.errors import COPY_AGAIN, MediaError, check_size
 from usbench.media.grayscale import are_whole, luma, to_grey
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class Tiff(Media):
             raise MediaError(path, f"damaged TIFF ({error})", COPY_AGAIN) from None
         try:
             self._pages = self._full_size_pages()
+            for page in self._pages:
+                check_size(path, page.imagelength, page.imagewidth)
         except BaseException:
             self.close()
             raise

@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from usbench.core.limits import WEIGHTS_BYTES
 from usbench.encoder.weights import restricted_unpickler
 from usbench.encoder.weights.shards import INDEX, shards
 from usbench.encoder.weights.state_dict import unwrap
@@ -140,16 +141,29 @@ def _refuse_foreign(path: Path, start: bytes) -> None:
         raise WeightsError(f"{path}: is an HDF5 (Keras) file. Give weights saved by torch or as safetensors.")
 
 
+# A zip of torch is as large as what is in it; a packed one of text and zeros may be small.
+_RATIO = 20
+_SMALL = 2**26
+
+
 def _check_archive(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
+            unpacked = sum(info.file_size for info in archive.infolist())
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError):
         size = path.stat().st_size / 1e6
         raise WeightsError(
             f"{path}: is truncated or damaged: it begins like a torch file but its end is missing ({size:.1f} MB on "
             f"disk). {_AGAIN}"
         ) from None
+    WEIGHTS_BYTES.check(path, unpacked, WeightsError)
+    stored = path.stat().st_size
+    if unpacked > _RATIO * stored + _SMALL:
+        raise WeightsError(
+            f"{path}: unfolds to {unpacked:,} bytes from {stored:,}. Torch stores numbers as they are, so this is no "
+            "file of its own but one made to fill memory. Save it anew with torch.save."
+        )
     if any(name.endswith("/constants.pkl") for name in names):
         raise WeightsError(
             f"{path}: is a TorchScript program, which holds code. Save its `state_dict()` and use that file."

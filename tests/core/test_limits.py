@@ -1,0 +1,161 @@
+"""Small files that claim to be huge, pipes where files are expected: one message, at once, in little memory."""
+
+import io
+import os
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from usbench.core.documents import read_json
+from usbench.core.limits import DOCUMENT_BYTES, FRAME_PIXELS, open_regular, pixels_fault, read_bytes
+from usbench.data.label_table import read_table
+from usbench.encoder.weights import read_state
+from usbench.errors import DataError, UsbenchError, WeightsError
+from usbench.media import open_media
+from usbench.media.errors import MediaError
+
+
+def test_a_limit_is_named_and_can_be_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert pixels_fault("a.dcm", 1000, 1000) == ""
+    told = pixels_fault("a.dcm", 65535, 65535)
+    assert "USBENCH_MAX_FRAME_PIXELS=4294836225" in told
+    monkeypatch.setenv("USBENCH_MAX_FRAME_PIXELS", "4294836225")
+    assert pixels_fault("a.dcm", 65535, 65535) == ""
+    monkeypatch.setenv("USBENCH_MAX_FRAME_PIXELS", "many")
+    with pytest.raises(UsbenchError, match="whole number"):
+        FRAME_PIXELS.check("a", 1)
+
+
+def npz(path: Path) -> None:
+    """Write a .npz of a few KB that unfolds to 9 GB."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"shape": (90000, 100, 1000), "fortran_order": False, "descr": "|u1"})
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("arr_0.npy", header.getvalue() + bytes(10**6))
+
+
+def rle_dicom(path: Path) -> None:
+    """Write a DICOM of under 1 KB whose one frame claims 65535 x 65535 pixels."""
+    from pydicom import Dataset, FileMetaDataset
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import RLELossless, UltrasoundImageStorage, generate_uid
+
+    made = Dataset()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = RLELossless
+    made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID = UltrasoundImageStorage
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID = generate_uid()
+    made.Rows = made.Columns = 65535
+    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
+    made.BitsAllocated = made.BitsStored = 8
+    made.HighBit, made.PixelRepresentation = 7, 0
+    made.PixelData = encapsulate([b"\1\0\0\0\x40\0\0\0" + bytes(56) + b"\x81\0" * 40])
+    made["PixelData"].VR = "OB"
+    made.save_as(path, enforce_file_format=True)
+
+
+def tiff(path: Path) -> None:
+    """Write a TIFF whose header claims 60000 x 60000 pixels."""
+    import struct
+
+    entries = [(256, 4, 60000), (257, 4, 60000), (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1)]
+    entries += [(278, 4, 60000), (279, 4, 100)]
+    ifd = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", tag, kind, 1, v) for tag, kind, v in entries)
+    path.write_bytes(b"II*\0" + struct.pack("<I", 108) + bytes(100) + ifd + bytes(4))
+
+
+def png(path: Path) -> None:
+    """Write a PNG that claims 30000 x 30000 pixels."""
+    import struct
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    size = struct.pack(">IIBBBBB", 30000, 30000, 8, 0, 0, 0, 0)
+    data = chunk(b"IDAT", zlib.compress(bytes(1000)))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + data + chunk(b"IEND", b""))
+
+
+@pytest.mark.parametrize(("make", "suffix"), [(npz, "npz"), (rle_dicom, "dcm"), (tiff, "tif"), (png, "png")])
+def test_media_that_claim_too_much_are_refused(make: Callable[[Path], None], suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"bomb.{suffix}"
+    make(path)
+    with pytest.raises(MediaError) as error, open_media(path) as media:
+        media.frames([0])
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_deflated_dicom_is_inflated_up_to_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pydicom import Dataset, FileMetaDataset
+    from pydicom.uid import DeflatedExplicitVRLittleEndian, UltrasoundImageStorage, generate_uid
+
+    made = Dataset()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID = UltrasoundImageStorage
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID = generate_uid()
+    made.Rows = made.Columns = 1000
+    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
+    made.BitsAllocated = made.BitsStored = 8
+    made.HighBit, made.PixelRepresentation = 7, 0
+    made.PixelData = bytes(10**6)
+    path = tmp_path / "deflated.dcm"
+    made.save_as(path, enforce_file_format=True)
+    assert path.stat().st_size < 5000
+    with open_media(path) as media:
+        assert media.frames([0])[0].shape == (1000, 1000)
+    monkeypatch.setenv("USBENCH_MAX_MEDIA_BYTES", "100000")
+    with pytest.raises(MediaError, match="USBENCH_MAX_MEDIA_BYTES"), open_media(path) as media:
+        media.frames([0])
+
+
+def test_a_parquet_of_few_bytes_and_many_rows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "table.parquet"
+    pd.DataFrame({"path": ["a"] * 200_000, "subject": ["b"] * 200_000}).to_parquet(path)
+    assert path.stat().st_size < 10_000
+    assert len(read_table(path)) == 200_000
+    monkeypatch.setenv("USBENCH_MAX_TABLE_BYTES", "1000000")
+    with pytest.raises(DataError, match="USBENCH_MAX_TABLE_BYTES"):
+        read_table(path)
+
+
+def test_weights_that_unfold_to_many_times_their_size_are_refused(tmp_path: Path) -> None:
+    import torch
+
+    plain, packed = tmp_path / "plain.pt", tmp_path / "packed.pt"
+    torch.save({"w": torch.zeros(60_000_000)}, plain)
+    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
+        for entry in source.infolist():
+            target.writestr(entry.filename, source.read(entry))
+    assert packed.stat().st_size < 10**6
+    assert read_state(plain)["w"].shape == (60_000_000,)
+    with pytest.raises(WeightsError, match="unfolds to"):
+        read_state(packed)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_pipes_and_devices_are_no_files(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero"), tmp_path):
+        with pytest.raises(OSError, match=r"not a regular file|folder"):
+            open_regular(path)
+        with pytest.raises(UsbenchError, match="cannot be read"):
+            read_json(path)
+        with pytest.raises(MediaError):
+            open_media(path)
+
+
+def test_documents_above_the_limit_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("[" + "1," * 1000 + "1]", "ascii")
+    assert len(read_bytes(path, DOCUMENT_BYTES)) == 2003
+    monkeypatch.setenv("USBENCH_MAX_DOCUMENT_BYTES", "100")
+    with pytest.raises(UsbenchError, match="USBENCH_MAX_DOCUMENT_BYTES"):
+        read_json(path)
