@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from usbench.errors import ResultError
 from usbench.leaderboard import number_format, wording
-from usbench.leaderboard.board import Board, Entry, Standing
-from usbench.leaderboard.comparison import Difference
+from usbench.leaderboard.board import Board, Entry
+from usbench.leaderboard.comparison import Difference, Standing
 from usbench.leaderboard.number_format import DASH
 from usbench.leaderboard.published_values import Reported
 from usbench.leaderboard.tables.model import (
