@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +61,16 @@ def test_simulated_results_enter_no_real_table(pages: dict[str, str]) -> None:
     measured = pages["README.md"].split("## Measured")[1].split("## Simulated")[0]
     assert "phantom" not in measured
     assert "Not yet reproduced" in pages["eye_hemorrhage.md"]
+
+
+def test_tasks_without_a_result_are_folded_away_below_the_others(pages: dict[str, str]) -> None:
+    tasks = pages["README.md"].split("## Tasks")[1].split("\n## ")[0]
+    shown, folded = tasks.split("<details>")
+    assert "(covid.md)" in shown
+    assert "(spinal_hematoma.md)" not in shown
+    assert re.search(r"<summary>\d+ tasks without a result</summary>\n\n", folded)
+    assert re.search(r"\(spinal_hematoma\.md\) +\| `spinal-cord-injury` +\| on the page ", folded)
+    assert folded.endswith("</details>\n")
 
 
 def test_the_subset_has_a_page_of_its_own(pages: dict[str, str]) -> None:

@@ -83,6 +83,19 @@ def test_pages_of_every_board_and_encoder_exist(site: Path) -> None:
     assert "Simulated images, not patients" in (site / "boards/eye_hemorrhage.on.phantom-eye.html").read_text("utf-8")
 
 
+def test_the_first_page_begins_with_figures_and_folds_away_what_has_none(site: Path) -> None:
+    index = (site / "index.html").read_text("utf-8")
+    content = index.split('<main id="content"')[1]
+    before = re.sub(r"<[^>]+>", " ", content.split("<tbody>")[0].split("<thead>")[0])
+    assert len(before.split()) < 40  # a heading, a sentence and a caption: the first number is on the first screen
+    cards, folded = content.split('<details class="waiting">')
+    assert "boards/covid.html" in cards
+    assert "boards/spinal_hematoma.html" not in cards
+    assert "boards/spinal_hematoma.html" in folded.split("</details>")[0]
+    menu = re.findall(r'<li><a href="boards/([^"]+)"', index.split("</nav>")[0])
+    assert menu.index("breast_lesion.on.bus-bra-subset.html") < menu.index("spinal_hematoma.html")
+
+
 def test_the_site_is_the_same_every_time(session_board: Path) -> None:
     results = session_board / "results"
     assert render_site(results, REPORTED) == render_site(results, REPORTED)

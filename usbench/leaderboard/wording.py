@@ -18,6 +18,8 @@ RANKING_NOTE = (
     "resamples the subjects of every task and the tasks themselves."
 )
 
+WITHOUT_RESULT = "Their data have to be obtained from their owners, or nobody has run them yet."
+
 NO_RANKING = (
     "There is no ranking over tasks yet: it takes two encoders that are not floors, measured on two tasks in common. A "
     "mean rank over whatever each happened to be run on would say who chose easier tasks."

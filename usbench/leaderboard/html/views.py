@@ -26,7 +26,9 @@ def index_view(boards: Sequence[Board], known: Sequence[Known]) -> dict[str, Any
         "ranking": overview.ranking(rank(boards)),
         "ranking_note": wording.RANKING_NOTE,
         "no_ranking": wording.NO_RANKING,
-        "tasks": [_card(board) for board in boards],
+        "tasks": [_card(board) for board in boards if board.entries],
+        "waiting": overview.tasks_without_result(boards),
+        "without_result": wording.WITHOUT_RESULT,
         "reported": [board for board in boards if board.reported is not None],
         "unmeasured": overview.unmeasured(boards, known),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from usbench.leaderboard import wording
+from usbench.leaderboard import number_format, wording
 from usbench.leaderboard.board import Board
 from usbench.leaderboard.bundled import Known
 from usbench.leaderboard.markdown.table import page_name, with_footnotes, write
@@ -24,7 +24,7 @@ def overview_page(boards: Sequence[Board], known: Sequence[Known]) -> str:
         _head(),
         _matrix([b for b in real if b.entries], known),
         _ranking(real),
-        f"## Tasks\n\n{write(overview.tasks(real))}",
+        _tasks(real),
         _reported(real),
         _unmeasured(real, known),
     ]
@@ -69,6 +69,15 @@ def _ranking(boards: Sequence[Board]) -> str:
     if found.left_out:
         lines += [f"Not measured on all of them: {', '.join(found.left_out)}.", ""]
     return "\n".join(lines)
+
+
+def _tasks(boards: Sequence[Board]) -> str:
+    """Return the tasks; those without a result are folded away below the others."""
+    text, waiting = f"## Tasks\n\n{write(overview.tasks(boards))}", overview.tasks_without_result(boards)
+    if waiting is None:
+        return text
+    summary = f"<summary>{number_format.plural(len(waiting.rows), 'task')} without a result</summary>"
+    return f"{text}\n<details>\n{summary}\n\n{wording.WITHOUT_RESULT}\n\n{write(waiting)}\n</details>\n"
 
 
 def _reported(boards: Sequence[Board]) -> str:

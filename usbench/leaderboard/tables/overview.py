@@ -74,20 +74,27 @@ def ranking(found: Ranking | None) -> Table | None:
 
 
 def tasks(boards: Sequence[Board]) -> Table:
-    """Return every task: its data, the best encoder and the best floor."""
+    """Return the tasks with results: their data, the best encoder and the best floor."""
     headings = [Heading("task", "Task"), Heading("data", "Data")]
     headings += [Heading("encoder", "Best encoder"), Heading("floor", "Best floor")]
     rows = []
     for board in boards:
-        best, floor = best_of(board, board.encoders), best_of(board, board.floors)
-        data = Cell(board.task.dataset, code=True)
         if board.first is not None:
+            best, floor = best_of(board, board.encoders), best_of(board, board.floors)
             data = Cell(f"{board.first.dataset['title']}: {wording.sample(board)}")
-        else:
-            best = "not yet reproduced: data to be obtained"
-        title = Cell(board.task.title, board.task.title, link=Link("board", board.name))
-        rows.append(Row([title, data, Cell(best or DASH), Cell(floor or DASH)]))
+            rows.append(Row([_title(board), data, Cell(best or DASH), Cell(floor or DASH)]))
     return Table("tasks", "Tasks, their data, and who is best", headings, rows)
+
+
+def tasks_without_result(boards: Sequence[Board]) -> Table | None:
+    """Return the tasks that nobody has run, and the dataset of each; ``None`` where there are none."""
+    headings = [Heading("task", "Task"), Heading("data", "Dataset"), Heading("reported", "Published values")]
+    rows = []
+    for board in boards:
+        if not board.entries:
+            published = "on the page" if board.reported else "none"
+            rows.append(Row([_title(board), Cell(board.task.dataset, code=True), Cell(published)]))
+    return Table("waiting", "Tasks without a result", headings, rows) if rows else None
 
 
 def best_of(board: Board, entries: Sequence[Entry]) -> str:
@@ -142,6 +149,10 @@ def unmeasured_table(boards: Sequence[Board], known: Sequence[Known]) -> Table |
         why = f"its weights are for you to get: {k.weights_page}" if k.weights_page else "not run yet"
         rows.append(Row([Cell(k.title, k.title), Cell(k.name, k.name, code=True), Cell(why, why)]))
     return Table("unmeasured", "Encoders without a measured figure", headings, rows) if rows else None
+
+
+def _title(board: Board) -> Cell:
+    return Cell(board.task.title, board.task.title, link=Link("board", board.name))
 
 
 def _board_heading(board: Board, column: Column, small: str) -> Heading:
