@@ -45,7 +45,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         "contrast on the encoding itself, no projection head",
         {"objective": {"head_depth": 0, "head_size": 576}},
     ),
-    "96-px": ("96 px, a third of the images a step: about the same compute", {"phase": {"size": 96, "images": 8}}),
+    "96-px": ("96 px, a third of the images per step: about the same compute", {"phase": {"size": 96, "images": 8}}),
 }
 
 

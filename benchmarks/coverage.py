@@ -1,4 +1,4 @@
-"""How often a 95 % interval covers, and how often two equal encoders are told apart: simulated with real refits.
+"""How often a 95 % interval covers, and how often two equal encoders are distinguished: simulated with real refits.
 
 Each cohort is drawn anew, two encoders of equal worth look at it, and the whole protocol runs on both: folds, tuning,
 training, half-samples. The value that an interval should cover is the mean score of the protocol over all cohorts of a
@@ -38,7 +38,7 @@ class Setting:
     Attributes:
         name: Row of the table.
         subjects: Number of subjects.
-        images: Images a subject.
+        images: Images per subject.
         signal: Distance of the class means, or weight of the target, on two axes out of `width`.
         width: Features.
         folds: Folds.
@@ -200,7 +200,7 @@ def table(found: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=30.0, help="processor time to spend")
+    parser.add_argument("--minutes", type=float, default=30.0, help="CPU time to spend")
     parser.add_argument("--raw", type=Path, nargs="+", default=[HERE / "coverage.raw.json"], help="simulated cohorts")
     parser.add_argument("--first", type=int, default=0, help="first seed, where several processes share the work")
     parser.add_argument("--step", type=int, default=1, help="distance of the seeds, the number of processes")
@@ -212,7 +212,7 @@ def main() -> None:
         spent: dict[str, float] = {}
         saved = start = time.process_time()
         while (now := time.process_time()) - start < 60 * args.minutes:
-            # The same processor time for each setting.
+            # The same CPU time for each setting.
             setting = min(SETTINGS, key=lambda s: spent.get(s.name, 0.0))
             rows = kept.setdefault(setting.name, [])
             rows.append(simulate(setting, args.first + args.step * len(rows)))

@@ -35,7 +35,7 @@ from usbench.media import open_media
 from usbench.plugins.catalog import load_encoder
 
 HERE = Path(__file__).resolve().parent
-# Frames a repeat on a CPU, and so many times as many on a GPU.
+# Frames per repeat on a CPU, and so many times as many on a GPU.
 ENCODERS = {"tusa.random": 16, "usfm.random": 8, "medsam.random": 1, "ultrasam.random": 1}
 ON_GPU = 16
 
@@ -164,7 +164,7 @@ image at a time in eager float32. Loads of the machine are in the JSON; the rati
 """
 
 END = """
-- *of matmul*: the operations on the encoder's card a second, over those of a product of matrices on the same machine.
+- *of matmul*: the operations on the encoder's card per second, over those of a product of matrices on the same machine.
 - *at 100 %*: the ratio that an encoder would have if it ran as fast as that product and did nothing else. It is what
   this machine allows in this precision, whatever the code.
 - *auto*: what `--precision auto` takes: bf16 where the device has instructions for it and the cosine to float32 is at

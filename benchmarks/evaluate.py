@@ -239,7 +239,7 @@ def everything(width: int, threads: int) -> float:
 
 
 def growth(frames: int, width: int, threads: int) -> dict[str, float]:
-    """Time and peak memory of the nested SVC with intervals, five frames a unit; meant for a process of its own."""
+    """Time and peak memory of the nested SVC with intervals, five frames per unit; meant for a process of its own."""
     units = frames // 5
     data = cohort(units, units, 5, width)
     before = peak_mib()
@@ -327,7 +327,7 @@ def write(report: dict[str, Any]) -> None:
         what = "`covid`, `oxygen_saturation` and `breast_lesion` for three encoders from vectors in memory, all "
         lines += ["", f"{what}protocols, every metric with its interval: {total}."]
     if "growth" in report:
-        lines += ["", "`svc-nested` with intervals, five frames a unit, in a process of its own:", ""]
+        lines += ["", "`svc-nested` with intervals, five frames per unit, in a process of its own:", ""]
         lines += [
             "| frames | seconds | vectors (MiB) | memory before (MiB) | peak (MiB) |",
             "|---:|---:|---:|---:|---:|",

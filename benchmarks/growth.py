@@ -38,7 +38,7 @@ def peak_mib() -> int:
 
 
 def labels_of(count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """One label a patient, of two classes in turns."""
+    """One label per patient, of two classes in turns."""
     return np.arange(count // FRAMES_A_PATIENT) % 2
 
 

@@ -119,7 +119,7 @@ Written by `benchmarks/pipeline.py`: `covid` with TUSA from an empty store, {rep
 {report["machine"]}, medians of {report["repeats"]} interleaved repeats, load of the machine before each
 {", ".join(map(str, report["load"]))}.
 
-| way | seconds | frames a second | ratio |
+| way | seconds | frames per second | ratio |
 |---|---:|---:|---:|
 {rows}
 

@@ -232,9 +232,9 @@ def figures(folder: Path) -> dict[str, str]:
 def page(found: dict[str, Any]) -> str:
     """Return the page."""
     intro = (
-        f"Measured by `benchmarks/scale.py` on {found['machine']}; one thread a worker, parts of 64 frames, workers "
+        f"Measured by `benchmarks/scale.py` on {found['machine']}; one thread per worker, parts of 64 frames, workers "
         "started and libraries imported before the clock. Others use these two cores too: where the load is above the "
-        "number of workers, the clock says how busy the machine was, and the processor time what the work costs."
+        "number of workers, the clock says how busy the machine was, and the CPU time what the work costs."
     )
     lines = ["# Several workers", "", intro, ""]
     titles = {
@@ -246,7 +246,7 @@ def page(found: dict[str, Any]) -> str:
             continue
         lines += [f"## {title}", "", f"Load {_load(found[section])}.", ""]
         lines += [
-            "| engine, workers | wall | against one | workers' time | processor time |",
+            "| engine, workers | wall | against one | workers' time | CPU time |",
             "|---|---:|---:|---:|---:|",
         ]
         base = found[section]["rows"][0]["wall_seconds"]
@@ -262,7 +262,7 @@ def page(found: dict[str, Any]) -> str:
         lines += [f"| {_name(row)} | {row['wall_seconds']:.1f} s |" for row in found["tiny"]["rows"]] + [""]
     if "encoding" in found:
         lines += ["## Rates of one worker, which `usbench plan` uses", ""]
-        lines += ["| encoder | images a second | reading a frame |", "|---|---:|---:|"]
+        lines += ["| encoder | images per second | reading a frame |", "|---|---:|---:|"]
         for row in found["encoding"]["rates"]:
             lines.append(
                 f"| {row['encoder']} | {row['images_per_second']:.1f} | {1e3 * row['decode_seconds']:.1f} ms |"

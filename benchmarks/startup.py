@@ -94,7 +94,7 @@ def main() -> None:
     lines = ["# Start-up", "", f"Written by `benchmarks/startup.py`. {circumstances}", ""]
     lines += ["| command | seconds |", "|---|---:|"]
     lines += [f"| {name} | {value:.2f} |" for name, value in report["seconds"].items()]
-    lines += ["", f"The kept run took {first:.1f} s the first time. `import usbench.cli` reads"]
+    lines += ["", f"The cached run took {first:.1f} s the first time. `import usbench.cli` reads"]
     found = report["imports"]
     lines[-1] += f" {found['modules']} modules; of the heavy libraries: {', '.join(found['heavy']) or 'none'}."
     (HERE / "startup.md").write_text("\n".join(lines) + "\n")

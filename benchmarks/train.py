@@ -121,10 +121,10 @@ def page(result: dict[str, Any]) -> str:
     return f"""# A training step of TUSA against the plain way
 
 Written by `benchmarks/train.py`. {result["machine"]}, {result["device"]}, {result["threads"]} threads, torch
-{result["torch"]}; {result["images"]} images of {result["pixels"]} px in four views a step, medians of
+{result["torch"]}; {result["images"]} images of {result["pixels"]} px in four views per step, medians of
 {result["repeats"]} interleaved repeats; load of the machine by other work: {result["load_by_other_work"]}.
 
-| step | seconds | views a second | ratio |
+| step | seconds | views per second | ratio |
 |---|---:|---:|---:|
 {rows}
 

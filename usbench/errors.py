@@ -1,4 +1,4 @@
-"""Errors that a user can cause and mend.
+"""Errors that a user can cause and fix.
 
 The command line prints the message of a :class:`UsbenchError` as one line, without a stack trace, and exits
 with status 2. A message therefore says what was wrong, where, and what to do next.

@@ -31,7 +31,7 @@ CATALOG: dict[str, str] = {
     "mobilenetv2": "usbench_encoders.references:MobileNetV2",
     "sscd": "usbench_encoders.sscd:Sscd",
     "sscd-mobile": "usbench_encoders.sscd:SscdMobile",
-    # Their architectures without training: floors
+    # Their architectures without training: baselines
     "biomedclip.random": "usbench_encoders.clip_towers:BiomedClipRandom",
     "echocare.random": "usbench_encoders.echocare:EchoCareRandom",
     "echoclip.random": "usbench_encoders.clip_towers:EchoClipRandom",
@@ -51,7 +51,7 @@ CATALOG: dict[str, str] = {
     "urfm.random": "usbench_encoders.mae:UrfmRandom",
     "usf-mae.random": "usbench_encoders.mae:UsfMaeRandom",
     "usfm.random": "usbench_encoders.usfm:USFMRandom",
-    # Floors without a network
+    # Baselines without a network
     "pixels": "usbench_encoders.baselines:Pixels",
     "random-projection": "usbench_encoders.baselines:RandomProjection",
     "texture": "usbench_encoders.baselines:Texture",

@@ -10,7 +10,7 @@ Positions  Number  Feature
                    px: fractions of the 10 classes
 ========== ======= ==================================================================================
 
-The frame is described as it is, without masking what lies outside the sector: a floor has to be simple.
+The frame is described as it is, without masking what lies outside the sector: a baseline has to be simple.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Networks before training, the same on every run: floors for the architectures of foundation models."""
+"""Networks before training, the same on every run: baselines for the architectures of foundation models."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Input:
         name: Name of its only input.
         kind: ``uint8``, ``float32`` or ``float16``.
         layout: ``nchw`` or ``nhwc``; empty when its shape does not tell.
-        batch: Frames a pass, where the graph fixes them; ``None`` when it takes any number.
+        batch: Frames per pass, where the graph fixes them; ``None`` when it takes any number.
         channels: 1 or 3; ``None`` when its shape does not tell.
         size: Height and width in pixels; ``None`` where the graph takes any.
     """
@@ -115,7 +115,7 @@ class Graph(torch.nn.Module):
         if np.ndim(found) < 2 or len(found) != len(values):
             raise UsbenchError(
                 f"{self.label}: output {self.output!r} has shape {np.shape(found)} for {len(values)} images; it must "
-                "have one row an image. Choose another with output=NAME."
+                "have one row per image. Choose another with output=NAME."
             )
         rows: npt.NDArray[np.float32] = np.asarray(found, dtype=np.float32)[:count]
         return rows

@@ -3,7 +3,7 @@
 Layers and their names are those of the ``segment_anything`` package; the forward pass is written anew
 around torch's fused attention. It gives the same numbers in a fraction of time and memory, because the
 package builds 4096 x 4096 attention matrices for twelve heads at once, several times over, and projects
-the padding of windows. A processor takes the blocks in strips (``sam_strips``), unless it is to multiply in
+the padding of windows. A CPU takes the blocks in strips (``sam_strips``), unless it is to multiply in
 bfloat16. ``benchmarks/encode.py`` measures it.
 """
 
@@ -26,7 +26,7 @@ POOLINGS = {
     "mean": "tokens after the last block, before the neck, averaged over space: 768 values",
     "neck": "output of the neck averaged over space: 256 values",
 }
-# Queries of one head whose scores stay in the cache of a processor: 512 x 4096 take 4 MB in bfloat16.
+# Queries of one head whose scores stay in the cache of a CPU: 512 x 4096 take 4 MB in bfloat16.
 _QUERIES_AT_ONCE = 512
 
 
@@ -72,7 +72,7 @@ def tokens(network: Any, images: torch.Tensor) -> torch.Tensor:
 
 
 def in_whole_layers(network: Any, images: torch.Tensor) -> torch.Tensor:
-    """Run the blocks layer by layer: as a GPU wants it, or a processor that multiplies in bfloat16.
+    """Run the blocks layer by layer: as a GPU wants it, or a CPU that multiplies in bfloat16.
 
     Args and returns as :func:`tokens`, whose answers these are but for rounding.
     """
@@ -175,7 +175,7 @@ def _folded(
     """Attention whose bias is a part of the product of queries and keys.
 
     The bias of a pair is one entry of the query's ``rows`` plus one of its ``columns``: an inner product with a key
-    that is one at its own row and column and zero elsewhere. A processor that multiplies bfloat16 matrices does this
+    that is one at its own row and column and zero elsewhere. A CPU that multiplies bfloat16 matrices does this
     faster than it adds a bias, and torch's fused attention on it is slower than two products.
 
     Args:

@@ -1,7 +1,7 @@
-"""Segment Anything's blocks on a processor in float32, a strip of the map at a time.
+"""Segment Anything's blocks on a CPU in float32, a strip of the map at a time.
 
 The same function as :func:`usbench_encoders.sam_network.tokens`. Whole layers would each ask the system for 30 to 60
-MB, fill them once and give them back, and a processor then spends a third of its time on memory that is new to it. Here
+MB, fill them once and give them back, and a CPU then spends a third of its time on memory that is new to it. Here
 a block works on strips of the map, in buffers that serve all blocks, and adds its answers to the states in place.
 Blocks with windows do all their work in strips as high as a window; the others share only the attention between
 strips. ``benchmarks/encode.py`` measures it.

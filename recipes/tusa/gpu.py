@@ -30,7 +30,7 @@ RESERVE = 0.05
 
 
 def rehearse(config: TrainConfig, folder: Path, corpus: Corpus) -> list[float]:
-    """Seconds a step of each phase, after compilation."""
+    """Seconds per step of each phase, after compilation."""
     short = tuple(replace(phase, steps=WARM + TIMED) for phase in config.phases)
     quiet = replace(config.run, checkpoint_every=10**9, log_every=0, probe_every=0, sheet_every=0)
     trainer = Trainer(replace(config, phases=short, run=quiet), folder, corpus)

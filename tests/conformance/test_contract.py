@@ -187,7 +187,7 @@ class Crashes(Good):
         (Draws, "preprocess repeats", "remove randomness"),
         (Writes, "input unchanged", "changes the frame"),
         (MinMax, "extreme frames", "all black; guard the division"),
-        (NoPooling, "output", "Pool the output to one vector a frame"),
+        (NoPooling, "output", "Pool the output to one vector per frame"),
         (NotANumber, "output", "3 of 3 vectors hold NaN"),
         (Constant, "frames distinct", "one and the same vector"),
         (Dropout, "deterministic", "is dropout or sampling active"),

@@ -54,7 +54,7 @@ def images(bus_bra_subset: Path) -> pd.DataFrame:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Run a task on a table of images and return everything that instruments take."""
+    """Run a task on a table of images and return everything that diagnostics take."""
 
     def go(
         rows: pd.DataFrame, encoder: str | Encoder = "pixels", keep: bool = True, **changes: Any

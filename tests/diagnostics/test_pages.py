@@ -22,7 +22,7 @@ from usbench.leaderboard.figures import shifts
 
 @pytest.fixture
 def folder(clips: pd.DataFrame, clip_task: dict[str, Any], run: Any, brightness: Encoder) -> Any:
-    """Two encoders on one board, one of them with every instrument."""
+    """Two encoders on one board, one of them with every diagnostic."""
     run(clips, "pixels", **clip_task)
     ready, result, options, settings = run(clips, brightness, **clip_task)
     result = measure_strata(ready, result, ["sex"], options, settings)

@@ -113,7 +113,7 @@ def test_info_tells_all_of_it() -> None:
         "parameters 89,670,912",
         "embedding size 768",
         "input size 1024 x 1024 px",
-        "GFLOPs an image 972.1",
+        "GFLOPs per image 972.1",
         "licence Apache-2.0 (code)",
         "Ma et al., Segment anything in medical images",
         "pre-training unknown 1.5 million image-mask pairs",

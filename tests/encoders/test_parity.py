@@ -117,7 +117,7 @@ def test_medsam_preprocessing_follows_the_recipe() -> None:
     encoder = load_encoder("medsam.random")
     for frame in frames():
         ours, recipe = encoder.preprocess(frame), medsam_recipe(frame)
-        # Spline filters differ in the last bit between one and three channels, which can move a floor by
+        # Spline filters differ in the last bit between one and three channels, which can move a baseline by
         # 1/255.
         assert (ours != recipe).float().mean() < 1e-3
         assert (ours - recipe).abs().max() <= 1.01 / float(frame.max() - frame.min())

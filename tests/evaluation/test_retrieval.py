@@ -52,7 +52,7 @@ def cohort() -> tuple[Cohort, np.ndarray]:
         ("neck", "c", (30, 0)),
     ):
         for k in range(24):
-            # Two images a subject; the organ lies along the first axis, the source along the second.
+            # Two images per subject; the organ lies along the first axis, the source along the second.
             units.append(
                 Unit(
                     f"{organ}{source}{k}",

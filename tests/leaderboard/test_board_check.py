@@ -163,7 +163,7 @@ def test_the_line_that_a_result_adds_stands_beside_the_best_floor(written: Path)
     done = light("results", "row", str(written / "results" / "covid" / "usfm.json"))
     assert done.returncode == 0, done.stderr
     assert "USFM" in done.stdout
-    assert "best floor" in done.stdout
+    assert "best baseline" in done.stdout
     assert "MedSAM" not in done.stdout
     stray = written / "stray.json"
     shutil.copy(written / "results" / "covid" / "usfm.json", stray)

@@ -115,7 +115,7 @@ def test_who_is_shown_to_be_worse_than_the_best_floor_is_never_bold(tmp_path: Pa
     save(tmp_path, make_result("weak", signal=0.0, seed=3, n=120))
     comparator = gather(tmp_path, tasks=())[0].standing().comparator
     assert comparator.leaders() == {"a", "b"}
-    # The committed boards hold what this is about: tests against the floors and against the best, of unequal strength.
+    # The committed boards hold what this is about: tests against baselines and against the best, of unequal strength.
     for board in gather(Path(__file__).resolve().parents[2] / "leaderboards" / "results", tasks=()):
         standing = board.standing()
         for name, found in standing.differences.items():
@@ -165,5 +165,5 @@ def test_tables_are_padded_and_bars_escaped() -> None:
     text = table(["a", "b"], ["left", "right"], [["x|y", "1.0"], ["long name", "10.0"]])
     assert len({len(line.replace("\\|", "\\|")) for line in text.splitlines()}) == 1
     assert "x\\|y" in text
-    with pytest.raises(ValueError, match="one cell a column"):
+    with pytest.raises(ValueError, match="one cell per column"):
         table(["a"], ["left"], [["1", "2"]])

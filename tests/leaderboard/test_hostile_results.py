@@ -67,7 +67,7 @@ Replace = Callable[[str], str]
 
 
 def hostile(data: dict[str, Any], replace: Replace, url: str) -> None:
-    """Replace every text of a result that is free, in place; names and what instruments compute with stay."""
+    """Replace every text of a result that is free, in place; names and what diagnostics compute with stay."""
     for part, fields in (
         ("task", ("title", "target", "frames", "split", "reported")),
         ("dataset", ("title", "licence", "citation", "note")),

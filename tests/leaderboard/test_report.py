@@ -25,7 +25,7 @@ def test_the_report_covers_every_board_in_one_file(session_board: Path) -> None:
         "By group",
     ):
         assert told in text
-    assert "It is shown to beat the best floor, TUSA, untrained" in text
+    assert "It is shown to beat the best baseline, TUSA, untrained" in text
     assert "<script" not in text
     assert 'href="assets' not in text
     assert "Made-up detail of tusa." in text
@@ -54,7 +54,7 @@ def test_a_verdict_claims_no_more_than_the_test(session_board: Path) -> None:
     board = next(b for b in gather(session_board / "results", tasks=()) if b.name.startswith("breast"))
     medsam = next(e for e in board.entries if e.name == "medsam")
     assert board.standing().differences["medsam"].p_adjusted > 0.05
-    assert "not shown to differ from the best floor" in verdict_on(board, medsam)
+    assert "not shown to differ from the best baseline" in verdict_on(board, medsam)
 
 
 def test_strata_are_scored_on_their_own_units(tmp_path: Path, make_result: MakeResult) -> None:

@@ -196,7 +196,7 @@ def test_tables_sort_filter_and_hide_columns(site: Path, browser: Any) -> None:
     assert browser.execute_script(f"return {head}.getAttribute('aria-sort')") == "ascending"
     ascending = names(browser, table)
     assert ascending[:3] == ["MedSAM", "USFM", "TUSA"]
-    assert set(ascending[3:]) == set(start[3:])  # floors stay below the rule
+    assert set(ascending[3:]) == set(start[3:])  # baselines stay below the rule
 
     boxes = f"document.querySelector('[data-sheet={table}]').querySelectorAll('.controls > label > input')"
     browser.execute_script(f"{boxes}[2].click()")

@@ -98,7 +98,7 @@ def toy(interval: str) -> Table:
 def test_markdown_places_the_interval_as_its_heading_says(interval: str, line: str) -> None:
     lines = [re.sub(" +", " ", text) for text in write(toy(interval)).splitlines()]
     assert lines[2] == line
-    assert lines[3].startswith("| ——— *floors* ———")
+    assert lines[3].startswith("| ——— *baselines* ———")
     assert lines[4].startswith("| *Zero* | –")
     assert "<small>0.70 to 0.90</small>" in as_html(toy(interval))
 
@@ -107,7 +107,7 @@ def test_the_site_links_names_and_sorts_by_value() -> None:
     page = as_html(toy(""))
     assert '<th scope="row" data-sort=""><a href="encoders/a.html"><strong>A|B</strong></a></th>' in page
     assert '<td class="number" data-sort="0.8123"><strong>0.81</strong>' in page
-    assert '<tr class="rule"><th scope="rowgroup" colspan="2">Floors</th></tr>' in page
+    assert '<tr class="rule"><th scope="rowgroup" colspan="2">Baselines</th></tr>' in page
     assert 'title="never run"' in page
 
 

@@ -1,6 +1,6 @@
 """What the protocols say when there is nothing to find.
 
-Labels are dealt out at random among subjects. A protocol that is honest scores at chance on average; what the
+Labels are assigned at random among subjects. A protocol that is honest scores at chance on average; what the
 flat one scores above the nested one is the price of tuning on the folds that are scored. Run the slow part with
 `-s` to print the figures that docs/statistics.md quotes.
 """
@@ -27,7 +27,7 @@ from usbench.statistics import (
 
 
 def cohort(n_subjects: int, width: int, signal: float, rng: np.random.Generator) -> ProbeData:
-    """Embeddings whose variances fall off as those of real encoders do; one label a subject, 48 % negative."""
+    """Embeddings whose variances fall off as those of real encoders do; one label per subject, 48 % negative."""
     y = rng.permutation(np.arange(n_subjects) >= round(0.48 * n_subjects)).astype(int)
     latent = rng.normal(size=(n_subjects, width))
     latent[:, :2] += signal * y[:, None]
@@ -43,7 +43,7 @@ def score(name: str, data: ProbeData, splits: list[list[Split]], seed: int, *met
 
 
 def shuffled(n_shuffles: int, n_subjects: int, width: int, repeats: int, seed: int) -> dict[str, np.ndarray]:
-    """Scores of both protocols for labels dealt out at random, on the same splits; embeddings stay as they are."""
+    """Scores of both protocols for labels assigned at random, on the same splits; embeddings stay as they are."""
     rng = np.random.default_rng(seed)
     base = cohort(n_subjects, width, 0.0, rng)
     rows = []

@@ -205,7 +205,7 @@ def test_knn_regression_agrees_with_scikit_learn(make_cohort) -> None:
 
 
 def test_constant_pools_to_less_than_chance_but_not_within_folds(make_cohort) -> None:
-    """With one subject a fold, the prior alone ranks every positive below every negative."""
+    """With one subject per fold, the prior alone ranks every positive below every negative."""
     data = make_cohort(n_subjects=20)
     from usbench.statistics import leave_one_group_out
 

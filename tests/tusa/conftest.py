@@ -28,7 +28,7 @@ def image_files(bus_bra_subset: Path) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def manifest(image_files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A manifest of them, in two groups that stand for organs, two images a subject."""
+    """A manifest of them, in two groups that stand for organs, two images per subject."""
     path = tmp_path_factory.mktemp("corpus") / "manifest.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -39,9 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("usbench.cli.doctor", "Check the installation, the places and the device."),
 }
 
-HELP = (
-    "Compare frozen image encoders for B-mode ultrasound: each figure beside its floor, its interval and its evidence."
-)
+HELP = "Compare frozen image encoders for B-mode ultrasound: each figure beside its baselines, interval and evidence."
 
 _INTERRUPTED = "interrupted: finished work is kept; the same command continues where it was."
 

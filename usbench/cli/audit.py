@@ -95,7 +95,7 @@ def _print(console: Console, result: Result, results: Path, names: list[str]) ->
 
 
 def _floor(result: Result, results: Path) -> str:
-    """Say how far the result is from the best floor that has been run on the same board."""
+    """Say how far the result is from the best baseline that has been run on the same board."""
     from usbench.leaderboard.board import gather
     from usbench.leaderboard.pairwise import PairRow, find_entry, sentence
 
@@ -105,9 +105,9 @@ def _floor(result: Result, results: Path) -> str:
     standing = board.standing()
     name = str(result.encoder["name"])
     if standing.best_floor is None:
-        return "No floor has been run on this board: run pixels, texture and random-projection beside it."
+        return "No baseline has been run on this board: run pixels, texture and random-projection beside it."
     if name == standing.best_floor:
-        return "It is the best floor itself."
+        return "It is the best baseline itself."
     found = standing.comparator.difference(name, standing.best_floor)
     row = PairRow(board.column(standing.metric or ""), None, None, found)
     return sentence(

@@ -9,7 +9,7 @@ app = typer.Typer()
 
 @app.command()
 def doctor() -> None:
-    """Check the installation, the places and the device; exit status 1 when something has to be mended."""
+    """Check the installation, the places and the device; exit status 1 when something has to be fixed."""
     import platform
     import shutil
     import tempfile
@@ -29,7 +29,7 @@ def doctor() -> None:
     def line(ok: bool, what: str, detail: str) -> None:
         nonlocal problems
         problems += not ok
-        typer.echo(f"{'ok  ' if ok else 'MEND'}  {what:<16} {detail}")
+        typer.echo(f"{'ok  ' if ok else 'FIX '}  {what:<16} {detail}")
 
     line(True, "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     for name, version in provenance.package_versions().items():

@@ -61,7 +61,7 @@ def _encoder_lines(encoder: Encoder) -> list[tuple[str, str]]:
         ("parameters", f"{card.parameters:,}" if card.parameters is not None else "unknown until loaded"),
         ("embedding size", str(card.embedding_dim or "depends on the model")),
         ("input size", " x ".join(map(str, card.input_size)) + " px" if card.input_size else "any"),
-        ("GFLOPs an image", f"{card.gflops:g}" if card.gflops is not None else "not measured"),
+        ("GFLOPs per image", f"{card.gflops:g}" if card.gflops is not None else "not measured"),
         ("licence", card.licence),
         ("citation", card.citation),
         ("home", card.url),

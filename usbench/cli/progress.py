@@ -19,7 +19,7 @@ from rich.text import Text
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        """Return images a second."""
+        """Return images per second."""
         return Text(f"{task.speed:.1f} img/s" if task.speed else "- img/s", style="cyan")
 
 

@@ -24,7 +24,7 @@ def report(
         typer.Option(help="PNG, JPEG or SVG to put into it: textures, maps of attention. Repeatable."),
     ] = None,
 ) -> None:
-    """Write a report on one encoder: every task it was run on, against floors and others, with its strata."""
+    """Write a report on one encoder: every task it was run on, against baselines and others, with its strata."""
     from usbench.core.atomic_files import atomic_write
     from usbench.leaderboard.html.pdf import print_pdf
     from usbench.leaderboard.html.report import render_report

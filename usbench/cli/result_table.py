@@ -1,4 +1,4 @@
-"""Tables on the terminal: the headline protocol with intervals, the other protocols beside it, floors below a rule."""
+"""Tables on the terminal: the headline protocol with intervals, the others beside it, baselines below a rule."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _caption(result: Result, headline: str, others: Sequence[str]) -> str:
     shares = f" ({classes})" if classes else ""
     return (
         f"{counts['units']} {result.task['unit']}s{subjects}{shares}; {result.task['split']}. "
-        f"{headline} with 95 % intervals{beside}. Floors in italics."
+        f"{headline} with 95 % intervals{beside}. Baselines in italics."
     )
 
 

@@ -75,7 +75,7 @@ def show(path: Annotated[Path, typer.Argument(help="A result file.")]) -> None:
 def row(
     paths: Annotated[list[Path], typer.Argument(help="Result files that lie in a folder of results.")],
 ) -> None:
-    """Print the lines that results add to their boards, as Markdown, beside the best floor."""
+    """Print the lines that results add to their boards, as Markdown, beside the best baseline."""
     from usbench.errors import ResultError
     from usbench.leaderboard.board import gather
     from usbench.leaderboard.markdown.escape import escaped_board

@@ -34,7 +34,7 @@ def run_distributed(
         console: Where the table is drawn.
 
     Returns:
-        Results, those of one task after another, and one sentence a cell that failed.
+        Results, those of one task after another, and one sentence per cell that failed.
 
     Raises:
         UsbenchError: The engine cannot be used, or the only cell failed.

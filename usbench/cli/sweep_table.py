@@ -72,7 +72,7 @@ class SweepTable:
             self._console.print(text, soft_wrap=True, highlight=False)
 
     def render(self) -> RenderableType:
-        """Return the table as it is now: a row an encoder, a column a task."""
+        """Return the table as it is now: a row per encoder, a column per task."""
         tasks = list(dict.fromkeys(r.cell.task for r in self._records))
         by_cell = {(r.name, r.cell.task): r for r in self._records}
         table = Table(title=self._title(), title_justify="left", show_edge=False, padding=(0, 1))

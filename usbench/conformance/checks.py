@@ -27,7 +27,7 @@ TOLERANCE = 1e-3
 BF16_COSINE = 0.99
 # The same, for the error of bfloat16 as a share of the distance between frames.
 BF16_SHARE = 0.25
-# Seconds a frame in float32 above which bfloat16 is not checked by emulation, which would take a quarter of an hour.
+# Seconds per frame in float32 above which bfloat16 is not checked by emulation, which would take a quarter of an hour.
 EMULATED_SECONDS = 2.0
 
 
@@ -155,7 +155,7 @@ def odd_sizes(subject: Subject) -> Answer:
 
 
 def output(subject: Subject) -> Answer:
-    """encode() gives one finite vector a frame."""
+    """encode() gives one finite vector per frame."""
     subject.vectors = subject.encoder.encode_batch(subject.batch())
     return "pass", f"float32 {subject.vectors.shape}"
 

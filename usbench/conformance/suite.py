@@ -23,7 +23,7 @@ def check_encoder(encoder: Encoder, frames: Sequence[Frame] | None = None, in_tw
             encoder made by name, on the simulated frames.
 
     Returns:
-        One finding a check.
+        One finding per check.
     """
     from usbench.conformance.checks import CHECKS, Subject
     from usbench.conformance.frames import typical_frames

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# Files between two looks at the clock, and the seconds a file from which on threads are worth what they cost.
+# Files between two looks at the clock, and the seconds per file from which on threads are worth what they cost.
 _FILES = 16
 _SLOW = 5e-4
 _THREADS = 4
@@ -18,7 +18,7 @@ _THREADS = 4
 def map_in_threads(look: Callable[[str], T], paths: Iterable[str]) -> dict[str, T]:
     """Look at each file once, in threads as soon as files turn out to be slow.
 
-    A small picture is opened in a tenth of a millisecond, and threads that pass Python's lock to each other make three
+    A small picture is opened in a tenth of a millisecond, and threads that pass the GIL to each other make three
     of it; videos, and files on a network, are what threads are for.
 
     Args:

@@ -67,7 +67,7 @@ class Index:
     """The table of a dataset, and what a reader should know of how it came about.
 
     Attributes:
-        table: One row an image or video. Required columns: ``path`` (POSIX, relative to the root) and ``subject``
+        table: One row per image or video. Required columns: ``path`` (POSIX, relative to the root) and ``subject``
             (patient or animal). Known optional ones: ``case`` (unit below the subject, such as one eye at one
             visit), ``split`` (author's train/val/test), ``fold`` (author's cross-validation fold),
             ``first_frame``, ``last_frame``, ``site``, ``device``, ``organ``. All others are labels or strata.

@@ -105,7 +105,7 @@ class AllFrames(FramePolicy):
 
 @dataclass(frozen=True)
 class RandomFrames(FramePolicy):
-    """``n`` frames a unit, drawn without replacement over all frames of all its items alike.
+    """``n`` frames per unit, drawn without replacement over all frames of all its items alike.
 
     Every frame gets a pseudo-random rank, the hash of (seed, unit, item, frame number), and the ``n``
     smallest win. The draw is therefore uniform, the same on every platform and library version, independent
@@ -114,7 +114,7 @@ class RandomFrames(FramePolicy):
     embeddings.
 
     Attributes:
-        n: Frames a unit.
+        n: Frames per unit.
         seed: Seed of the draw.
     """
 
@@ -146,10 +146,10 @@ class RandomFrames(FramePolicy):
 
 @dataclass(frozen=True)
 class LinspaceFrames(FramePolicy):
-    """``n`` linearly spaced frames a unit, first and last included; several items count as laid end to end.
+    """``n`` linearly spaced frames per unit, first and last included; several items count as laid end to end.
 
     Attributes:
-        n: Frames a unit. One frame is the middle one.
+        n: Frames per unit. One frame is the middle one.
     """
 
     n: int

@@ -1,4 +1,4 @@
-"""Any data of one's own: a table with one row an image or video.
+"""Any data of one's own: a table with one row per image or video.
 
 ::
 
@@ -88,7 +88,7 @@ class ManifestDataset(Dataset):
             if column in table.columns:
                 self._refuse(table, table[column].isna(), f"{column!r} is empty", "Fill it in, or remove the row")
         table["path"] = table["path"].str.replace("\\", "/", regex=False)  # as written on Windows
-        self._refuse(table, table["path"].duplicated(), "a file is listed again", "Keep one row a file")
+        self._refuse(table, table["path"].duplicated(), "a file is listed again", "Keep one row per file")
         absent = ~table["path"].map(lambda path: split_key(self.folder / path)[0].is_file()).astype(bool)
         first = table.loc[absent, "path"].head(1).tolist()
         self._refuse(

@@ -1,4 +1,4 @@
-"""How many frames a patient does the score need? The same probe on nested budgets of frames."""
+"""How many frames per patient does the score need? The same probe on nested budgets of frames."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BUDGETS = (1, 5, 20)
 
 
 def measure_budget(ready: Prepared, result: Result, options: Options, settings: Settings) -> dict[str, Any]:
-    """Train and test on fewer frames a unit.
+    """Train and test on fewer frames per unit.
 
     Args:
         ready: Encoder, task and data.

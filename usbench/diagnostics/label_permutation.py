@@ -1,12 +1,12 @@
 """Would shuffled labels score as well? An exact-label permutation test of a whole cross-validation.
 
-Labels are dealt out anew among subjects, and everything that depends on them is done again: tuning, training, scoring.
+Labels are permuted among subjects, and everything that depends on them is done again: tuning, training, scoring.
 With the probe of the headline that would take a thousand runs. A kernel ridge probe, closely related to the linear SVC,
 is linear in the labels: once the features of a fold are decomposed, all permutations are trained, tuned and applied by
 a few matrix products. Its score with the true labels is its own and is given beside the headline's.
 
 Folds are drawn by subject without looking at labels, so that the statistic is one fixed function of the labels and the
-test is exact: under independence every deal of the labels is as likely as the true one.
+test is exact: under independence every permutation of the labels is as likely as the true one.
 
 References:
     Golland P, Fischl B. Permutation tests for classification: towards statistical significance in image-based studies.
@@ -143,7 +143,7 @@ class _FoldProbe:
 
 
 def _statistics(probes: Sequence[_FoldProbe], folds: Sequence[Split], deals: AnyArray, regression: bool) -> FloatArray:
-    """The statistic of every deal of the labels, float64 ``[n_deals]``."""
+    """The statistic of every permutation of the labels, float64 ``[n_deals]``."""
     if regression:
         values = deals.astype(np.float64)
         predicted = np.empty(deals.shape)

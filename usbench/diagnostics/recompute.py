@@ -1,4 +1,4 @@
-"""Recomputing what instruments state from the predictions that are stored with them."""
+"""Recomputing what diagnostics state from the predictions that are stored with them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOLERANCE = 2e-6
 
 
 def recheck(result: Result) -> list[tuple[str, str]]:
-    """Compare every figure of an instrument that follows from stored predictions with what they give.
+    """Compare every figure of a diagnostic that follows from stored predictions with what they give.
 
     Args:
         result: A result whose own predictions are sound.

@@ -90,7 +90,7 @@ def shortcut_outcome(
     Args:
         values: Value of the column by unit.
         subjects: Subject of each unit.
-        kept: The values that were told apart.
+        kept: The values that were distinguished.
         repeats: ``fold`` and ``predicted`` of every unit, as they are stored.
     """
     number = {name: i for i, name in enumerate(kept)}

@@ -31,7 +31,7 @@ def measure_strata(
 ) -> Result:
     """Add the primary metric in each stratum of some columns to a result.
 
-    Where a column has one value a unit, the predictions of the result are scored within each value. Where units are
+    Where a column has one value per unit, the predictions of the result are scored within each value. Where units are
     made of files with different values (a patient filmed at several points), the probe is trained on all frames of the
     training patients and answers from the frames of one value alone.
 
@@ -43,7 +43,7 @@ def measure_strata(
         settings: Places to use.
 
     Returns:
-        The result with ``instruments["strata"]``, and each column with one value a unit among its units' strata.
+        The result with ``instruments["strata"]``, and each column with one value per unit among its units' strata.
 
     Raises:
         DataError: A column does not exist, is the target, has one value, or too many.

@@ -95,22 +95,22 @@ def audit(
     n_permutations: int = DEFAULT_PERMUTATIONS,
     shortcut_column: str | None = None,
 ) -> Result:
-    """Measure instruments and keep them with the result, on disk after each one.
+    """Measure diagnostics and keep them with the result, on disk after each one.
 
     Args:
         ready: Encoder, task and data that the result was computed from.
         result: The result; what it holds already is not measured again, unless ``options.fresh`` or asked otherwise.
         options: How to run.
         settings: Places to use.
-        names: Instruments; all by default.
-        n_permutations: Deals of the labels.
+        names: Diagnostics; all by default.
+        n_permutations: Permutations of the labels.
         shortcut_column: What to read from the embedding; the scanner by default.
 
     Returns:
         The result with its instruments.
 
     Raises:
-        UsbenchError: An instrument is unknown, or cannot be applied for a reason that the user can mend.
+        UsbenchError: A diagnostic is unknown, or cannot be applied for a reason that the user can fix.
     """
     if not task_kind(ready.task.kind).trains:
         raise UsbenchError(f"{ready.task.name} is a map: no probe is trained that an audit could question.")

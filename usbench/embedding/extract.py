@@ -71,7 +71,7 @@ def extract(
         dataset: Opens the files.
         refs: Frames wanted; repetitions are encoded once.
         store: Where vectors are kept.
-        batch_size: Frames a step; by default the encoder's own, and on a GPU as many as memory allows.
+        batch_size: Frames per step; by default the encoder's own, and on a GPU as many as memory allows.
         workers: Decoding threads; one a core up to four by default.
         transform: Applied to the grey frame before preprocessing, with the frame's key for seeding; whoever passes it
             must have put its name into the keys.

@@ -74,7 +74,7 @@ def lowest_cosine(one: Vectors, other: Vectors) -> float:
 def multiplies_bfloat16(device: str) -> bool:
     """Say whether a device has instructions that multiply bfloat16 numbers.
 
-    Without them torch emulates: on a processor with AVX2 alone a product of matrices takes eight times as long as in
+    Without them torch emulates: on a CPU with AVX2 alone a product of matrices takes eight times as long as in
     float32.
 
     Args:

@@ -150,7 +150,7 @@ class Store:
         """Publish one shard atomically.
 
         Args:
-            keys: One key of 32 bytes a row.
+            keys: One key of 32 bytes per row.
             vectors: float32 array of shape ``(len(keys), D)``.
 
         Raises:

@@ -274,7 +274,7 @@ def _table_bytes(index: pd.DataFrame, suffix: str) -> bytes:
     if suffix == ".csv":
         return index.to_csv(index=False).encode()
     plain = index.copy()
-    for column in plain.columns:  # Parquet holds one type a column; a clinical table may mix numbers and text
+    for column in plain.columns:  # Parquet holds one type per column; a clinical table may mix numbers and text
         if pd.api.types.infer_dtype(plain[column], skipna=True).startswith("mixed"):
             plain[column] = plain[column].map(str, na_action="ignore")
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The encoder contract: frames in, one float32 vector a frame out.
+"""The encoder contract: frames in, one float32 vector per frame out.
 
 An encoder plugin is one class with a card and three short methods::
 
@@ -276,7 +276,7 @@ class Encoder(abc.ABC):
         Args:
             frames: Grey ``(H, W)`` or RGB ``(H, W, 3)`` uint8 arrays of any sizes. Colour is reduced to
                 ITU-R 601 luma first, as for every image the harness reads.
-            batch_size: Frames a forward pass; the encoder's own by default.
+            batch_size: Frames per forward pass; the encoder's own by default.
 
         Returns:
             float32 array of shape ``(len(frames), D)``, in the order given.
@@ -390,7 +390,7 @@ class Encoder(abc.ABC):
         if output.ndim != 2 or output.shape[0] != count:
             raise EncodingError(
                 f"{self.name}: encode() must return shape ({count}, D), got {tuple(output.shape)}. "
-                "Pool the output to one vector a frame."
+                "Pool the output to one vector per frame."
             )
         vectors: Vectors = output.detach().to("cpu", torch.float32).numpy()
         if not np.isfinite(vectors).all():

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from usbench.encoder.base import Encoder
 
-# The most frames a pass of a GPU takes, and the share of its free memory that is planned for.
+# The most frames per pass of a GPU takes, and the share of its free memory that is planned for.
 MOST_FRAMES = 512
 SHARE_OF_MEMORY = 0.7
 
@@ -39,7 +39,7 @@ class Passes:
 
     Args:
         encoder: The encoder.
-        batch_size: Frames a step, if the user has a request; then it is never changed.
+        batch_size: Frames per step, if the user has a request; then it is never changed.
         memory: File in which batch sizes that were found are kept; ``None`` keeps nothing.
     """
 
@@ -179,7 +179,7 @@ class Passes:
 
 
 def frames_that_fit(each: float, free: float, tried: int) -> int:
-    """Return how many frames a pass may take.
+    """Return how many frames per pass may take.
 
     Args:
         each: Bytes that one frame more takes at the peak.

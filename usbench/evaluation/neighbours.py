@@ -69,7 +69,7 @@ def neighbour_votes(
     y = np.asarray(labels, dtype=np.int64)
     groups = [np.unique(np.asarray(g), return_inverse=True)[1].reshape(-1) for g in apart]
     if x.ndim != 2 or y.shape != (len(x),) or any(g.shape != y.shape for g in groups):
-        raise DataError(f"{x.shape} points with {y.size} labels: give one label and one group a unit.")
+        raise DataError(f"{x.shape} points with {y.size} labels: give one label and one group per unit.")
     if n_neighbours < 1 or fewest < 1:
         raise DataError(f"{n_neighbours} neighbours, at least {fewest} of the own class: both must be at least 1.")
     n, n_classes = len(x), int(y.max()) + 1

@@ -52,6 +52,6 @@ def render(results: Path, reported: Path | None = None, front: Path | None = Non
     with told_of(*files_of(*boards)):
         pages["README.md"] = overview_page(safe, bundled_encoders())
     if front is not None and front.is_file():
-        # Bytes: a line ending that was changed elsewhere on that page is not for us to mend.
+        # Bytes: a line ending that was changed elsewhere on that page is not for us to change.
         pages[f"../{front.name}"] = fill_tables(front.read_bytes().decode("utf-8"), safe)
     return pages

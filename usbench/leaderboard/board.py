@@ -122,7 +122,7 @@ class Board:
     Attributes:
         name: The task's name, with ``@dataset`` unless it is the task's own dataset.
         task: Facts of the task.
-        entries: Results; foundation models first, best first, then floors.
+        entries: Results; foundation models first, best first, then baselines.
         reported: Published values that may stand beside, only on the task's own dataset.
     """
 
@@ -167,12 +167,12 @@ class Board:
 
     @property
     def encoders(self) -> list[Entry]:
-        """Entries that are not floors."""
+        """Entries that are not baselines."""
         return [entry for entry in self.entries if not entry.floor]
 
     @property
     def floors(self) -> list[Entry]:
-        """Entries that are floors."""
+        """Entries that are baselines."""
         return [entry for entry in self.entries if entry.floor]
 
     def primary(self, protocol: str | None = None) -> str | None:

@@ -1,4 +1,4 @@
-"""Who can be told apart from whom on one board: the one policy behind pages, reports and ``usbench compare``.
+"""Who can be distinguished from whom on one board: the one policy behind pages, reports and ``usbench compare``.
 
 *Difference.* Its standard error knows of refitting: it joins half-samples, in which both encoders were refitted on the
 same subjects, with the error of fixed predictions (DeLong or Obuchowski for an AUC, resampled subjects otherwise),
@@ -89,7 +89,7 @@ class Standing:
         comparator: Scores and differences.
         best_floor: The baseline with the best point estimate.
         differences: Encoder name to its difference to the best baseline.
-        leaders: The best and those not told apart from it; empty when nobody can be told apart.
+        leaders: The best and those not significantly different from it; empty when nobody can be distinguished.
         references: Encoder name to its differences to the baselines named beforehand.
         detectable: True difference to the best baseline that is found in 80 % of such cohorts; ``None`` if unknown.
     """

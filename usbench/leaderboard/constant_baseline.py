@@ -1,4 +1,4 @@
-"""The floor below all floors: the best answer that never looks at an image.
+"""The baseline below all baselines: the best answer that never looks at an image.
 
 It is the majority class, or the median value, of the units that each fold is trained on, as any probe knows no others.
 What does not beat it has learnt nothing. It needs labels and folds only, which every result file holds, so it stands on
@@ -33,7 +33,7 @@ def constant_floor(like: Result) -> Result | None:
         like: Any result of the board.
 
     Returns:
-        A result that is marked as a floor, or ``None`` for kinds of task that it does not know.
+        A result that is marked as a baseline, or ``None`` for kinds of task that it does not know.
 
     Raises:
         ResultError: The predictions of ``like`` do not fit its units.

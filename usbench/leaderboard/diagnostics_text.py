@@ -1,4 +1,4 @@
-"""What each instrument found, in one or two sentences: for the terminal and for the notes of a page."""
+"""What each diagnostic found, in one or two sentences: for the terminal and for the notes of a page."""
 
 from __future__ import annotations
 

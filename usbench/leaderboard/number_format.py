@@ -104,7 +104,7 @@ def p_value(p: float | None) -> str:
 
 
 def count(number: float | None, unit: float = 1.0, decimals: int = 1) -> str:
-    """Format parameters, GFLOPs or images a second with about three figures.
+    """Format parameters, GFLOPs or images per second with about three figures.
 
     Args:
         number: The number; ``None`` gives a dash.

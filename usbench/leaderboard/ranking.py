@@ -34,7 +34,7 @@ class Ranked:
     Attributes:
         name: Registry name.
         title: Printed name.
-        floor: Whether it is a floor.
+        floor: Whether it is a baseline.
         mean_rank: Mean over the tasks, 1 is best.
         low: Lower end of the 95 % interval.
         high: Upper end.
@@ -74,7 +74,7 @@ def rank(boards: Sequence[Board], n_resamples: int = RESAMPLES) -> Ranking | Non
         n_resamples: Resamples of subjects and tasks.
 
     Returns:
-        The ranking, or ``None`` with fewer than two tasks or two encoders that are not floors in common.
+        The ranking, or ``None`` with fewer than two tasks or two encoders that are not baselines in common.
     """
     candidates = _one_a_task(boards)
     chosen = _largest_block(candidates)

@@ -42,7 +42,7 @@ class Options:
     Attributes:
         data: ``phantom``, ``subset``, a path, or ``None`` to search.
         results: Folder of results; ``None`` keeps nothing on disk.
-        batch_size: Frames a forward pass; the encoder's own by default.
+        batch_size: Frames per forward pass; the encoder's own by default.
         workers: Decoding threads.
         fresh: Whether to probe again although an equal result exists.
         notify: Called with messages for the user.

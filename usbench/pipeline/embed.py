@@ -78,7 +78,7 @@ def embed(
         task: Take exactly the frames, and the data, of this task.
         policy: Which frames of each image or video; all by default. Not together with a task, which has its own.
         table: Format of the index, ``parquet`` or ``csv``.
-        batch_size: Frames a forward pass; the encoder's own by default.
+        batch_size: Frames per forward pass; the encoder's own by default.
         workers: Decoding threads.
         progress: Called with a text, what is done and what there is to do.
         spread: Encodes elsewhere what the store lacks, before anything is encoded here.

@@ -59,7 +59,7 @@ class ProbeData:
         if unit.shape != (len(embeddings),) or y.ndim != 1 or groups.shape != y.shape:
             raise DataError(
                 f"{len(embeddings)} frames with {unit.size} unit numbers, {y.size} labels and {groups.size} "
-                "subjects: give one unit a frame, and one label and one subject a unit."
+                "subjects: give one unit per frame, and one label and one subject per unit."
             )
         if self.order is not None and np.shape(self.order) != unit.shape:
             raise DataError(f"{np.size(self.order)} frame positions for {len(unit)} frames: give one a frame.")

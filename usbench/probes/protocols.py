@@ -170,7 +170,7 @@ PROTOCOLS: dict[str, ProtocolInfo] = {
             1,
             {"regression": "mae"},
             {"regression": _REGRESSION_METRICS},
-            "All frames of a unit; two linear layers a frame, attention over frames, one linear layer; ten random "
+            "All frames of a unit; two linear layers per frame, attention over frames, one linear layer; ten random "
             "initialisations. Features and target standardised on the training units; early stopping on whole "
             "subjects set aside from the training fold. Metrics are means over the initialisations.",
             head.attention_paper,
@@ -331,7 +331,7 @@ def _classes(labels: ArrayLike, positive: object | None) -> tuple[object, ...]:
         )
     classes = sorted(set(values))
     if len(classes) < 2:
-        raise DataError(f"Only one class ({classes[0]}) among {len(values)} units: nothing to tell apart.")
+        raise DataError(f"Only one class ({classes[0]}) among {len(values)} units: nothing to distinguish.")
     if positive is not None:
         if len(classes) != 2 or positive not in classes:
             raise DataError(f"{positive!r} is not one of two classes: the labels are {', '.join(map(str, classes))}.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Okabe and Ito's colours, told apart by colour-blind readers, then three of Tol's muted set. Marks change as well.
+# Okabe and Ito's colours, distinguished by colour-blind readers, then three of Tol's muted set. Marks change as well.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#000000", "#882255", "#999933", "#888888")
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 _PLOTLY_MARKS = (

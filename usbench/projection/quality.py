@@ -22,7 +22,7 @@ def map_figures(vectors: ArrayLike, labels: ArrayLike, subjects: ArrayLike, seed
     """Project embeddings with several seeds and measure both sides.
 
     Args:
-        vectors: One vector a unit, [n, D].
+        vectors: One vector per unit, [n, D].
         labels: Class numbers from 0, [n].
         subjects: Subject of each unit, [n].
         seeds: Seeds of UMAP; the first gives the map that is shown.

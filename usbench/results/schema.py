@@ -43,7 +43,7 @@ class Repeat:
     Attributes:
         fold: Fold in which a unit was tested; ``None`` for units that are only trained on.
         score: Decision value or predicted target; ``None`` for units that are only trained on. Multi-class
-            protocols give one list a unit.
+            protocols give one list per unit.
         predicted: Predicted class, for classification.
         seed: Seed of the draw or of the initialisation.
     """
@@ -79,13 +79,13 @@ class ProtocolResult:
 
 @dataclass(frozen=True)
 class Units:
-    """What is decided about, one entry a unit in a fixed order.
+    """What is decided about, one entry per unit in a fixed order.
 
     Attributes:
         id: Unit name: subject, case or image.
         subject: Subject of each unit; intervals and splits respect it.
         target: True class (text) or value.
-        strata: Column name to one value a unit.
+        strata: Column name to one value per unit.
         frames: Number of frames encoded for each unit.
     """
 
@@ -110,7 +110,7 @@ class Result:
         figures: Extra measured tables, for example map quality.
         inputs: Digest of everything that decides the outcome; an equal digest means an equal result.
         provenance: Versions, revision, machine, seeds, timings, date and command.
-        instruments: What was measured on top of the scores: strata, shifts and audits, by name. They belong to exactly
+        diagnostics: What was measured on top of the scores: strata, shifts and audits, by name. They belong to exactly
             these inputs, so that a result computed anew begins without any.
         schema: Version of this layout.
     """

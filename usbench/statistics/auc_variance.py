@@ -2,7 +2,7 @@
 
 The AUC is a mean over pairs of a positive and a negative unit. What one unit contributes to it, its
 *structural component*, is the mean over the pairs it takes part in; the AUC's variance follows from the
-spread of these components over subjects. With one unit a subject this is the estimate of DeLong et al.
+spread of these components over subjects. With one unit per subject this is the estimate of DeLong et al.
 (1988); when a subject has several units, components are first added up within subjects, which is the estimate
 of Obuchowski (1997).
 

@@ -282,7 +282,7 @@ def by_repeat(name: str, outcome: Outcome) -> list[float | None]:
         outcome: What to score.
 
     Returns:
-        One value a repeat.
+        One value per repeat.
     """
     return [compute(name, outcome.one_repeat(r)) for r in range(outcome.n_repeats)]
 

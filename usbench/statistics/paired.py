@@ -190,7 +190,7 @@ def adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Correct the p values of comparisons that are read together, by Holm's method.
 
     Args:
-        comparisons: All comparisons of one family, such as every encoder against the best floor.
+        comparisons: All comparisons of one family, such as every encoder against the best baseline.
 
     Returns:
         The comparisons with `p_adjusted` set, in the given order.

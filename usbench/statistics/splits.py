@@ -53,7 +53,7 @@ def subject_folds(
 
     Subjects are taken from the largest to the smallest, in random order among equals, and each goes to the
     fold where it upsets the balance least: the balance of every class when `stratify` is true, otherwise of
-    the number of units. With one unit a subject, the folds of a class differ by at most one unit.
+    the number of units. With one unit per subject, the folds of a class differ by at most one unit.
 
     Args:
         groups: Subject of each unit, [n_units]; any values that can be compared for equality.
@@ -63,7 +63,7 @@ def subject_folds(
         stratify: Whether each fold should have the class shares of the whole.
 
     Returns:
-        One split a fold; each unit is tested exactly once.
+        One split per fold; each unit is tested exactly once.
 
     Raises:
         DataError: If there are fewer subjects than folds; with `stratify` also if a label is missing, there
@@ -118,7 +118,7 @@ def official_folds(fold_ids: ArrayLike, groups: ArrayLike) -> list[Split]:
         groups: Subject of each unit, [n_units].
 
     Returns:
-        One split a fold, in ascending order of the fold's identifier.
+        One split per fold, in ascending order of the fold's identifier.
 
     Raises:
         DataError: If a fold is missing, there is only one, or a subject is in two folds.
@@ -147,7 +147,7 @@ def leave_one_group_out(groups: ArrayLike) -> list[Split]:
         groups: Subject of each unit, [n_units].
 
     Returns:
-        One split a subject, in sorted order of the subjects, labelled with the subject.
+        One split per subject, in sorted order of the subjects, labelled with the subject.
 
     Raises:
         DataError: If there are fewer than two subjects.
@@ -235,7 +235,7 @@ def group_codes(groups: ArrayLike) -> tuple[AnyArray, IntArray]:
 
 
 def _class_indicators(y: ArrayLike | None, code: IntArray, n_splits: int) -> FloatArray:
-    """One column a class: 1 where the unit has the class; refuses what cannot be stratified."""
+    """One column per class: 1 where the unit has the class; refuses what cannot be stratified."""
     if y is None:
         raise DataError("Stratified folds need labels: pass them or ask for folds without stratification.")
     labels = np.asarray(y)
@@ -249,7 +249,7 @@ def _class_indicators(y: ArrayLike | None, code: IntArray, n_splits: int) -> Flo
         )
     classes, index = np.unique(labels.astype(str) if labels.dtype == object else labels, return_inverse=True)
     if len(classes) < 2:
-        raise DataError(f"Only one class ({classes[0]!s}) among {len(labels)} units: nothing to tell apart.")
+        raise DataError(f"Only one class ({classes[0]!s}) among {len(labels)} units: nothing to distinguish.")
     for k, name in enumerate(classes):
         subjects = len(np.unique(code[index == k]))
         if subjects < n_splits:

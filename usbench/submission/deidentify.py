@@ -1,7 +1,7 @@
 """Preparing a result for others: what it reveals about patients, and how to hide who they are.
 
-A result holds one line a unit: its name, its subject, its true class, its strata and the predictions. Names of subjects
-and units are replaced by keyed digests; the key is drawn anew for each task and dataset and kept by nobody, so that
+A result holds one line per unit: its name, its subject, its true class, strata and the predictions. Names of subjects and
+units are replaced by keyed digests; the key is drawn anew for each task and dataset and kept by nobody, so that
 names cannot be found again by trying all of them. To compare two encoders the units must still match, so the key
 follows from a secret of the submitter, a file that never leaves their machine.
 """
@@ -156,7 +156,7 @@ def _without_examples(instruments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rearranged(value: Any, order: Sequence[int]) -> Any:
-    """Bring every list that holds one value a unit, at any depth, into the new order of the units."""
+    """Bring every list that holds one value per unit, at any depth, into the new order of the units."""
     if isinstance(value, dict):
         return {name: _rearranged(item, order) for name, item in value.items()}
     if not isinstance(value, list):

@@ -30,7 +30,7 @@ class Record:
         encode_seconds: Time that workers spent encoding them, added up.
         network_seconds: Part of it in the network.
         evaluate_seconds: Time of the evaluation.
-        processor_seconds: Processor time of all its jobs.
+        processor_seconds: CPU time of all its jobs.
         lost: Jobs that were begun again because a worker was lost.
         notes: Messages for the user.
         result: The result.

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from usbench.encoder.base import Encoder
     from usbench.task.task import Task
 
-# Speeds taken where nothing was measured, in 10^9 operations a second. A core of a recent server does about 50 in
+# Speeds taken where nothing was measured, in 10^9 operations per second. A core of a recent server does about 50 in
 # float32; a data-centre GPU does 60 times 10^12 on paper, of which networks of this size reach about a tenth.
 ASSUMED_GFLOPS = {"cpu": 50.0, "cuda": 6000.0}
 # Reading and preprocessing one frame where nothing was measured, in seconds.
 ASSUMED_DECODE = 0.01
 # Length of a vector where the card leaves it open, and bytes of a key in the store.
 ASSUMED_WIDTH, KEY_BYTES = 768, 32
-# Fixed and growing part of a probe where nothing was measured: seconds, and seconds a unit and protocol.
+# Fixed and growing part of a probe where nothing was measured: seconds, and seconds per unit and protocol.
 ASSUMED_PROBE, ASSUMED_PROBE_UNIT = 0.5, 0.005
 
 
@@ -173,7 +173,7 @@ class Estimator:
             return speed / gflops, f"{gflops:g} GFLOP a frame at an assumed {speed:g} GFLOP/s"
         if facts.get("parameters") == 0:
             return 1 / self._decode(device), "no network: the time of reading a frame"
-        return 1.0, "assumed 1 frame a second: the card gives no operations and nothing was measured"
+        return 1.0, "assumed 1 frame per second: the card gives no operations and nothing was measured"
 
     def _decode(self, device: str) -> float:
         known = [t.decode for t in self._timings if t.decode is not None and t.device == device]

@@ -48,7 +48,7 @@ class Found:
         passes: How many times each is encoded: once, and once a shift.
         parts: Frames the store lacks, clean ones and then shifted ones, each in the order a single process encodes
             them in, with the position of the level in the levels asked for, -1 for clean.
-        step: Frames a forward pass.
+        step: Frames per forward pass.
         facts: Units, dimension and operations, for estimates.
         said: Messages for the user.
     """

@@ -342,7 +342,7 @@ def shard_size(spec: EngineSpec, encoder: EncoderSpec, step: int) -> int:
     Args:
         spec: What was asked for.
         encoder: The encoder, for its device.
-        step: Frames a forward pass.
+        step: Frames per forward pass.
     """
     size = spec.shard_frames or (SHARD_FRAMES_GPU if encoder.device != "cpu" else SHARD_FRAMES)
     return max(1, size // step) * step

@@ -27,7 +27,7 @@ class EncoderSpec:
         precision: ``fp32``, ``bf16`` or ``auto``.
         pooling: Variant of its card.
         preprocessing: Variant of its card.
-        batch_size: Frames a forward pass; the encoder's own by default.
+        batch_size: Frames per forward pass; the encoder's own by default.
         gpus: GPUs that one of its encoding jobs asks a cluster for; by default one where the device is cuda and the
             card speaks of a network.
     """

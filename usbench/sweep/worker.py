@@ -47,7 +47,7 @@ class Answer:
         unfit: Whether the fault lies with the machine, so that another one may do better.
         node: Name of the machine.
         seconds: Time the job took.
-        processor_seconds: Processor time it took, which says more than the clock where machines are shared.
+        processor_seconds: CPU time it took, which says more than the clock where machines are shared.
     """
 
     value: Any = None

@@ -260,7 +260,7 @@ def _unit_names(task: Task, table: pd.DataFrame, where: str) -> pd.Series[str]:
     if "case" not in table.columns or table["case"].isna().any():
         raise DataError(f"{where}: task {task.name!r} decides by case, but column 'case' is missing or partly empty.")
     case = table["case"].astype(str)
-    # One case number may occur in several subjects ("OD, visit 1"); it is then told apart by the subject.
+    # One case number may occur in several subjects ("OD, visit 1"); it is then distinguished by the subject.
     repeats = table.groupby(case)["subject"].nunique().max() > 1
     return table["subject"] + "/" + case if repeats else case
 
@@ -273,7 +273,7 @@ def _unit(task: Task, name: str, rows: list[Row], where: str) -> Unit:
     if len(targets) > 1:
         raise DataError(
             f"{where}: {task.unit} {name!r} has contradictory values of {task.target!r}: {sorted(targets)[:5]}. "
-            "Give one label a unit, or choose a finer unit."
+            "Give one label per unit, or choose a finer unit."
         )
     return Unit(
         id=name,

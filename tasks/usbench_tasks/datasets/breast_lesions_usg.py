@@ -23,7 +23,7 @@ IMAGES = "BrEaST-Lesions_USG-images_and_masks"
 
 
 class BreastLesionsUsg(Dataset):
-    """Index of one row an image: ``pathology`` (benign, malignant), ``finding`` (also normal), ``birads`` and others.
+    """Index of one row per image: ``pathology`` (benign, malignant), ``finding`` (also normal), ``birads`` and others.
 
     ``pathology`` is empty for the four images of normal tissue, so that it asks what BUS-BRA asks. The folder holds
     ``labels.csv`` with a column ``file``, or, as published, the clinical table as an Excel file beside the folder of

@@ -19,7 +19,7 @@ CITATION = (
 
 
 class BusBra(Dataset):
-    """Index of one row an image: ``pathology``, ``birads``, ``histology``, ``side``, ``device``, official ``fold``.
+    """Index of one row per image: ``pathology``, ``birads``, ``histology``, ``side``, ``device``, official ``fold``.
 
     The subject is ``Case``, a patient, who has one image (``-s``, side ``single``) or two (``-l`` and ``-r``); the case
     is the image ``ID``. Class agrees in all patients with two images, so that these may be two views of one lesion.

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 FILE = "dataset_liver_bmodes_steatosis_assessment_IJCARS.mat"
 FIELDS = ("id", "class", "fat", "images")
-"""Fields of the struct array ``data``, one element a patient; ``images`` is uint8 ``[10, 434, 636]``."""
+"""Fields of the struct array ``data``, one element per patient; ``images`` is uint8 ``[10, 434, 636]``."""
 
 
 class ByraLiver(Dataset):
-    """Index of one row a patient, whose ten frames are read as one clip.
+    """Index of one row per patient, whose ten frames are read as one clip.
 
     Columns are ``fat`` (% of hepatocytes with fat, from biopsy) and ``steatosis`` (the authors' class, 1 above 5 %).
     The ``path`` is ``patient/<id>`` and stands for a place inside the file.

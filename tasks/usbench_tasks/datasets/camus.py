@@ -23,7 +23,7 @@ OFFICIAL = "Ejection fraction as the authors publish it."
 
 
 class Camus(Dataset):
-    """Index of one row an image: ``ef`` (%), ``view`` (2CH, 4CH), ``phase`` (ED, ES), ``place`` (both) and ``split``.
+    """Index of one row per image: ``ef`` (%), ``view`` (2CH, 4CH), ``phase`` (ED, ES), ``place`` (both) and ``split``.
 
     Two layouts are read. As published, a folder ``patientXXXX`` holds ``Info_2CH.cfg`` and ``Info_4CH.cfg`` and the
     images ``patientXXXX_2CH_ED.nii.gz`` and so on; lists of patients in ``database_split`` or ``subgroup_*.txt`` give

@@ -24,7 +24,7 @@ AGE_BANDS = {"under 50": 50, "50-69": 70, "70 and over": 200}
 
 
 class CovidBlues(Dataset):
-    """Index of one row a video; every clinical variable is a column of its published name.
+    """Index of one row per video; every clinical variable is a column of its published name.
 
     Besides those, the columns are ``bluepoint`` (``L1`` to ``R3``), ``side``, ``take`` (2 where a point was filmed
     again), ``sex``, ``age`` (years), ``age_group``, ``severity`` (0 to 3, of the video), ``a_lines`` and ``b_lines``

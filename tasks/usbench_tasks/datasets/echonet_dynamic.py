@@ -15,7 +15,7 @@ GET = "Both tables and the folder Videos come in one archive, by agreement with 
 
 
 class EchoNetDynamic(Dataset):
-    """Index of one row a video; the subject is the video, as the authors publish one a patient.
+    """Index of one row per video; the subject is the video, as the authors publish one a patient.
 
     Columns are ``ef`` (%), ``esv`` and ``edv`` (mL), the authors' ``split`` (train, val, test), ``fps``, and
     ``first_frame`` and ``last_frame``: the two traced frames, end-systole and end-diastole, in order of time and

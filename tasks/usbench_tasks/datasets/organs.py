@@ -41,7 +41,7 @@ class Pretrain160(Dataset):
     )
 
     def read(self) -> Index:
-        """Read the table; subjects are told apart by dataset."""
+        """Read the table; subjects are distinguished by dataset."""
         names = ("file", "dataset", "organ", "subject")
         table = read_table(self.root / "manifest.csv", names, names)
         table["subject"] = table["dataset"] + "/" + table["subject"]

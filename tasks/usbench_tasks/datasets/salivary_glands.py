@@ -13,7 +13,7 @@ _RENAMED = {"file": "path", "omeract": "grade", "machine": "device"}
 
 
 class SalivaryGlands(Dataset):
-    """Index of one row an image: OMERACT ``grade`` and ``de_vita``, ``centre``, ``device``, ``gland``, ``pss``.
+    """Index of one row per image: OMERACT ``grade`` and ``de_vita``, ``centre``, ``device``, ``gland``, ``pss``.
 
     ``pss`` is 1 for primary Sjögren's syndrome, 0 without, and empty where the table has another number. Patients are
     inferred by whoever made ``labels.csv``: images in a row with the same centre, sex, age and duration.

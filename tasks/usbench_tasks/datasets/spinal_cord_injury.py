@@ -30,7 +30,7 @@ ANIMAL = re.compile(r"(?:pig|animal|subject|swine)[ _-]?(\d+)", re.IGNORECASE)
 
 
 class SpinalCordInjury(Dataset):
-    """Index of one row an image: ``hematoma`` (1 when the image has a box, else 0), ``boxes`` and ``split``.
+    """Index of one row per image: ``hematoma`` (1 when the image has a box, else 0), ``boxes`` and ``split``.
 
     The subject is the animal where every file name tells it; otherwise each image stands for itself, and a note
     says that the independence of the split is unverified.

@@ -102,7 +102,7 @@ class View:
 
     Attributes:
         frames: Number of frames.
-        fps: Frames a second.
+        fps: Frames per second.
         rate: Heart rate, beats a minute.
         start: Phase of the first frame, see :meth:`Heart.volume`.
         frequency: Centre frequency, MHz.

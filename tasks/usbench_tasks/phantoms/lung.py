@@ -78,7 +78,7 @@ class View:
 
     Attributes:
         frames: Number of frames.
-        fps: Frames a second.
+        fps: Frames per second.
         frequency: Centre frequency, MHz.
         depth: Depth shown, mm.
         gain: dB.

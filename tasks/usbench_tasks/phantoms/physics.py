@@ -97,7 +97,7 @@ class Sector:
         half_angle: From the middle line to the outermost, radians.
         depth: Range shown, mm.
         lines: Number of scan lines.
-        samples: Number of samples a line.
+        samples: Number of samples per line.
     """
 
     radius: float

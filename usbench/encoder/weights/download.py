@@ -21,7 +21,7 @@ Progress = Callable[[int, int | None], None]
 
 _CHUNK = 1 << 20
 _PATIENCE = 30.0  # seconds without a byte
-_SLOWEST = 2000  # bytes a second, on average; below, a file of weights would take days
+_SLOWEST = 2000  # bytes per second, on average; below, a file of weights would take days
 
 
 def fetch(name: str, card: EncoderCard, folder: Path, progress: Progress | None = None) -> Path:
@@ -177,7 +177,7 @@ class Resuming:
                     self._progress(done, total)
                 spent = time.monotonic() - began
                 if spent > _PATIENCE and (done - start) / spent < _SLOWEST:
-                    raise requests.Timeout(f"fewer than {_SLOWEST} bytes a second")
+                    raise requests.Timeout(f"fewer than {_SLOWEST} bytes per second")
         if total is not None and done != total:
             raise requests.ConnectionError(f"{done} of {total} bytes arrived")
 

@@ -2,7 +2,7 @@
 
 Looked for in this order: the folder that ``USBENCH_WEIGHTS`` names, what ``usbench weights add``
 registered, the folder of the configuration or the platform's usual one, and the Python package that ships the file.
-In a folder a file is found by the name under which the authors publish it, or by the encoder's name.
+In a folder per file is found by the name under which the authors publish it, or by the encoder's name.
 """
 
 from __future__ import annotations

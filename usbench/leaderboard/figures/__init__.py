@@ -35,14 +35,14 @@ def figures_of(board: Board) -> list[Figure]:
         board: The board; one without results has none.
     """
     kinds: tuple[tuple[str, str, Callable[[Board], Drawing | None], Callable[[Board], str]], ...] = (
-        ("forest", "Every encoder with its 95 % interval, floors below.", forest.forest, forest.csv_of),
+        ("forest", "Every encoder with its 95 % interval, baselines below.", forest.forest, forest.csv_of),
         (
             "map",
             "UMAP of each embedding, with the same colours in every panel; how far to believe it is told below.",
             maps.maps,
             maps.csv_of,
         ),
-        ("scatter", "Truth and prediction, one panel an encoder.", scatter.scatter, scatter.csv_of),
+        ("scatter", "Truth and prediction, one panel per encoder.", scatter.scatter, scatter.csv_of),
         (
             "compute",
             "Score against compute; the line joins those no cheaper one matches.",

@@ -1,4 +1,4 @@
-"""Forest plot of a board: one line an encoder with its intervals, floors below, the best floor as a line across."""
+"""Forest plot of a board: one line per encoder with intervals, baselines below, the best baseline as a line."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def forest(board: Board) -> Drawing | None:
         left + PLOT + right,
         bottom + 46,
         f"{board.task.title}: {column.title} of every encoder",
-        f"{column.spoken}, with 95 % intervals, {wording.sample(board)}. Floors are at the bottom.",
+        f"{column.spoken}, with 95 % intervals, {wording.sample(board)}. Baselines are at the bottom.",
     )
     scale = _Scale(lines, left, column)
     _frame(drawing, board, column, scale, top, bottom)
@@ -76,7 +76,7 @@ def forest(board: Board) -> Drawing | None:
     best = standing.comparator.value(standing.best_floor) if standing.best_floor else None
     if best is not None:
         drawing.line(scale(best), top - 6, scale(best), bottom, "ref")
-        drawing.text(scale(best), top - 10, "best floor", "t s reft", "middle")
+        drawing.text(scale(best), top - 10, "best baseline", "t s reft", "middle")
     return drawing
 
 

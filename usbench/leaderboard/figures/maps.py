@@ -1,4 +1,4 @@
-"""Maps of embeddings, one panel an encoder, classes in shared colours and named where they lie."""
+"""Maps of embeddings, one panel per encoder, classes in shared colours and named where they lie."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def frontier(points: list[Point], column: number_format.Column) -> list[Point]:
 
 
 def pareto(board: Board) -> Drawing | None:
-    """Draw score against GFLOPs an image, with the frontier.
+    """Draw score against GFLOPs per image, with the frontier.
 
     Args:
         board: The board.
@@ -66,7 +66,7 @@ def pareto(board: Board) -> Drawing | None:
         WIDTH,
         HEIGHT,
         f"{board.task.title}: {column.title} against compute",
-        f"{column.spoken}, against GFLOPs an image on a logarithmic axis. The line joins the encoders that no "
+        f"{column.spoken}, against GFLOPs per image on a logarithmic axis. The line joins the encoders that no "
         "cheaper one matches.",
     )
 
@@ -85,11 +85,11 @@ def pareto(board: Board) -> Drawing | None:
     for decade in decades:
         drawing.line(x(10.0**decade), TOP, x(10.0**decade), HEIGHT - BOTTOM, "grid")
         drawing.text(x(10.0**decade), HEIGHT - BOTTOM + 16, tick_label(10.0**decade), "t s n", "middle")
-    drawing.text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, "GFLOPs an image, lower is cheaper", "t s", "middle")
+    drawing.text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, "GFLOPs per image, lower is cheaper", "t s", "middle")
     drawing.upright(18, (TOP + HEIGHT - BOTTOM) / 2, column.spoken)
     if floor is not None:
         drawing.line(LEFT, y(floor * column.factor), WIDTH - RIGHT, y(floor * column.factor), "ref")
-        drawing.text(WIDTH - RIGHT, y(floor * column.factor) - 5, "best floor", "t s reft", "end")
+        drawing.text(WIDTH - RIGHT, y(floor * column.factor) - 5, "best baseline", "t s reft", "end")
     steps: list[tuple[float, float]] = []
     for point in frontier([p for p in points if not p.entry.floor], column):
         here = (x(point.gflops), y(point.value * column.factor))

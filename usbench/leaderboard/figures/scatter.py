@@ -1,4 +1,4 @@
-"""Truth against prediction of a regression task, one panel an encoder, all on the same axes."""
+"""Truth against prediction of a regression task, one panel per encoder, all on the same axes."""
 
 from __future__ import annotations
 

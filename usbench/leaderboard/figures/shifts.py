@@ -1,4 +1,4 @@
-"""Score against the severity of acquisition shifts: one panel a shift, one line an encoder."""
+"""Score against the severity of acquisition shifts: one panel per shift, one line per encoder."""
 
 from __future__ import annotations
 

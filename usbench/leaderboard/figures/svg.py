@@ -3,7 +3,7 @@
 Figures are written as text by this module rather than by a plotting library, because they have to be byte-identical
 on every machine (plotting libraries embed versions, dates, random ids and font metrics), have to be rendered in
 milliseconds by the drift check without a heavy import, and have to be legible in light mode, dark mode and print.
-Colours are those of Okabe and Ito, which readers with any common colour blindness can tell apart; shape and fill carry
+Colours are those of Okabe and Ito, which readers with any common colour blindness can distinguish; shape and fill carry
 the same distinction, so that a black-and-white print loses nothing.
 """
 

@@ -88,9 +88,11 @@ def verdict_on(board: Board, entry: Entry) -> str:
         better = column.better(found.value, 0.0)
         said = ("shown to beat" if better else "shown to be worse than") if shown else "not shown to differ from"
         interval = f"{column.difference(found.low)} to {column.difference(found.high)}"
-        parts.append(f"It is {said} the best floor, {floor} (difference {column.difference(found.value)}, {interval}).")
+        parts.append(
+            f"It is {said} the best baseline, {floor} (difference {column.difference(found.value)}, {interval})."
+        )
     if entry.name in standing.leaders:
-        parts.append("It is the best here, or not told apart from the best.")
+        parts.append("It is the best here, or not significantly different from the best.")
     if entry.result.leakage.get("state") != "clean":
         parts.append(f"Leakage: {entry.result.leakage.get('state')}. {entry.result.leakage.get('detail', '')}")
     return " ".join(parts)

@@ -73,7 +73,7 @@ def encoder_view(name: str, entry: Entry, boards: Sequence[Board]) -> dict[str, 
 
 
 def _card(board: Board) -> dict[str, Any]:
-    best = {"Best encoder": board.encoders, "Best floor": board.floors}
+    best = {"Best encoder": board.encoders, "Best baseline": board.floors}
     lines = [(label, text) for label, group in best.items() if (text := overview.best_of(board, group))]
     return {"board": board, "href": board_page(board.name), "lines": lines, "sample": wording.sample(board)}
 
@@ -93,7 +93,7 @@ def _card_facts(entry: Entry) -> list[tuple[str, str]]:
     size = card.get("input_size")
     facts = [
         ("Parameters", f"{number_format.count(card.get('parameters'), 1e6, 2)} million"),
-        ("Compute", f"{number_format.count(card.get('gflops'), 1.0, 2)} GFLOPs an image"),
+        ("Compute", f"{number_format.count(card.get('gflops'), 1.0, 2)} GFLOPs per image"),
         ("Input", f"{size[0]} × {size[1]} pixels" if size else "any size"),
         ("Embedding", f"{card.get('embedding_dim')} numbers, pooling {card.get('pooling')}"),
         ("Preprocessing", str(card.get("preprocessing"))),

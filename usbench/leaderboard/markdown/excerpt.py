@@ -14,11 +14,11 @@ _MARKED = re.compile(r"^(<!-- table: (\S+) -->\n)(.*?)^(<!-- end of table -->)$"
 
 
 def excerpt(board: Board, names: Sequence[str] = ()) -> str:
-    """Return the headline of a board as a Markdown table: value, interval, difference to the best floor, leakage.
+    """Return the headline of a board as a Markdown table: value, interval, difference to the best baseline, leakage.
 
     Args:
         board: A board with results.
-        names: Encoders to show, of which the best floor is always shown beside; all by default.
+        names: Encoders to show, of which the best baseline is always shown beside; all by default.
 
     Returns:
         The table, with a newline at its end.

@@ -11,7 +11,7 @@ from usbench.leaderboard.number_format import DASH
 from usbench.leaderboard.tables.model import Cell, Heading, Link, Row, Table
 
 Align = Literal["left", "right", "center"]
-RULE = "——— *floors* ———"
+RULE = "——— *baselines* ———"
 
 
 def page_name(board: str) -> str:
@@ -23,7 +23,7 @@ def write(shown: Table) -> str:
     """Return a table as Markdown.
 
     Intervals follow their value in brackets or in small type or stand in a column of their own, as the heading says.
-    Floors stand below a rule, which Markdown tables do not have.
+    Baselines stand below a rule, which Markdown tables do not have.
 
     Args:
         shown: The table.
@@ -62,14 +62,14 @@ def table(heading: Sequence[str], align: Sequence[Align], rows: Sequence[Sequenc
 
     Args:
         heading: Column headings.
-        align: One alignment a column.
+        align: One alignment per column.
         rows: Cells as Markdown; a vertical bar in a cell is escaped.
 
     Raises:
         ValueError: A row has another number of cells than the heading.
     """
     if any(len(row) != len(heading) for row in rows) or len(align) != len(heading):
-        raise ValueError("every row needs one cell a column")
+        raise ValueError("every row needs one cell per column")
     cells = [[_escape(cell) for cell in row] for row in (heading, *rows)]
     widths = [max(3, *(_width(row[i]) for row in cells)) for i in range(len(heading))]
     rule = [_rule(width, side) for width, side in zip(widths, align, strict=True)]

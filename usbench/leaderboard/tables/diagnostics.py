@@ -320,7 +320,7 @@ def _figures(key: str, label: str, interval: str = "") -> Heading:
 
 
 def _table(id_: str, title: str, headings: Sequence[Heading], rows: Sequence[Row], across: str = "") -> Table:
-    """Return a table of a section, floors among the encoders; ``across`` names what its columns are, if need be."""
+    """Return a table of a section, baselines among the encoders; ``across`` names what its columns are, if need be."""
     first = Heading("c0", across or "Encoder", across=bool(across))
     caption = f"{title}: {across.lower()}" if across else title
     return Table(id_, caption, [first, *headings], rows, mixed=True)

@@ -22,7 +22,7 @@ from usbench.leaderboard.tables.task_page import delta_cell, leakage_cell
 
 
 def standings(there: Sequence[tuple[Board, Entry]], id_: str, caption: str) -> Table | None:
-    """Return the value, the place and the difference to the best floor of one encoder on several boards.
+    """Return the value, the place and the difference to the best baseline of one encoder on several boards.
 
     Args:
         there: Boards and the encoder's entry on each.
@@ -38,8 +38,8 @@ def standings(there: Sequence[tuple[Board, Entry]], id_: str, caption: str) -> T
         Heading("board", "Board"),
         Heading("metric", "Metric"),
         Heading("value", "Value", "Value with 95 % interval", True),
-        Heading("place", "Place", "Place among the encoders and floors of the board", True),
-        Heading("delta", "Δ best floor", "Difference to the best floor", True),
+        Heading("place", "Place", "Place among the encoders and baselines of the board", True),
+        Heading("delta", "Δ best baseline", "Difference to the best baseline", True),
         Heading("p", "p", "Two-sided p-value, corrected for the number of encoders", True),
         Heading("leakage", "Leakage"),
         Heading("subjects", "Subjects", "Number of subjects", True, ascending=False),
@@ -81,7 +81,7 @@ def _standing(board: Board, entry: Entry, metric: str) -> Row:
             text_cell(column.heading),
             metric_cell(column, value, entry.name in standing.leaders),
             Cell(f"{better + 1} of {len(board.entries)}", better + 1),
-            Cell("best floor") if reference else delta_cell(column, delta, DASH),
+            Cell("best baseline") if reference else delta_cell(column, delta, DASH),
             p_cell(delta.p_adjusted if delta else None),
             leakage_cell(entry),
             Cell(str(subjects), subjects),

@@ -65,7 +65,7 @@ class Cell:
         value: What it is sorted by; cells without a value sort last.
         interval: Interval of the value, as text.
         bold: Whether it is among the best.
-        italic: Whether it is a floor's.
+        italic: Whether it is a baseline's.
         link: Where it leads.
         note: Remark: a tooltip that is also read out, or a footnote.
         flag: Whether it is a warning.
@@ -108,9 +108,9 @@ class Table:
         id: Unique on its page.
         caption: What it shows.
         headings: Columns.
-        rows: Rows, each with one cell per column; floors are shown in a group of their own.
+        rows: Rows, each with one cell per column; baselines are shown in a group of their own.
         sortable: Whether it gets sorting, filter and column chooser.
-        mixed: Whether floors stay among the other rows.
+        mixed: Whether baselines stay among the other rows.
 
     Raises:
         ValueError: A row has another number of cells than there are columns.
@@ -137,7 +137,7 @@ class Table:
 
     @property
     def upper(self) -> list[Row]:
-        """Rows that are not floors."""
+        """Rows that are not baselines."""
         return [row for row in self.rows if self.mixed or not row.floor]
 
     @property
@@ -207,7 +207,7 @@ def metric_cell(column: Column, estimate: Estimate, bold: bool = False, italic: 
 
 
 def name_cell(entry: Entry, bold: bool = False) -> Cell:
-    """Return an encoder's name, in italics for floors; it leads to its page, if it has one."""
+    """Return an encoder's name, in italics for baselines; it leads to its page, if it has one."""
     link = Link("encoder", entry.name) if entry.file else None
     return Cell(entry.title, entry.title, bold=bold, italic=entry.floor, link=link)
 

@@ -16,7 +16,7 @@ from usbench.task.kinds import task_kind
 
 
 def encoders_of(boards: Sequence[Board]) -> list[Entry]:
-    """Return one entry per encoder with a result: foundation models first, then floors.
+    """Return one entry per encoder with a result: foundation models first, then baselines.
 
     Within each group those measured on more boards come first, then by title.
     """
@@ -67,16 +67,16 @@ def ranking(found: Ranking | None) -> Table | None:
         mean = Cell(f"{row.mean_rank:.1f}", row.mean_rank, interval, italic=row.floor)
         ranks = [row.ranks[board.name] for board in found.boards]
         cells = [Cell(f"{value:g}", value, italic=row.floor) for value in ranks]
-        # Floors stay among the encoders: where they stand is what a ranking is for.
+        # Baselines stay among the encoders: where they stand is what a ranking is for.
         rows.append(Row([name_cell(entries[row.name]), mean, *cells], row.floor))
     caption = f"Mean rank over {len(found.boards)} tasks, with 95 % intervals"
     return Table("ranking", caption, headings, rows, mixed=True)
 
 
 def tasks(boards: Sequence[Board]) -> Table:
-    """Return the tasks with results: their data, the best encoder and the best floor."""
+    """Return the tasks with results: their data, the best encoder and the best baseline."""
     headings = [Heading("task", "Task"), Heading("data", "Data")]
-    headings += [Heading("encoder", "Best encoder"), Heading("floor", "Best floor")]
+    headings += [Heading("encoder", "Best encoder"), Heading("floor", "Best baseline")]
     rows = []
     for board in boards:
         if board.first is not None:
@@ -98,7 +98,7 @@ def tasks_without_result(boards: Sequence[Board]) -> Table | None:
 
 
 def best_of(board: Board, entries: Sequence[Entry]) -> str:
-    """Return the first of a board's encoders or floors with its value, nothing where there is none."""
+    """Return the first of a board's encoders or baselines with its value, nothing where there is none."""
     metric = board.primary()
     if metric is None or not entries:
         return ""

@@ -62,7 +62,7 @@ def scores(board: Board, protocol: str, headline: bool) -> Table:
     Args:
         board: The board.
         protocol: One of its protocols.
-        headline: Whether it is the one that ranks, whose differences to the best floor are shown.
+        headline: Whether it is the one that ranks, whose differences to the best baseline are shown.
     """
     metric, standing = board.primary(protocol), board.standing(protocol)
     about, shown = protocol_facts(protocol), board.shown(protocol)
@@ -83,11 +83,11 @@ def scores(board: Board, protocol: str, headline: bool) -> Table:
 
 
 def excerpt(board: Board, names: Sequence[str] = ()) -> Table:
-    """Return the headline of a board in brief: value, interval, difference to the best floor, leakage.
+    """Return the headline of a board in brief: value, interval, difference to the best baseline, leakage.
 
     Args:
         board: A board with results.
-        names: Encoders to show, beside which the best floor is always shown; all by default.
+        names: Encoders to show, beside which the best baseline is always shown; all by default.
 
     Raises:
         ResultError: The board has no metric that ranks, or one of the encoders has no result on it.
@@ -174,12 +174,12 @@ def _metric(board: Board, protocol: str, metric: str, standing: Standing, hidden
 
 def _against_floor(board: Board, standing: Standing, with_interval: bool = True) -> list[Part]:
     column = board.column(standing.metric or "")
-    spoken = "Difference to the best floor, with 95 % interval"
-    delta = Heading("delta", "Δ best floor", spoken, True, interval="Δ interval" if with_interval else "")
+    spoken = "Difference to the best baseline, with 95 % interval"
+    delta = Heading("delta", "Δ best baseline", spoken, True, interval="Δ interval" if with_interval else "")
 
     def difference(entry: Entry) -> Cell:
         if entry.name == standing.best_floor:
-            return Cell("best floor")
+            return Cell("best baseline")
         return delta_cell(column, standing.differences.get(entry.name), "" if entry.floor else DASH)
 
     def p(entry: Entry) -> Cell:
@@ -229,11 +229,11 @@ ENCODER_COLUMNS: list[Part] = [
         lambda entry: count_cell(entry.result.encoder.get("parameters"), 1e6, 2),
     ),
     Part(
-        Heading("gflops", "GFLOPs", "GFLOPs an image", True),
+        Heading("gflops", "GFLOPs", "GFLOPs per image", True),
         lambda entry: count_cell(entry.result.encoder.get("gflops"), 1.0, 2),
     ),
     Part(
-        Heading("speed", "Images/s", "Images a second on the machine of the run", True, ascending=False),
+        Heading("speed", "Images/s", "Images per second on the machine of the run", True, ascending=False),
         lambda entry: count_cell(entry.result.provenance.get("timings", {}).get("images_per_second")),
     ),
     Part(Heading("dimension", "Dimension", "Length of the embedding", True), _dimension),

@@ -33,7 +33,7 @@ class HeadSettings:
         patience: Passes without a better validation loss before a head stops.
         validation_share: Share of the training subjects set aside for early stopping.
         batch_units: Units in a mini-batch; larger where that leaves more than `max_steps` steps a pass.
-        max_steps: Most steps a pass.
+        max_steps: Most steps per pass.
     """
 
     hidden: int = 32
@@ -131,7 +131,7 @@ def plan_folds(problem: Problem, frames: Frames, settings: HeadSettings) -> list
         settings: Size and training of the head.
 
     Returns:
-        One plan a fold, repeat by repeat.
+        One plan per fold, repeat by repeat.
 
     Raises:
         DataError: If a fold trains on fewer than three subjects, or its target is constant once the validation

@@ -122,7 +122,7 @@ def train_in_threads(
     Args:
         frames: Frames by unit.
         y: Target of each unit, float64 [n_units].
-        plans: What to train on, a plan a fold.
+        plans: What to train on, a plan per fold.
         settings: Size and training of the head.
         n_initialisations: Heads per fold.
         device: Where to train.
@@ -163,7 +163,7 @@ def train_heads(
     Args:
         frames: Frames by unit.
         y: Target of each unit, float64 [n_units].
-        plans: What to train on, a plan a fold.
+        plans: What to train on, a plan per fold.
         settings: Size and training of the head.
         n_initialisations: Heads per fold.
         device: Where to train.

@@ -159,7 +159,7 @@
         sort();
         refresh();
       });
-      controls.append(make("label", {}, [show, " floors"]), make("label", {}, [mix, " sort floors among encoders"]));
+      controls.append(make("label", {}, [show, " baselines"]), make("label", {}, [mix, " sort baselines among encoders"]));
     }
 
     if (headings.length > 3) {
