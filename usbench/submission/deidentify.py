@@ -1,7 +1,7 @@
 """Preparing a result for others: what it reveals about patients, and how to hide who they are.
 
-A result holds one line per unit: its name, its subject, its true class, strata and the predictions. Names of subjects and
-units are replaced by keyed digests; the key is drawn anew for each task and dataset and kept by nobody, so that
+A result holds one line per unit: its name, its subject, its true class, strata and the predictions. Names of subjects
+and units are replaced by keyed digests; the key is drawn anew for each task and dataset and kept by nobody, so that
 names cannot be found again by trying all of them. To compare two encoders the units must still match, so the key
 follows from a secret of the submitter, a file that never leaves their machine.
 """
