@@ -126,7 +126,7 @@ def _unique(data: Mapping[str, Any]) -> list[Fault]:
 
 
 def _thin(value: Any) -> Any:
-    """Keep of every long list one value of each type, the smallest where they are numbers, and each kind of container."""
+    """Keep of a long list one value of each type, the smallest where they are numbers, and each kind of container."""
     if isinstance(value, dict):
         return {key: _thin(item) for key, item in value.items()}
     if not isinstance(value, list):
