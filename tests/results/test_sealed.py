@@ -177,3 +177,12 @@ def test_a_link_does_not_lead_a_result_out_of_its_folder(tmp_path: Path, make_re
     with pytest.raises(Exception, match="outside"):
         save(tmp_path / "results", make_result("a", repeats=1, n=20))
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_the_quick_look_keeps_what_the_schema_counts() -> None:
+    from usbench.results.checks import _thin
+
+    assert _thin([[1.0, 2.0], [0.5, 3.0]]) == [[1.0, 2.0], [0.5, 3.0]]
+    assert _thin([[1.0, 2.0]] * 500) == [[1.0, 2.0]]
+    assert _thin([3, 1, "a", None] * 500) == [1, "a", None]
+    assert len(_thin([{"value": 1}, {"value": "x"}] * 500)) == 2

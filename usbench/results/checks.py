@@ -15,6 +15,7 @@ Fault = tuple[str, str]
 """Part of the file, and what is wrong with it."""
 
 _SHOWN = 20
+_SHORT = 16
 
 
 def published_schema(version: int) -> dict[str, Any]:
@@ -125,11 +126,13 @@ def _unique(data: Mapping[str, Any]) -> list[Fault]:
 
 
 def _thin(value: Any) -> Any:
-    """Keep of every list one value of each type, the smallest where they are numbers, and each kind of container."""
+    """Keep of a long list one value of each type, the smallest where they are numbers, and each kind of container."""
     if isinstance(value, dict):
         return {key: _thin(item) for key, item in value.items()}
     if not isinstance(value, list):
         return value
+    if len(value) <= _SHORT:  # a pair is a pair: the schema may count
+        return [_thin(item) for item in value]
     kept: dict[Any, Any] = {}
     for item in value:
         if isinstance(item, dict | list):
