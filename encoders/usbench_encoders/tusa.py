@@ -186,8 +186,8 @@ class TusaEncoder(TusaRandom):
         Raises:
             WeightsError: There is none of them; the message names ``tusa.random``.
         """
-        if self._weights is not None:
-            return super().weights_path()
+        if self._weights is not None and (given := super().weights_path()) is not None:
+            return given
         path = weights.find(self.name, self.card) if self.card.weights is not None else None
         if path is not None:
             return path

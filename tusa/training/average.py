@@ -32,7 +32,8 @@ class Average(nn.Module):
     @torch.no_grad()
     def update(self, network: Tusa) -> None:
         """Move towards the network by what the decay leaves; the first step is taken whole."""
-        averaged, given = list(self.module.parameters()), [p.detach() for p in network.parameters()]
+        averaged = [p.detach() for p in self.module.parameters()]
+        given = [p.detach() for p in network.parameters()]
         torch._foreach_lerp_(averaged, given, 1 - self.decay if self._started else 1.0)
         self._started = True
         self.n_averaged += 1

@@ -254,9 +254,9 @@ def joined_encodings(parts: Sequence[Encodings], colours: int, local_crops: int)
     """The encodings of a step's parts as those of one part that holds all its images; leaves for a gradient."""
 
     def join(name: str, copies: int) -> Tensor:
-        rows = [getattr(part, name).detach().float() for part in parts]
+        rows: list[Tensor] = [getattr(part, name).detach().float() for part in parts]
         if copies:
-            rows = [torch.cat([part.unflatten(0, (copies, -1)) for part in rows], dim=1).flatten(0, 1)]
+            rows = [torch.cat([torch.unflatten(part, 0, (copies, -1)) for part in rows], dim=1).flatten(0, 1)]
         return rows[0].requires_grad_()
 
     return Encodings(join("large", 2 * colours), join("small", local_crops), [])
@@ -269,7 +269,7 @@ def parted_gradient(whole: Encodings, parts: int, colours: int, local_crops: int
         slope = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
         if not copies:
             return [slope] * parts
-        return [part.flatten(0, 1) for part in slope.unflatten(0, (copies, -1)).tensor_split(parts, dim=1)]
+        return [part.flatten(0, 1) for part in torch.unflatten(slope, 0, (copies, -1)).tensor_split(parts, dim=1)]
 
     return list(zip(cut(whole.large, 2 * colours), cut(whole.small, local_crops), strict=True))
 

@@ -173,8 +173,10 @@ def _onnx_teacher(path: Path, threads: int) -> tuple[Teacher, dict[str, Any]]:
 
 
 def _imagenet(colour: NDArray[np.uint8]) -> NDArray[np.float32]:
-    scaled = (colour / np.float32(255) - np.float32([0.485, 0.456, 0.406])) / np.float32([0.229, 0.224, 0.225])
-    return scaled.astype(np.float32)
+    mean = np.array([0.485, 0.456, 0.406], dtype=np.float32)
+    deviation = np.array([0.229, 0.224, 0.225], dtype=np.float32)
+    scaled: NDArray[np.float32] = ((colour.astype(np.float32) / np.float32(255) - mean) / deviation).astype(np.float32)
+    return scaled
 
 
 def _timm_teacher(model: str, weights: Path | None) -> tuple[Teacher, dict[str, Any]]:
@@ -286,7 +288,7 @@ def pack_bank(folder: Path, out: Path, *, bits: int = 16) -> dict[str, Any]:
 
     head: dict[str, Any] = json.loads((folder / "bank.json").read_text(encoding="utf-8"))
     starts = range(0, head["images"], PIECE)
-    whole = []
+    whole: list[NDArray[Any]] = []
     while whole_crop := [_piece(folder, len(whole), start) for start in starts]:
         if len(whole) == head["crops"] or not all(path.is_file() for path in whole_crop):
             break
@@ -352,7 +354,7 @@ def load_bank(path: Path, corpus: Corpus) -> TeacherBank:
 def _nibbles(levels: NDArray[np.int8]) -> NDArray[np.uint8]:
     """Two levels of -8 to 7 a byte: ``[..., D / 2]`` of ``[..., D]``, D even."""
     lifted = (levels + 8).astype(np.uint8)
-    packed: NDArray[np.uint8] = lifted[..., ::2] | (lifted[..., 1::2] << 4)
+    packed: NDArray[np.uint8] = (lifted[..., ::2] | (lifted[..., 1::2] << 4)).astype(np.uint8)
     return packed
 
 

@@ -71,15 +71,15 @@ def make_views(
     second = clean[:0]
     if phase.decoded and augment.colours == 1:
         parts, each = phase.accumulate, phase.decoded // phase.accumulate
-        second = colour_view(clean[:count].unflatten(0, (parts, -1))[:, :each].flatten(0, 1), augment, 1, ranks)
+        second = colour_view(torch.unflatten(clean[:count], 0, (parts, -1))[:, :each].flatten(0, 1), augment, 1, ranks)
     local = []
     for _ in range(augment.local_crops):
         box = random_boxes(count, augment, augment.local_scale, ranks).to(device)
         flip = random_flips(count, augment, ranks).to(device)
         local.append(colour_view(spatial_view(images, box, flip, phase.local_size), augment, 1, ranks))
     small = torch.cat(local) if local else clean[:0]
-    pixels = (part * 2 - 1 for part in (clean, coloured, second, small, detailed))
-    return Views(*pixels, targets.to(device), subjects)
+    clean, coloured, second, small, detailed = (part * 2 - 1 for part in (clean, coloured, second, small, detailed))
+    return Views(clean, coloured, second, small, detailed, targets.to(device), subjects)
 
 
 def _large_boxes(
@@ -112,7 +112,7 @@ def split_views(views: Views, parts: int) -> list[Views]:
 
     def cut(tensor: Tensor) -> list[Tensor]:
         # Copies come one after the other, so a part takes the same images of every copy.
-        rows = tensor.unflatten(0, (-1, count)) if len(tensor) else tensor.unflatten(0, (0, 1))
+        rows = torch.unflatten(tensor, 0, (-1, count) if len(tensor) else (0, 1))
         return [part.flatten(0, 1) for part in torch.tensor_split(rows, parts, dim=1)]
 
     fields = {name: cut(getattr(views, name)) for name in ("clean", "coloured", "local", "detailed", "targets")}
