@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 MARK = b"\n--- vectors ---\n"
-"""What stands before the vectors in the output of the second process, in which a library may have printed before."""
+"""What stands before the vectors in the output of the second process; libraries may have printed before it."""
 
 SECONDS = 1800
 """Time after which the second process is given up."""

@@ -110,7 +110,7 @@ def intervals(board: Board) -> str:
     return (
         f"Intervals are 95 % and {source}. Δ best baseline is the difference to the best baseline on the same "
         f"subjects{test_names(board)}; p is two-sided and corrected for the number of encoders (Holm), and where the "
-        "floor is ahead for encoders times baselines, because the best of these was picked by its score."
+        "baseline is ahead for encoders times baselines, because the best of these was picked by its score."
     )
 
 
