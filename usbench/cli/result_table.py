@@ -26,6 +26,8 @@ def print_board(console: Console, results: Sequence[Result]) -> None:
     """
     results = [printable_result(result) for result in results]
     headline, *others = dict.fromkeys(p for r in results for p in r.protocols)
+    # An older version of the headline stays in the result and on the page; here it would cost the width of its figures.
+    others = [protocol for protocol in others if protocol.partition("@")[0] != headline.partition("@")[0]]
     ordered = sorted(results, key=_by_score(results, headline))
     first = ordered[0]
     shown = task_kind(first.task["kind"]).terminal
