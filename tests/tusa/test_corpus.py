@@ -121,6 +121,9 @@ def test_sources_that_cannot_be_used(folder: Path, tmp_path: Path) -> None:
         build_corpus([tmp_path / "nowhere"], tmp_path / "out")
     with pytest.raises(TusaError, match="regular expression"):
         build_corpus([folder], tmp_path / "out", subject_pattern="(")
+    with pytest.raises(TusaError, match="matches no name of the corpus"):
+        build_corpus([folder], tmp_path / "other", subject_pattern=r"(Q\d{9})_")
+    assert not (tmp_path / "other" / "manifest.csv").exists()
     (tmp_path / "text").mkdir()
     with pytest.raises(TusaError, match="would be empty"):
         build_corpus([tmp_path / "text"], tmp_path / "out")

@@ -132,7 +132,7 @@ def build_corpus(
         raise TusaError(f"subject pattern {subject_pattern!r} is not a regular expression: {error}.") from error
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise TusaError(f"{out} is not an empty folder. Give another --out, or remove it first.")
-    result, seen = BuildReport(), _Seen()
+    result, seen, matched, first = BuildReport(), _Seen(), False, ""
     rows: list[dict[str, str]] = []
     for number, frame in enumerate(frame for source in sources for frame in frames(source)):
         if report and number % 500 == 499:
@@ -143,6 +143,8 @@ def build_corpus(
             continue
         picture = square(frame.pixels, size)
         subject = _subject(frame, pattern)
+        first = first or frame.subject
+        matched = matched or (pattern is not None and pattern.search(frame.subject) is not None)
         if distance >= 0:
             bits = imagehash.phash(Image.fromarray(picture)).hash.ravel()
             code = np.packbits(bits).view(np.uint64)[0]
@@ -171,6 +173,11 @@ def build_corpus(
     if not rows:
         found = f"{len(result.dropped)} frames were found and dropped: {result.reasons()}" if result.dropped else "none"
         raise TusaError(f"The corpus would be empty (images found: {found}). Check the sources.")
+    if pattern is not None and not matched:
+        raise TusaError(
+            f"subject pattern {subject_pattern!r} matches no name of the corpus (the first is {first!r}), so that no "
+            f"images would be kept together. Correct the pattern or leave it out, and remove {out}."
+        )
     result.kept = len(rows)
     result.organs = dict(sorted(Counter(row["organ"] for row in rows).items()))
     result.subjects = len({(row["dataset"], row["subject"]) for row in rows})

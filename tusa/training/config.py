@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from tusa.errors import TusaError
 from tusa.network import TusaConfig
+from tusa.training.config_values import check_values
 
 
 @dataclass(frozen=True)
@@ -319,7 +320,7 @@ class TrainConfig:
             return cls.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
         except OSError as error:
             raise TusaError(f"Cannot read the configuration {path}: {error.strerror}.") from error
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise TusaError(f"{path} is not TOML: {error}.") from error
 
 
@@ -327,6 +328,7 @@ def _build(section: type[Any], values: Mapping[str, Any], name: str) -> Any:
     known = {item.name: item for item in fields(section)}
     if unknown := sorted(set(values) - set(known)):
         raise TusaError(f"Unknown keys {unknown} in [{name}]; known: {sorted(known)}.")
+    check_values(section, values, name)
     try:
         return section(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
     except TypeError as error:

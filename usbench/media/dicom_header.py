@@ -153,7 +153,7 @@ def _find_pixel_data(found: DicomFile, file: BinaryIO) -> None:
     group, element = struct.unpack(order + "HH", raw[:4])
     if (group, element) != (0x7FE0, 0x0010):
         raise MediaError(path, "DICOM without integer pixel data", _TAKE_OUT)
-    announced = _announced(header, path)
+    announced = _announced(found)
     if explicit:
         found.word_vr = raw[4:6].decode("ascii", "replace")
     (length,) = struct.unpack(order + "I", raw[-4:])
@@ -183,19 +183,18 @@ def _require_image(header: Any, path: Path) -> None:
         header.BitsStored = int(header.BitsAllocated)
 
 
-def _announced(header: Any, path: Path) -> int | None:
-    """Return NumberOfFrames, or ``None`` where it is absent or empty."""
+def _announced(found: DicomFile) -> int | None:
+    """Return NumberOfFrames, or ``None`` where it is absent, empty or, with a note, not a number."""
     try:
-        value = header.get("NumberOfFrames")
+        value = found.header.get("NumberOfFrames")
         if value is not None and not isinstance(value, str) and hasattr(value, "__len__"):
             value = value[0] if len(value) else None
         count = None if value is None or str(value).strip(" \0") == "" else int(value)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise MediaError(
-            path, f"damaged DICOM: NumberOfFrames is not a whole number ({one_line(error)})", COPY_AGAIN
-        ) from None
+    except (ValueError, TypeError, OverflowError):
+        found.notes.append("NumberOfFrames is not a whole number: the frames that the pixel data hold are read")
+        return None
     if count is not None and count < 1:
-        raise MediaError(path, "DICOM of zero frames", _TAKE_OUT)
+        raise MediaError(found.path, "DICOM of zero frames", _TAKE_OUT)
     return count
 
 
