@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -10,7 +11,7 @@ from usbench.errors import UsbenchError
 
 
 def check_writable(folder: Path, option: str) -> None:
-    """Raise unless files can be made in a folder, which is made where it is missing.
+    """Raise unless files can be made in a folder; a missing one is made for the trial and taken away again.
 
     Args:
         folder: The folder.
@@ -19,11 +20,15 @@ def check_writable(folder: Path, option: str) -> None:
     Raises:
         UsbenchError: It cannot be written.
     """
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".writable-", dir=folder)
         os.close(handle)
         Path(name).unlink()
+        for place in missing:  # innermost first
+            with contextlib.suppress(OSError):  # another process may have begun to use it
+                place.rmdir()
     except OSError as error:
         raise UsbenchError(
             f"{option} {folder}: cannot be written ({error.strerror or error}). Choose another folder, or change its "
