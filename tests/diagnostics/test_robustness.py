@@ -30,9 +30,9 @@ def test_clean_frames_as_a_variant_give_the_predictions_of_the_result(images: pd
     )
     splits = draw_splits(ready.task.split, ready.cohort)
     answers = perturbation.predict(
-        "svc-nested@1", ready.task, ready.cohort, clean, {"same": clean, "noise": noise}, splits
+        "svc-nested@2", ready.task, ready.cohort, clean, {"same": clean, "noise": noise}, splits
     )
-    stored = result.protocols["svc-nested@1"].repeats
+    stored = result.protocols["svc-nested@2"].repeats
     for repeat, own in zip(answers["same"], stored, strict=True):
         assert repeat.fold == own.fold
         assert repeat.predicted == own.predicted
@@ -42,7 +42,7 @@ def test_clean_frames_as_a_variant_give_the_predictions_of_the_result(images: pd
 
 def test_a_protocol_that_tunes_on_its_test_folds_is_refused(images: pd.DataFrame, run: Any) -> None:
     ready, result, options, settings = run(images, protocols=("svc-paper@1",))
-    with pytest.raises(UsbenchError, match="svc-nested@1"):
+    with pytest.raises(UsbenchError, match="svc-nested@2"):
         measure_shifts(ready, result, [Level("gain", 1)], options, settings)
 
 
@@ -52,7 +52,7 @@ def test_the_curve_is_kept_paired_and_computable_again(images: pd.DataFrame, run
     measured = measure_shifts(ready, result, levels, options, settings)
     section = measured.instruments["shifts"]
     assert list(section["measured"]) == ["crop:1", "crop:5", "text:2"]
-    clean = result.protocols["svc-nested@1"].metrics["fold_auc"].value
+    clean = result.protocols["svc-nested@2"].metrics["fold_auc"].value
     assert section["clean"]["value"] == clean
     for entry in section["measured"].values():
         d = entry["difference"]
@@ -130,7 +130,7 @@ def test_brightness_falls_for_gain_and_is_marked_for_what_it_was_trained_on(
 def test_a_regression_is_measured_by_its_own_metric(clips: pd.DataFrame, run: Any, brightness: Encoder) -> None:
     rows = clips.assign(label=[20.0 + int(s[1:]) for s in clips["subject"]])
     ready, result, options, settings = run(
-        rows, brightness, kind="regression", unit="subject", protocols=("ridge-nested@1",)
+        rows, brightness, kind="regression", unit="subject", protocols=("ridge-nested@2",)
     )
     measured = measure_shifts(ready, result, [Level("tgc", 3)], options, settings)
     assert measured.instruments["shifts"]["metric"] == "mae"

@@ -29,6 +29,8 @@ def folds(data: ProbeData, n: int = 5, repeats: int = 2, seed: int = 0, stratify
 
 def run(name, data, splits, **options):
     question = "regression" if data.y.dtype.kind == "f" else "classification"
+    if PROTOCOLS.get(name) is not None and PROTOCOLS[name].questions == ("ordinal",):
+        question = "ordinal"
     return run_protocol(name, data, splits, question=question, **options)
 
 
@@ -87,7 +89,7 @@ def test_three_classes(make_cohort, name) -> None:
 @pytest.mark.parametrize("name", sorted(PROTOCOLS))
 def test_answers_do_not_depend_on_threads_or_on_the_order_of_frames(make_cohort, name) -> None:
     options = {"n_initialisations": 2, "max_epochs": 5, "dtype": "float64"} if name.startswith("attention") else {}
-    regression = "classification" not in PROTOCOLS[name].questions
+    regression = "regression" in PROTOCOLS[name].questions and "classification" not in PROTOCOLS[name].questions
     data = make_cohort(n_subjects=24, regression=regression)
     splits = folds(data, n=3, repeats=1, stratify=not regression)
     once = run(name, data, splits, **options).prediction
