@@ -101,7 +101,7 @@ def clips(tmp_path: Path) -> pd.DataFrame:
 @pytest.fixture
 def clip_task() -> dict[str, Any]:
     """Fields of a task on the clips."""
-    return {"positive": "1", "unit": "subject", "frames": RandomFrames(10), "protocols": ("svc-nested@1",)}
+    return {"positive": "1", "unit": "subject", "frames": RandomFrames(10), "protocols": ("svc-nested@2",)}
 
 
 @pytest.fixture

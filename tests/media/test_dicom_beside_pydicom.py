@@ -31,6 +31,7 @@ TWINS = {
     "MR_small_jpeg_ls_lossless.dcm": "MR_small.dcm",
     "SC_rgb_jls_lossy_line.dcm": "SC_rgb_jpeg_dcmtk.dcm",
     "SC_rgb_jls_lossy_sample.dcm": "SC_rgb_jpeg_dcmtk.dcm",
+    "badVR.dcm": None,  # its NumberOfFrames is no number; the 15 frames that its pixel data hold are read, with a note
 }
 
 
