@@ -22,7 +22,7 @@ from tusa.training.config import TrainConfig
         ({"run": {"seed": True}}, "run.seed = True: must be a whole number"),
         ({"run": {"devices": 0}}, "run.devices = 0: must be a finite number of at least 1"),
         ({"run": {"precision": "fp8"}}, "run.precision = 'fp8': must be '32-true' or"),
-        ({"run": {"log_every": 0}}, "run.log_every = 0"),
+        ({"run": {"log_every": -1}}, "run.log_every = -1"),
         ({"phases": [{"steps": "six"}]}, "phases.steps = 'six': must be a whole number"),
         ({"phases": [{"steps": 2.5}]}, "phases.steps = 2.5: must be a whole number"),
         ({"data": {"held_out": 0.9}}, "data.held_out = 0.9: must be from 0 to 0.5"),

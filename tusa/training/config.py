@@ -214,7 +214,7 @@ class RunConfig:
         channels_last: keep images and kernels in this memory order.
         ema: decay of the averaged weights; 0 for none.
         checkpoint_every: steps between checkpoints.
-        log_every: steps between rows of the log.
+        log_every: steps between rows of the log; 0 for none.
         probe_every: steps between online probes; 0 for none.
         sheet_every: steps between texture sheets; 0 for none.
     """

@@ -49,7 +49,7 @@ RANGES: Mapping[str, Mapping[str, tuple[float, float]]] = {
         "nodes": _FROM_ONE,
         "ema": (0, math.nextafter(1.0, 0.0)),
         "checkpoint_every": _FROM_ONE,
-        "log_every": _FROM_ONE,
+        "log_every": _NOT_NEGATIVE,
         "probe_every": _NOT_NEGATIVE,
         "sheet_every": _NOT_NEGATIVE,
     },
