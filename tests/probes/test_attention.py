@@ -200,8 +200,8 @@ def test_cuda_predicts_what_the_cpu_predicts(make_cohort) -> None:
 def test_ten_folds_of_ten_heads_are_faster_together(make_cohort) -> None:
     """Same steps on both sides; the figure for the docs comes from benchmarks/evaluate.py.
 
-    The ratio depends on the CPU: about 5 where it has AVX2 alone, 1.7 to 2.1 where it has AVX-512 and AMX, which speed up
-    the small products of the plain way.
+    The ratio depends on the CPU: about 5 where it has AVX2 alone, 1.7 to 2.1 where it has AVX-512 and AMX, which speed
+    up the small products of the plain way.
     """
     data = make_cohort(n_subjects=56, width=576, frames=20, regression=True)
     settings = HeadSettings(max_epochs=4)
