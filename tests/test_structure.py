@@ -94,3 +94,9 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 
 def test_the_check_finds_a_circle() -> None:
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+
+
+def test_files_of_tests_bear_names_of_their_own() -> None:
+    """Test modules outside packages are imported by their bare name, which two of them cannot share."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if not (path.parent / "__init__.py").exists()]
+    assert sorted(name for name in set(names) if names.count(name) > 1 and name != "conftest.py") == []

@@ -28,7 +28,10 @@ def test_results_folder(tmp_path: Path, never_encodes: None) -> None:
     with pytest.raises(UsbenchError, match=r"--results .*file/results: cannot be written"):
         api.run("pixels", "breast_lesion", data="subset", results_dir=tmp_path / "file" / "results")
     check_writable(tmp_path / "new", "--out")
-    assert list((tmp_path / "new").iterdir()) == []
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "old").mkdir()
+    check_writable(tmp_path / "old", "--out")
+    assert list((tmp_path / "old").iterdir()) == []
 
 
 def test_device_and_column(tmp_path: Path, never_encodes: None) -> None:
