@@ -21,7 +21,7 @@ import numpy as np
 
 from usbench.probes import ProbeData, run_protocol
 from usbench.probes.half_samples import refit_halves
-from usbench.statistics import Outcome, compare, compute, repeated_subject_folds
+from usbench.statistics import Predictions, compare, compute, repeated_subject_folds
 from usbench.statistics.auc_variance import auc_test
 from usbench.statistics.bootstrap import draw
 from usbench.statistics.metrics import prepare
@@ -101,12 +101,12 @@ def simulate(setting: Setting, seed: int) -> dict[str, Any]:
     splits = repeated_subject_folds(
         subject, strata, setting.folds, setting.draws, seed, stratify=not setting.regression
     )
-    outcomes: list[Outcome] = []
+    outcomes: list[Predictions] = []
     row: dict[str, Any] = {"seed": seed, "values": [], "halves": [], "bootstrap": [], "edge": []}
     for x in features:
         data = ProbeData(x.astype(np.float32), np.arange(len(y)), y, subject)
         result = run_protocol(setting.protocol, data, splits, question=question)
-        outcome = result.outcome(y, subject)
+        outcome = result.predictions.tested()
         halves = refit_halves(
             setting.protocol, data, splits[0], setting.metrics, folds=setting.folds, draws=setting.draws,
             question=question, choices=result.choices,
@@ -128,7 +128,7 @@ def simulate(setting: Setting, seed: int) -> dict[str, Any]:
     return row
 
 
-def fixed_error(a: Outcome, b: Outcome, metric: str) -> float:
+def fixed_error(a: Predictions, b: Predictions, metric: str) -> float:
     """Standard error of a difference under fixed predictions, as the pages take it."""
     if metric in ("auc", "fold_auc"):
         found = auc_test(a, b, within_folds=metric == "fold_auc")

@@ -27,9 +27,8 @@ import numpy as np
 from usbench.probes import ProbeData, ProbeResult, get_protocol, mean_by_unit, run_protocol
 from usbench.probes.linear_svm import GRID
 from usbench.statistics import (
-    Outcome,
+    Predictions,
     Split,
-    binary_outcome,
     bootstrap,
     compute,
     repeated_subject_folds,
@@ -83,7 +82,7 @@ def plain_svc(width: int) -> object:
     )
 
 
-def plain_search(data: ProbeData, splits_by_repeat: list[list[Split]], nested: bool) -> Outcome:
+def plain_search(data: ProbeData, splits_by_repeat: list[list[Split]], nested: bool) -> Predictions:
     """Tune C by `GridSearchCV`, inside each training fold or on the scored folds, and pool the predictions."""
     from sklearn.model_selection import GridSearchCV, PredefinedSplit
 
@@ -107,10 +106,10 @@ def plain_search(data: ProbeData, splits_by_repeat: list[list[Split]], nested: b
                 model = GridSearchCV(plain_svc(width), parameters, cv=[(s.train, s.test) for s in inner])
             model.fit(features[split.train], data.y[split.train])
             scores[r, split.test] = model.decision_function(features[split.test])
-    return binary_outcome(data.y, scores, fold=folds, groups=data.groups)
+    return Predictions.binary(data.y, scores, fold=folds, groups=data.groups)
 
 
-def plain_interval(outcome: Outcome) -> tuple[float, float]:
+def plain_interval(outcome: Predictions) -> tuple[float, float]:
     """Resample subjects in a loop, concatenating their units and asking scikit-learn for each AUC."""
     from sklearn.metrics import roc_auc_score
 
@@ -139,14 +138,14 @@ def svc_part(name: str, shape: dict[str, int], repeats: int, width: int, threads
     splits = repeated_subject_folds(data.groups, data.y, 5, repeats, 0)
 
     def apart(plain: object, ours: object) -> str:
-        assert isinstance(plain, Outcome)
-        assert isinstance(ours, Outcome)
+        assert isinstance(plain, Predictions)
+        assert isinstance(ours, Predictions)
         gaps = [abs(compute(m, plain) - compute(m, ours)) for m in ("accuracy", "fold_auc")]
         return f"accuracy {gaps[0]:.4f}, AUC {gaps[1]:.4f}"
 
     return (
         lambda: plain_search(data, splits, nested="nested" in name),
-        lambda: answer(name, data, splits, threads).outcome(data.y, data.groups),
+        lambda: answer(name, data, splits, threads).predictions.tested(),
         apart,
     )
 
@@ -155,7 +154,7 @@ def bootstrap_part(shape: dict[str, int], repeats: int) -> Ways:
     data = cohort(**shape, width=4)
     rng = np.random.default_rng(0)
     score = data.y + rng.normal(size=(repeats, data.n_units))
-    outcome = binary_outcome(data.y, score, groups=data.groups)
+    outcome = Predictions.binary(data.y, score, groups=data.groups)
 
     def ours() -> tuple[float, float]:
         found = bootstrap(outcome, ["auc"], RESAMPLES)["auc"]
@@ -233,7 +232,7 @@ def everything(width: int, threads: int) -> float:
             names = ["ridge-nested", "attention-paper"] if regression else ["svc-paper", "svc-nested"]
             for name in (*names, "knn", "constant"):
                 result = answer(name, data, splits[:1] if name == "attention-paper" else splits, threads)
-                outcome = result.outcome(data.y, data.groups, threshold=95 if regression else None)
+                outcome = result.predictions.tested(95 if regression else None)
                 bootstrap(outcome, get_protocol(name).metrics_for(outcome.kind), RESAMPLES)
     return time.perf_counter() - start
 
@@ -245,7 +244,7 @@ def growth(frames: int, width: int, threads: int) -> dict[str, float]:
     before = peak_mib()
     start = time.perf_counter()
     splits = repeated_subject_folds(data.groups, data.y, 5, 1, 0)
-    bootstrap(answer("svc-nested", data, splits, threads).outcome(data.y, data.groups), ["fold_auc", "accuracy"])
+    bootstrap(answer("svc-nested", data, splits, threads).predictions.tested(), ["fold_auc", "accuracy"])
     return {
         "frames": frames,
         "seconds": round(time.perf_counter() - start, 2),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from usbench.evaluation.scoring import build_outcome, metric_names
+from usbench.evaluation.scoring import from_stored, metric_names
 from usbench.results.schema import Estimate, ProtocolResult, Repeat, Result, Units, save
 from usbench.statistics.bootstrap import bootstrap
 
@@ -61,7 +61,7 @@ def synthetic_result(
                 score = 92 + (signal + extra) * 0.4 * (values - 92) + noise[r]
                 drawn.append(Repeat(fold, [float(f"{s:.7g}") for s in score], None, r))
         threshold = None if kind == "binary" else 95.0
-        outcome = build_outcome(kind, classes if kind == "binary" else (), units, drawn, threshold)
+        outcome = from_stored(kind, classes if kind == "binary" else (), units, drawn, threshold)
         estimates = bootstrap(outcome, metric_names(outcome), n_resamples=2000, seed=0)
         metrics = {
             k: Estimate(*(None if v is None else round(v, 6) for v in (e.value, e.low, e.high)))

@@ -25,10 +25,10 @@ from usbench.pipeline.context import Options, prepare
 from usbench.plugins.catalog import load_encoder, load_task
 from usbench.probes import facts, protocols
 from usbench.probes.data import FoldChoice
-from usbench.probes.problem import Answer, Problem, fold_prediction, stack
+from usbench.probes.problem import Answer, Problem
 from usbench.statistics import kernels
 from usbench.statistics.metrics import METRICS, Metric
-from usbench.statistics.outcome import Outcome
+from usbench.statistics.predictions import Predictions
 from usbench.submission.validate import validate
 from usbench.task.kinds import KINDS
 
@@ -49,7 +49,7 @@ def run_toy(folder: Path, protocol: str) -> results.Result:
     return result
 
 
-def gmean(outcome: Outcome) -> kernels.Kernel:
+def gmean(outcome: Predictions) -> kernels.Kernel:
     negative, positive = kernels.recall(outcome, 0), kernels.recall(outcome, 1)
     return lambda weights: np.sqrt(negative(weights) * positive(weights))
 
@@ -86,9 +86,9 @@ def centroid(problem: Problem) -> Answer:
         x, y = problem.features[split.train], problem.y[split.train]
         means = [x[y == label].mean(axis=0) for label in (0, 1)]
         far, near = (np.linalg.norm(problem.features[split.test] - mean, axis=1) for mean in means)
-        answers.append(fold_prediction(repeat, fold, split, far - near, far > near))
+        answers.append((repeat, fold, split, far - near, far > near))
         choices.append(FoldChoice(repeat, fold, split.fold, {}))
-    return stack(answers), tuple(choices)
+    return problem.gather(answers), tuple(choices)
 
 
 def test_a_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

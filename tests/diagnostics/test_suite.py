@@ -72,7 +72,7 @@ def test_frames_of_a_smaller_budget_score_as_a_run_of_their_own(
     _, five, _, _ = run(clips, brightness, keep=False, **{**clip_task, "frames": RandomFrames(5)})
     own = five.protocols["svc-nested@2"].metrics["fold_auc"]
     # Budgets are compared on the same predictions, so that nothing is refitted for their intervals.
-    fixed = perturbation.estimate(perturbation.outcome(five, five.protocols["svc-nested@2"].repeats), "fold_auc")
+    fixed = perturbation.estimate(perturbation.read(five, five.protocols["svc-nested@2"].repeats), "fold_auc")
     assert curve[1]["estimate"] == {"value": own.value, "low": fixed.low, "high": fixed.high}
     assert curve[2]["estimate"]["value"] == result.protocols["svc-nested@2"].metrics["fold_auc"].value
     assert "difference" not in curve[2]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from usbench.evaluation.scoring import Scored
 from usbench.leaderboard import number_format
 from usbench.leaderboard.board import gather
 from usbench.leaderboard.comparison import ALPHA, HALF_SAMPLES, Comparator, Difference, named_beforehand, stand
 from usbench.leaderboard.verdicts import between_two, claim, of_board
-from usbench.statistics import binary_outcome
+from usbench.statistics import Predictions
 from usbench.statistics.exact import holm
 
 AUC = number_format.column("fold_auc")
@@ -62,10 +62,10 @@ def board(values: dict[str, float], n: int = 120, spread: float = 0.03, seed: in
     common = rng.normal(size=(12, 2))
     scored = {}
     for name, strength in values.items():
-        outcome = binary_outcome(y, strength * (y - 0.5) + rng.normal(size=n), fold=np.arange(n) // 2 % 5)
-        auc = Comparator("fold_auc", {name: Scored((), (), outcome)}).value(name)
+        outcome = Predictions.binary(y, strength * (y - 0.5) + rng.normal(size=n), fold=np.arange(n) // 2 % 5)
+        auc = Comparator("fold_auc", {name: outcome}).value(name)
         pairs = (auc + 0.02 * common + spread * rng.normal(size=(12, 2))).tolist()
-        scored[name] = Scored((), (), outcome, {"fold_auc": pairs})
+        scored[name] = replace(outcome, halves={"fold_auc": pairs})
     return Comparator("fold_auc", scored)
 
 
@@ -100,7 +100,8 @@ def test_encoders_are_equivalent_only_where_the_interval_allows() -> None:
     score = y + np.random.default_rng(0).normal(size=4000)
     near = score + 1e-3 * np.random.default_rng(1).normal(size=4000)
     pairs = [[0.76, 0.76]] * 12
-    twins = {n: Scored((), (), binary_outcome(y, s), {"fold_auc": pairs}) for n, s in (("a", score), ("texture", near))}
+    plain = {n: Predictions.binary(y, s) for n, s in (("a", score), ("texture", near))}
+    twins = {n: replace(p, halves={"fold_auc": pairs}) for n, p in plain.items()}
     text, _ = told(Comparator("fold_auc", twins), ["a"], ["texture"])
     assert "Equivalent to it within 0.030: A." in text
 
@@ -156,10 +157,10 @@ def test_baselines_named_beforehand_are_the_twin_and_texture() -> None:
 def test_without_half_samples_fixed_predictions_are_named() -> None:
     y = np.arange(60) % 2
     rng = np.random.default_rng(0)
-    outcomes = {n: Scored((), (), binary_outcome(y, y + rng.normal(size=60))) for n in "ab"}
+    outcomes = {n: Predictions.binary(y, y + rng.normal(size=60)) for n in "ab"}
     assert Comparator("fold_auc", outcomes).difference("a", "b").test == "DeLong"
     assert Comparator("accuracy", outcomes).difference("a", "b").test == "paired bootstrap"
-    perfect = {n: Scored((), (), binary_outcome(y, s)) for n, s in (("a", y - 0.5), ("b", 0.5 - y))}
+    perfect = {n: Predictions.binary(y, s) for n, s in (("a", y - 0.5), ("b", 0.5 - y))}
     assert Comparator("auc", perfect).difference("a", "b") is None
 
 

@@ -80,8 +80,7 @@ def test_test_units_never_matter_to_training(make_cohort) -> None:
     before, after = (
         run_protocol("attention-paper@1", d, [splits[:1]], question="regression", **SHORT) for d in (data, changed)
     )
-    mine = before.prediction.unit == target
-    assert (before.prediction.score[mine] == after.prediction.score[mine]).all()
+    assert before.predictions.score[0, target] == after.predictions.score[0, target]
     assert before.choices == after.choices
 
 
@@ -154,12 +153,12 @@ def test_a_signal_is_learnt_and_initialisations_are_repeats(make_cohort) -> None
     result = run_protocol(
         "attention-paper@1", data, splits, question="regression", n_initialisations=3, learning_rate=1e-2
     )
-    outcome = result.outcome(data.y, data.groups, threshold=95)
+    outcome = result.predictions.tested(95)
     assert outcome.n_repeats == 3
     assert compute("pearson_r", outcome) > 0.75
     assert compute("auc", outcome) > 0.85
     assert result.settings["patience"] == 10
-    assert len({*result.prediction.score[result.prediction.unit == 0]}) == 3
+    assert len({*result.predictions.score[:, 0]}) == 3
 
 
 @pytest.mark.parametrize(
@@ -190,7 +189,7 @@ def test_cuda_predicts_what_the_cpu_predicts(make_cohort) -> None:
     data = make_cohort(n_subjects=24, regression=True)
     splits = repeated_subject_folds(data.groups, None, 3, 1, 0, stratify=False)
     cpu, cuda = (
-        run_protocol("attention-paper@1", data, splits, question="regression", device=d, **SHORT).prediction.score
+        run_protocol("attention-paper@1", data, splits, question="regression", device=d, **SHORT).predictions.score
         for d in ("cpu", "cuda")
     )
     assert cpu == pytest.approx(cuda, abs=1e-5)

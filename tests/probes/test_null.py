@@ -14,9 +14,8 @@ from scipy import stats
 from usbench.probes import ProbeData, mean_by_unit, run_protocol
 from usbench.probes.squared_hinge_svm import balanced_weights, fit_scaler, svc_path
 from usbench.statistics import (
-    Outcome,
+    Predictions,
     Split,
-    binary_outcome,
     bootstrap,
     compute,
     leave_one_group_out,
@@ -38,7 +37,7 @@ def cohort(n_subjects: int, width: int, signal: float, rng: np.random.Generator)
 
 
 def score(name: str, data: ProbeData, splits: list[list[Split]], seed: int, *metrics: str) -> list[float]:
-    outcome = run_protocol(name, data, splits, seed=seed).outcome(data.y, data.groups)
+    outcome = run_protocol(name, data, splits, seed=seed).predictions.tested()
     return [compute(metric, outcome) for metric in metrics]
 
 
@@ -72,7 +71,7 @@ def test_shuffled_labels_score_at_chance_nested_and_above_it_flat() -> None:
     assert gain.mean() > 0.02
 
 
-def linear_svc_outcome(data: ProbeData, splits: list[Split], balanced: bool) -> Outcome:
+def linear_svc_outcome(data: ProbeData, splits: list[Split], balanced: bool) -> Predictions:
     """One linear SVC a fold at a single C, with or without balanced classes."""
     features, fold, values = mean_by_unit(data), np.empty(data.n_units, dtype=int), np.empty(data.n_units)
     for k, split in enumerate(splits):
@@ -82,7 +81,7 @@ def linear_svc_outcome(data: ProbeData, splits: list[Split], balanced: bool) -> 
         coef, intercept = svc_path(scaler(features[split.train]), positive, weight, [0.1])
         values[split.test] = scaler(features[split.test]) @ coef[0] + intercept[0]
         fold[split.test] = k
-    return binary_outcome(data.y, values, fold=fold)
+    return Predictions.binary(data.y, values, fold=fold)
 
 
 def pooling(n_shuffles: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -98,7 +97,7 @@ def pooling(n_shuffles: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarra
             "one subject": leave_one_group_out(data.groups),
         }
         for name, splits in kinds.items():
-            constant = run_protocol("constant@1", data, [splits]).outcome(data.y, data.groups)
+            constant = run_protocol("constant@1", data, [splits]).predictions.tested()
             outcomes = {
                 "constant": constant,
                 "SVC": linear_svc_outcome(data, splits, balanced=False),
@@ -144,7 +143,7 @@ def test_intervals_of_cross_validated_scores_cover_what_the_protocol_scores_on_a
     for seed in range(200):
         data = cohort(63, 16, 0.9, np.random.default_rng([4, seed]))
         splits = repeated_subject_folds(data.groups, data.y, 5, 5, seed)
-        outcome = run_protocol("svc-nested@1", data, splits, seed=seed).outcome(data.y, data.groups)
+        outcome = run_protocol("svc-nested@1", data, splits, seed=seed).predictions.tested()
         interval = bootstrap(outcome, ["fold_auc", "auc", "accuracy"], n_resamples=1000, seed=seed)
         found.append([(e.value, e.low, e.high) for e in interval.values()])
     values = np.array(found)

@@ -41,36 +41,36 @@ def test_a_grade_without_units_gets_none(absent):
 def test_it_names_all_grades_about_as_often_as_they_are():
     data = skewed()
     result = answer(data)
-    counts = np.bincount(result.prediction.predicted.astype(int), minlength=4) / 240
+    counts = np.bincount(result.predictions.predicted.astype(int)[0], minlength=4) / 240
     assert np.abs(counts - np.bincount(data.y, minlength=4) / 240).max() < 0.08
 
 
 def test_it_finds_a_signal_and_none_where_there_is_none():
     strong = skewed(signal=1.5)
-    assert compute("quadratic_kappa", answer(strong).outcome(strong.y, strong.groups)) > 0.7
+    assert compute("quadratic_kappa", answer(strong).predictions.tested()) > 0.7
     nothing = [skewed(seed=s, signal=0.0) for s in range(6)]
-    kappas = [compute("quadratic_kappa", answer(d).outcome(d.y, d.groups)) for d in nothing]
+    kappas = [compute("quadratic_kappa", answer(d).predictions.tested()) for d in nothing]
     assert abs(np.mean(kappas)) < 0.1
 
 
 def test_no_test_unit_has_a_say_in_its_own_grade():
     data = skewed()
     splits = [subject_folds(data.groups, data.y, 5, 0)]
-    first = run_protocol("ordinal-ridge@1", data, splits, question="ordinal").prediction
+    first = run_protocol("ordinal-ridge@1", data, splits, question="ordinal").predictions
     y = data.y.copy()
     tested = splits[0][0].test
     y[tested] = (y[tested] + 1) % 4
     changed = ProbeData(data.embeddings, data.unit, y, data.groups)
-    second = run_protocol("ordinal-ridge@1", changed, splits, question="ordinal").prediction
-    rows = np.isin(first.unit, tested) & (first.fold == 0)
-    assert np.array_equal(first.score[rows], second.score[rows])
-    assert np.array_equal(first.predicted[rows], second.predicted[rows])
+    second = run_protocol("ordinal-ridge@1", changed, splits, question="ordinal").predictions
+    assert (first.fold[0, tested] == 0).all()
+    assert np.array_equal(first.score[0, tested], second.score[0, tested])
+    assert np.array_equal(first.predicted[0, tested], second.predicted[0, tested])
 
 
 @pytest.mark.parametrize("protocol", ["knn@1", "constant@1"])
 def test_the_other_protocols_answer_with_grades(protocol):
     data = skewed()
-    outcome = answer(data, protocol).outcome(data.y, data.groups, 2)
+    outcome = answer(data, protocol).predictions.tested(2)
     assert np.isin(outcome.predicted, range(4)).all()
     kappa = compute("quadratic_kappa", outcome)
     assert kappa > 0.2 if protocol == "knn@1" else abs(kappa) < 0.05

@@ -69,8 +69,8 @@ def test_joining_finds_what_averaging_throws_away():
     for name, pairs in (("mean", "mean"), ("differences", PAIRS), ("side", None)):
         data = data_of(pairs)
         splits = [subject_folds(data.groups, None, 4, 0, stratify=False)]
-        answer = run_protocol("ridge-nested@1", data, splits, question="regression").prediction
-        error[name] = np.abs(answer.predicted - data.y[answer.unit]).mean()
+        answer = run_protocol("ridge-nested@1", data, splits, question="regression").predictions
+        error[name] = np.abs(answer.predicted[0] - data.y).mean()
     constant = np.abs(data.y - np.median(data.y)).mean()
     assert error["mean"] > 0.85 * constant
     assert error["differences"] < 0.5 * constant
@@ -102,6 +102,6 @@ def test_a_margin_that_is_black_but_in_one_image_does_not_decide():
         np.concatenate([vectors, margin], 1), unit, y, np.arange(len(y)).astype(str), places=Places(place, NAMES, PAIRS)
     )
     splits = [subject_folds(data.groups, None, 4, 0, stratify=False)]
-    answer = run_protocol("ridge-nested@1", data, splits, question="regression").prediction
-    error = np.abs(answer.predicted - data.y[answer.unit])
+    answer = run_protocol("ridge-nested@1", data, splits, question="regression").predictions
+    error = np.abs(answer.predicted[0] - data.y)
     assert np.sort(error)[:-1].mean() < 0.5 * np.abs(y - np.median(y)).mean()

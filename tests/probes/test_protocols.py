@@ -18,6 +18,7 @@ from usbench.probes import PROTOCOLS, ProbeData, get_protocol, mean_by_unit, run
 from usbench.probes.ridge import ridge_scores
 from usbench.probes.squared_hinge_svm import Scaler, fit_scaler
 from usbench.statistics import Split, compute, compute_all, repeated_subject_folds, subject_folds
+from usbench.statistics.predictions import UNTESTED
 
 CLASSIFIERS = ["svc-paper@1", "svc-nested@1", "svc-nested@2", "knn@1", "constant@1"]
 REGRESSORS = ["ridge-nested@1", "ridge-nested@2", "knn@1", "constant@1"]
@@ -48,7 +49,7 @@ def test_mean_by_unit_averages_scattered_frames() -> None:
 def test_classifiers_predict_each_unit_once_a_repeat_and_find_a_signal(make_cohort, name) -> None:
     data = make_cohort(units_per_subject=2)
     result = run(name, data, folds(data))
-    outcome = result.outcome(data.y, data.groups)
+    outcome = result.predictions.tested()
     assert outcome.score.shape == (2, 80)
     assert outcome.n_groups == 40
     assert len(result.choices) == 10
@@ -61,9 +62,7 @@ def test_classifiers_predict_each_unit_once_a_repeat_and_find_a_signal(make_coho
 def test_regressors_predict_each_unit_once_a_repeat(make_cohort, name) -> None:
     data = make_cohort(regression=True)
     result = run(name, data, folds(data, stratify=False))
-    found = compute_all(
-        result.outcome(data.y, data.groups, threshold=0.0), get_protocol(name).metrics_for("regression")
-    )
+    found = compute_all(result.predictions.tested(0.0), get_protocol(name).metrics_for("regression"))
     assert result.classes == ()
     if name == "constant@1":
         assert found["mae"] == pytest.approx(np.abs(data.y - np.median(data.y)).mean(), rel=0.1)
@@ -79,7 +78,7 @@ def test_three_classes(make_cohort, name) -> None:
     data = ProbeData(data.embeddings, data.unit, np.array(["liver", "lung", "eye"])[data.y], data.groups)
     result = run_protocol(name, data, folds(data))
     assert result.classes == ("eye", "liver", "lung")
-    found = compute_all(result.outcome(data.y, data.groups), get_protocol(name).metrics_for("multiclass"))
+    found = compute_all(result.predictions.tested(), get_protocol(name).metrics_for("multiclass"))
     assert "sensitivity" not in found
     if name != "constant@1":
         assert found["accuracy"] > 0.6
@@ -92,14 +91,14 @@ def test_answers_do_not_depend_on_threads_or_on_the_order_of_frames(make_cohort,
     regression = "regression" in PROTOCOLS[name].questions and "classification" not in PROTOCOLS[name].questions
     data = make_cohort(n_subjects=24, regression=regression)
     splits = folds(data, n=3, repeats=1, stratify=not regression)
-    once = run(name, data, splits, **options).prediction
-    threaded = run(name, data, splits, n_jobs=2, **options).prediction
+    once = run(name, data, splits, **options).predictions
+    threaded = run(name, data, splits, n_jobs=2, **options).predictions
     order = np.lexsort((data.embeddings[:, 0], data.unit))[::-1]
     turned = ProbeData(data.embeddings[order], data.unit[order], data.y, data.groups)
-    moved = run(name, turned, splits, **options).prediction
+    moved = run(name, turned, splits, **options).predictions
     assert threaded.score == pytest.approx(once.score, abs=1e-7)
     assert moved.score == pytest.approx(once.score, abs=1e-5)
-    assert (threaded.unit == once.unit).all()
+    assert (threaded.fold == once.fold).all()
 
 
 def plain_pipeline(features: np.ndarray, **svc: object):
@@ -134,7 +133,7 @@ def test_the_paper_protocol_is_a_grid_search_on_the_scored_folds(make_cohort) ->
     )
     search.fit(features, data.y)
     # Folds of 8 units each: the mean of fold accuracies is the pooled accuracy.
-    assert compute("accuracy", result.outcome(data.y, data.groups)) == pytest.approx(search.best_score_)
+    assert compute("accuracy", result.predictions.tested()) == pytest.approx(search.best_score_)
     assert {c.parameters["C"] for c in result.choices} == {search.best_params_["linearsvc__C"]}
 
 
@@ -153,7 +152,7 @@ def test_the_nested_protocol_is_a_grid_search_inside_the_training_fold(make_coho
             plain_pipeline(features), {"linearsvc__C": [10.0**k for k in range(-3, 4)]}, cv=PredefinedSplit(fold)
         ).fit(features[split.train], data.y[split.train])
         assert choice.parameters["C"] == search.best_params_["linearsvc__C"]
-        mine = result.prediction.score[result.prediction.fold == k]
+        mine = result.predictions.score[result.predictions.fold == k]
         assert mine == pytest.approx(search.decision_function(features[split.test]), abs=1e-4)
 
 
@@ -168,7 +167,7 @@ def test_test_labels_are_never_seen(make_cohort, name) -> None:
     y = data.y.copy()
     y[splits[0].test] = y[splits[0].test][::-1] + 100 if regression else 1 - y[splits[0].test]
     changed = ProbeData(data.embeddings, data.unit, y, data.groups)
-    before, after = (run(name, d, [splits[:1]]).prediction.score for d in (data, changed))
+    before, after = (run(name, d, [splits[:1]]).predictions.tested().score for d in (data, changed))
     assert (before == after).all()
 
 
@@ -180,8 +179,8 @@ def test_test_embeddings_do_not_move_the_scaling(make_cohort) -> None:
     far[np.isin(data.unit, other)] += 50.0
     changed = ProbeData(far, data.unit, data.y, data.groups)
     for name in ("svc-nested@1", "knn@1"):
-        p, q = (run_protocol(name, d, [splits[:1]]).prediction for d in (data, changed))
-        assert p.score[p.unit == target] == pytest.approx(q.score[q.unit == target], abs=1e-9)
+        p, q = (run_protocol(name, d, [splits[:1]]).predictions for d in (data, changed))
+        assert p.score[0, target] == pytest.approx(q.score[0, target], abs=1e-9)
 
 
 def test_ridge_agrees_with_scikit_learn() -> None:
@@ -202,7 +201,7 @@ def test_knn_regression_agrees_with_scikit_learn(make_cohort) -> None:
     features, split = mean_by_unit(data), splits[0]
     scaler = fit_scaler(features[split.train])
     reference = KNeighborsRegressor(5, weights="distance").fit(scaler(features[split.train]), data.y[split.train])
-    mine = result.prediction.score[result.prediction.fold == 0]
+    mine = result.predictions.score[result.predictions.fold == 0]
     assert mine == pytest.approx(reference.predict(scaler(features[split.test])))
 
 
@@ -211,7 +210,7 @@ def test_constant_pools_to_less_than_chance_but_not_within_folds(make_cohort) ->
     data = make_cohort(n_subjects=20)
     from usbench.statistics import leave_one_group_out
 
-    outcome = run_protocol("constant@1", data, [leave_one_group_out(data.groups)]).outcome(data.y, data.groups)
+    outcome = run_protocol("constant@1", data, [leave_one_group_out(data.groups)]).predictions.tested()
     assert compute("auc", outcome) == 0.0
     assert compute("fold_auc", outcome) is None
 
@@ -220,8 +219,8 @@ def test_a_fixed_split_scores_its_test_units_only(make_cohort) -> None:
     data = make_cohort()
     split = folds(data, repeats=1)[0][0]
     result = run_protocol("svc-nested@1", data, [[split]])
-    assert result.scored_units().tolist() == split.test.tolist()
-    assert result.outcome(data.y, data.groups).n_units == len(split.test)
+    assert np.flatnonzero(result.predictions.fold[0] != UNTESTED).tolist() == split.test.tolist()
+    assert result.predictions.tested().n_units == len(split.test)
 
 
 def test_the_positive_class_can_be_named(make_cohort) -> None:
@@ -231,17 +230,17 @@ def test_the_positive_class_can_be_named(make_cohort) -> None:
     result = run_protocol("svc-nested@1", named, splits, positive="hematoma")
     assert result.classes == ("normal", "hematoma")
     reference = run_protocol("svc-nested@1", data, splits)
-    assert result.prediction.score == pytest.approx(reference.prediction.score)
+    assert result.predictions.score == pytest.approx(reference.predictions.score)
 
 
 def test_optimism_compares_like_with_like(make_cohort) -> None:
     data = make_cohort(signal=0.0, width=20)
     splits = folds(data, repeats=2)
-    flat, nested = (run_protocol(n, data, splits).outcome(data.y, data.groups) for n in ("svc-paper", "svc-nested"))
+    flat, nested = (run_protocol(n, data, splits).predictions.tested() for n in ("svc-paper", "svc-nested"))
     found = optimism(flat, nested, n_resamples=200)["accuracy"]
     assert found.difference == pytest.approx(found.flat - found.nested)
     assert found.low <= found.difference <= found.high
-    other = run_protocol("svc-nested", data, folds(data, seed=9)).outcome(data.y, data.groups)
+    other = run_protocol("svc-nested", data, folds(data, seed=9)).predictions.tested()
     with pytest.raises(UsbenchError, match="different splits"):
         optimism(flat, other)
 

@@ -87,7 +87,7 @@ def test_the_c_of_a_fold_has_the_best_auc_within_its_inner_folds(make_cohort) ->
 def test_scores_are_distances_that_do_not_grow_with_c(make_cohort) -> None:
     data = make_cohort(signal=1.0)
     (splits,) = folds(data, repeats=1)
-    weak, strong = (run_protocol("svc-nested@2", data, [splits], grid=(c,)).prediction for c in (1e-6, 1e-5))
+    weak, strong = (run_protocol("svc-nested@2", data, [splits], grid=(c,)).predictions for c in (1e-6, 1e-5))
     assert strong.score == pytest.approx(weak.score, rel=1e-3, abs=1e-5)
 
 
@@ -104,7 +104,7 @@ def test_a_signal_that_only_a_weak_penalty_finds_is_found(make_cohort) -> None:
     r = {}
     for version in ("ridge-nested@1", "ridge-nested@2"):
         result = run_protocol(version, data, splits, question="regression")
-        r[version] = compute("pearson_r", result.outcome(data.y, data.groups))
+        r[version] = compute("pearson_r", result.predictions.tested())
         chosen = [c.parameters["penalty"] for c in result.choices]
         if version == "ridge-nested@1":
             assert set(chosen) == {min(chosen)}

@@ -7,18 +7,18 @@ import pytest
 from scipy import stats
 
 from usbench.errors import UsbenchError
-from usbench.statistics import METRICS, Outcome, binary_outcome, bootstrap, compute, regression_outcome
+from usbench.statistics import METRICS, Predictions, bootstrap, compute
 from usbench.statistics.bootstrap import subject_counts
 from usbench.statistics.metrics import prepare
 
 
-def clustered_scores(rng: np.random.Generator, n_subjects: int, shift: float = 1.0) -> Outcome:
+def clustered_scores(rng: np.random.Generator, n_subjects: int, shift: float = 1.0) -> Predictions:
     """Subjects with one to three units whose scores share most of their noise."""
     units = rng.integers(1, 4, n_subjects)
     groups = np.repeat(np.arange(n_subjects), units)
     y = (np.arange(n_subjects) % 2)[groups]
     score = shift * y + np.sqrt(0.8) * rng.normal(size=n_subjects)[groups] + np.sqrt(0.2) * rng.normal(size=len(y))
-    return binary_outcome(y, score, groups=groups)
+    return Predictions.binary(y, score, groups=groups)
 
 
 @pytest.mark.parametrize("name", [m.name for m in METRICS.values() if "binary" in m.kinds])
@@ -29,8 +29,8 @@ def test_weights_mean_what_copies_would_mean(name: str) -> None:
     score = np.round(rng.normal(size=(2, 40)) + y, 1)
     times = rng.integers(0, 4, 40)
     copies = np.repeat(np.arange(40), times)
-    weighted = prepare(name, binary_outcome(y, score, fold=fold))(times[None].astype(float))[0]
-    listed = compute(name, binary_outcome(y[copies], score[:, copies], fold=fold[:, copies]))
+    weighted = prepare(name, Predictions.binary(y, score, fold=fold))(times[None].astype(float))[0]
+    listed = compute(name, Predictions.binary(y[copies], score[:, copies], fold=fold[:, copies]))
     assert weighted == pytest.approx(listed)
 
 
@@ -41,8 +41,8 @@ def test_weights_mean_what_copies_would_mean_for_regression(name: str) -> None:
     predicted = y + rng.normal(size=(3, 30))
     copies = rng.integers(0, 30, 30)
     weights = np.bincount(copies, minlength=30)[None].astype(float)
-    weighted = prepare(name, regression_outcome(y, predicted, fold, threshold=0.2))(weights)[0]
-    listed = compute(name, regression_outcome(y[copies], predicted[:, copies], fold[:, copies], threshold=0.2))
+    weighted = prepare(name, Predictions.regression(y, predicted, fold, threshold=0.2))(weights)[0]
+    listed = compute(name, Predictions.regression(y[copies], predicted[:, copies], fold[:, copies], threshold=0.2))
     assert weighted == pytest.approx(listed)
 
 
@@ -73,8 +73,8 @@ def test_ignoring_clusters_would_make_the_interval_too_narrow() -> None:
     subjects = np.repeat(np.arange(40), 10)
     y = (np.arange(40) % 2)[subjects]
     score = y + rng.normal(size=40)[subjects]
-    whole = bootstrap(binary_outcome(y, score, groups=subjects), ["auc"])["auc"]
-    apart = bootstrap(binary_outcome(y, score), ["auc"])["auc"]
+    whole = bootstrap(Predictions.binary(y, score, groups=subjects), ["auc"])["auc"]
+    apart = bootstrap(Predictions.binary(y, score), ["auc"])["auc"]
     assert whole.high - whole.low > 2 * (apart.high - apart.low)
 
 
@@ -82,7 +82,7 @@ def test_percentile_interval_agrees_with_scipy() -> None:
     rng = np.random.default_rng(0)
     y = rng.normal(size=80)
     error = rng.exponential(size=80)
-    mine = bootstrap(regression_outcome(y, y + error), ["mae"], n_resamples=20_000)["mae"]
+    mine = bootstrap(Predictions.regression(y, y + error), ["mae"], n_resamples=20_000)["mae"]
     scipy = stats.bootstrap((error,), np.mean, n_resamples=20_000, method="percentile", rng=1)
     assert (mine.low, mine.high) == pytest.approx(tuple(scipy.confidence_interval), abs=0.01)
 
@@ -91,7 +91,7 @@ def test_bca_interval_agrees_with_scipy() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=60)
     y = 0.8 * x + 0.4 * rng.normal(size=60)
-    mine = bootstrap(regression_outcome(y, x), ["pearson_r"], n_resamples=20_000, method="bca")["pearson_r"]
+    mine = bootstrap(Predictions.regression(y, x), ["pearson_r"], n_resamples=20_000, method="bca")["pearson_r"]
     scipy = stats.bootstrap(
         (x, y), lambda a, b: stats.pearsonr(a, b).statistic, n_resamples=20_000, method="BCa", paired=True,
         vectorized=False, rng=1,
@@ -120,7 +120,7 @@ def test_correlation_and_error_intervals_have_near_nominal_coverage(method) -> N
         rng = np.random.default_rng(seed)
         x = rng.normal(size=60)
         y = 0.6 * x + 0.8 * rng.normal(size=60)
-        found = bootstrap(regression_outcome(y, x), list(hits), n_resamples=500, seed=seed, method=method)
+        found = bootstrap(Predictions.regression(y, x), list(hits), n_resamples=500, seed=seed, method=method)
         for name in hits:
             hits[name] += found[name].low <= truth[name] <= found[name].high
     print(f"\n60 subjects, r = 0.6, {method}: coverage", {name: count / 400 for name, count in hits.items()})
@@ -128,7 +128,7 @@ def test_correlation_and_error_intervals_have_near_nominal_coverage(method) -> N
 
 
 def test_undefined_resamples_are_counted_and_left_out() -> None:
-    outcome = binary_outcome([1, 0, 0, 0, 0, 0], [3.0, 1.0, 2.0, 4.0, 0.0, 1.0])
+    outcome = Predictions.binary([1, 0, 0, 0, 0, 0], [3.0, 1.0, 2.0, 4.0, 0.0, 1.0])
     found = bootstrap(outcome, ["auc"], seed=0)["auc"]
     assert 0 < found.n_undefined < 1000
     assert found.low is not None
@@ -136,15 +136,15 @@ def test_undefined_resamples_are_counted_and_left_out() -> None:
 
 
 def test_no_interval_where_there_is_no_value_or_one_subject() -> None:
-    one_class = bootstrap(binary_outcome([1, 1], [1.0, 2.0]), ["auc"])["auc"]
+    one_class = bootstrap(Predictions.binary([1, 1], [1.0, 2.0]), ["auc"])["auc"]
     assert (one_class.value, one_class.low, one_class.high) == (None, None, None)
-    one_subject = bootstrap(binary_outcome([1, 0], [1.0, 2.0], groups=["a", "a"]), ["auc"])["auc"]
+    one_subject = bootstrap(Predictions.binary([1, 0], [1.0, 2.0], groups=["a", "a"]), ["auc"])["auc"]
     assert one_subject.value == 0.0
     assert one_subject.low is None
 
 
 def test_a_perfect_score_is_marked_as_degenerate() -> None:
-    found = bootstrap(binary_outcome([1, 0] * 10, [1.0, -1.0] * 10), ["auc"], stratify=True)["auc"]
+    found = bootstrap(Predictions.binary([1, 0] * 10, [1.0, -1.0] * 10), ["auc"], stratify=True)["auc"]
     assert found.degenerate
     assert not bootstrap(clustered_scores(np.random.default_rng(0), 30), ["auc"])["auc"].degenerate
 
@@ -154,19 +154,19 @@ def test_repeats_are_resampled_jointly() -> None:
     rng = np.random.default_rng(0)
     y = np.arange(50) % 2
     score = y + rng.normal(size=50)
-    once = bootstrap(binary_outcome(y, score), ["auc"])["auc"]
-    five = bootstrap(binary_outcome(y, np.tile(score, (5, 1))), ["auc"])["auc"]
+    once = bootstrap(Predictions.binary(y, score), ["auc"])["auc"]
+    five = bootstrap(Predictions.binary(y, np.tile(score, (5, 1))), ["auc"])["auc"]
     assert (five.low, five.high) == pytest.approx((once.low, once.high))
 
 
 def test_bad_options_are_refused() -> None:
-    outcome = binary_outcome([1, 0], [1, 0])
+    outcome = Predictions.binary([1, 0], [1, 0])
     with pytest.raises(UsbenchError, match="too few"):
         bootstrap(outcome, n_resamples=10)
     with pytest.raises(UsbenchError, match="confidence level"):
         bootstrap(outcome, level=95)
     with pytest.raises(UsbenchError, match="needs classes"):
-        bootstrap(regression_outcome([1.0, 2.0], [1.0, 2.0]), stratify=True)
+        bootstrap(Predictions.regression([1.0, 2.0], [1.0, 2.0]), stratify=True)
 
 
 def test_a_breast_cohort_takes_about_a_second() -> None:
@@ -174,7 +174,7 @@ def test_a_breast_cohort_takes_about_a_second() -> None:
     rng = np.random.default_rng(0)
     groups = np.concatenate([np.arange(1064), rng.integers(0, 1064, 811)])
     y = rng.integers(0, 2, 1064)[groups]
-    outcome = binary_outcome(y, rng.normal(size=1875) + y, groups=groups)
+    outcome = Predictions.binary(y, rng.normal(size=1875) + y, groups=groups)
     start = time.perf_counter()
     bootstrap(outcome, ["auc"])
     assert time.perf_counter() - start < 3.0

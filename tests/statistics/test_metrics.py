@@ -9,13 +9,11 @@ from sklearn import metrics as reference
 from usbench.errors import UsbenchError
 from usbench.statistics import (
     METRICS,
-    binary_outcome,
+    Predictions,
     by_repeat,
     compute,
     compute_all,
     metrics,
-    multiclass_outcome,
-    regression_outcome,
 )
 
 
@@ -79,7 +77,7 @@ def test_multiclass_metrics_agree_with_scikit_learn(rng, n) -> None:
     y = rng.permutation(np.arange(n) % 4)
     raw = rng.random((n, 4)) + 0.1
     score = raw / raw.sum(axis=1, keepdims=True)
-    outcome = multiclass_outcome(y, score)
+    outcome = Predictions.multiclass(y, score)
     answer = score.argmax(axis=1)
     assert compute("auc", outcome) == pytest.approx(reference.roc_auc_score(y, score, multi_class="ovr"))
     assert compute("macro_f1", outcome) == pytest.approx(reference.f1_score(y, answer, average="macro"))
@@ -99,16 +97,16 @@ def test_regression_metrics_agree_with_scikit_learn(rng, n, shift) -> None:
 
 
 def test_regression_auc_uses_the_threshold_inclusively() -> None:
-    outcome = regression_outcome([94.0, 95.0, 99.0], [90.0, 93.0, 92.0], threshold=95.0)
+    outcome = Predictions.regression([94.0, 95.0, 99.0], [90.0, 93.0, 92.0], threshold=95.0)
     assert compute("auc", outcome) == 1.0
-    assert compute("auc", regression_outcome([94.0, 95.0], [90.0, 93.0])) is None
-    assert compute("auc", regression_outcome([96.0, 95.0], [90.0, 93.0], threshold=95.0)) is None
+    assert compute("auc", Predictions.regression([94.0, 95.0], [90.0, 93.0])) is None
+    assert compute("auc", Predictions.regression([96.0, 95.0], [90.0, 93.0], threshold=95.0)) is None
 
 
 def test_repeats_are_averaged_and_fold_auc_pools_their_pairs() -> None:
     y = [1, 0, 1, 0]
     score = [[2, 1, 4, 3], [1, 2, 3, 4]]
-    outcome = binary_outcome(y, score, fold=[[0, 0, 1, 1], [0, 0, 0, 1]])
+    outcome = Predictions.binary(y, score, fold=[[0, 0, 1, 1], [0, 0, 0, 1]])
     assert by_repeat("auc", outcome) == [0.75, 0.25]
     assert compute("auc", outcome) == 0.5
     # Repeat 0: 2 of 2 pairs. Repeat 1, fold 0: positives 1 and 3 against negative 2: 1 of 2; fold 1: none.
@@ -135,12 +133,12 @@ def test_bad_input_is_refused_with_a_reason() -> None:
     with pytest.raises(UsbenchError, match="do not fit"):
         metrics.auc([1, 0, 1], [0.3, 0.0])
     with pytest.raises(UsbenchError, match=r"Unknown metric 'acuracy'.*accuracy"):
-        compute("acuracy", binary_outcome([1, 0], [1, 0]))
+        compute("acuracy", Predictions.binary([1, 0], [1, 0]))
     with pytest.raises(UsbenchError, match="'mae' does not exist for a binary outcome"):
-        compute("mae", binary_outcome([1, 0], [1, 0]))
+        compute("mae", Predictions.binary([1, 0], [1, 0]))
 
 
 def test_compute_all_gives_what_the_kind_has() -> None:
-    found = compute_all(binary_outcome([1, 0, 1, 0], [1.0, -1.0, 2.0, 0.5]))
+    found = compute_all(Predictions.binary([1, 0, 1, 0], [1.0, -1.0, 2.0, 0.5]))
     assert set(found) == {m.name for m in METRICS.values() if "binary" in m.kinds}
     assert found["accuracy"] == 0.75

@@ -11,24 +11,21 @@ from statsmodels.stats.multitest import multipletests
 
 from usbench.errors import UsbenchError
 from usbench.statistics import (
-    Outcome,
+    Predictions,
     adjust,
     auc_covariance,
     auc_test,
-    binary_outcome,
     bootstrap,
     compare,
     holm,
     mcnemar_exact,
-    multiclass_outcome,
     permutation_test,
     permute_labels,
-    regression_outcome,
     sign_flip_exact,
 )
 
 
-def two_markers(seed: int, n: int = 50, gap: float = 0.0, per_subject: int = 1) -> tuple[Outcome, Outcome]:
+def two_markers(seed: int, n: int = 50, gap: float = 0.0, per_subject: int = 1) -> tuple[Predictions, Predictions]:
     """Two correlated markers; the first separates the classes better by `gap`."""
     rng = np.random.default_rng(seed)
     groups = np.repeat(np.arange(n), per_subject)
@@ -36,7 +33,7 @@ def two_markers(seed: int, n: int = 50, gap: float = 0.0, per_subject: int = 1) 
     shared = rng.normal(size=n)[groups] + 0.5 * rng.normal(size=len(groups))
     a = (1 + gap) * y + shared + 0.7 * rng.normal(size=n)[groups]
     b = y + shared + 0.7 * rng.normal(size=n)[groups]
-    return binary_outcome(y, a, groups=groups), binary_outcome(y, b, groups=groups)
+    return Predictions.binary(y, a, groups=groups), Predictions.binary(y, b, groups=groups)
 
 
 def brute_force_delong(y: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -51,7 +48,7 @@ def test_delong_agrees_with_its_definition_ties_included() -> None:
     rng = np.random.default_rng(0)
     y = rng.permutation(np.repeat([0, 1], [23, 17]))
     scores = np.round(rng.normal(size=(2, 40)) + y, 1)
-    auc_a, auc_b, covariance = auc_covariance(binary_outcome(y, scores[0]), binary_outcome(y, scores[1]))
+    auc_a, auc_b, covariance = auc_covariance(Predictions.binary(y, scores[0]), Predictions.binary(y, scores[1]))
     aucs, expected = brute_force_delong(y, scores)
     assert (auc_a, auc_b) == pytest.approx(tuple(aucs))
     assert covariance == pytest.approx(expected)
@@ -63,7 +60,7 @@ def test_obuchowski_agrees_with_its_definition() -> None:
     groups = rng.integers(0, 15, 60)
     y = rng.integers(0, 2, 60)
     score = np.round(rng.normal(size=60) + y + 0.5 * groups / 15, 1)
-    outcome = binary_outcome(y, score, groups=groups)
+    outcome = Predictions.binary(y, score, groups=groups)
     auc, _, covariance = auc_covariance(outcome, outcome)
 
     wins = (score[y == 1][:, None] > score[y == 0]) + 0.5 * (score[y == 1][:, None] == score[y == 0])
@@ -83,7 +80,7 @@ def test_obuchowski_agrees_with_its_definition() -> None:
 def test_delong_is_blind_to_how_units_are_ordered_or_scaled() -> None:
     a, b = two_markers(0, gap=1.0)
     order = np.random.default_rng(0).permutation(a.n_units)
-    moved = [binary_outcome(o.y[order], np.exp(o.score[0][order])) for o in (a, b)]
+    moved = [Predictions.binary(o.y[order], np.exp(o.score[0][order])) for o in (a, b)]
     assert auc_test(*moved).p == pytest.approx(auc_test(a, b).p)
 
 
@@ -103,7 +100,7 @@ def test_within_folds_error_agrees_with_the_bootstrap() -> None:
     fold = np.stack([rng.permutation(np.arange(150) % 5) for _ in range(3)])
     offset = 5.0 * rng.normal(size=5)
     score = y + rng.normal(size=150) + 0.3 * rng.normal(size=(3, 150)) + offset[fold]
-    outcome = binary_outcome(y, score, fold=fold)
+    outcome = Predictions.binary(y, score, fold=fold)
     _, _, covariance = auc_covariance(outcome, outcome, within_folds=True)
     interval = bootstrap(outcome, ["fold_auc"], n_resamples=4000)["fold_auc"]
     assert np.sqrt(covariance[0, 0]) == pytest.approx((interval.high - interval.low) / (2 * 1.96), rel=0.08)
@@ -179,14 +176,14 @@ def test_accuracy_uses_the_exact_test_that_fits_the_units() -> None:
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 40)
     one, other = rng.normal(size=40) + y, rng.normal(size=40)
-    single = compare(binary_outcome(y, one), binary_outcome(y, other), "accuracy", n_resamples=500)
+    single = compare(Predictions.binary(y, one), Predictions.binary(y, other), "accuracy", n_resamples=500)
     assert single.test == "exact McNemar"
     grouped = np.arange(40) // 2
-    a, b = binary_outcome(y, one, groups=grouped), binary_outcome(y, other, groups=grouped)
+    a, b = Predictions.binary(y, one, groups=grouped), Predictions.binary(y, other, groups=grouped)
     assert compare(a, b, "accuracy", n_resamples=500).test == "exact sign-flip test by subject"
     # Repeats: twice the same answers are no new evidence, and three repeats compare with one.
-    twice = binary_outcome(y, np.stack([one] * 3))
-    assert compare(twice, binary_outcome(y, other), "accuracy", n_resamples=500).p == pytest.approx(single.p)
+    twice = Predictions.binary(y, np.stack([one] * 3))
+    assert compare(twice, Predictions.binary(y, other), "accuracy", n_resamples=500).p == pytest.approx(single.p)
 
 
 def test_holm_agrees_with_statsmodels_and_keeps_gaps() -> None:
@@ -206,8 +203,8 @@ def test_adjust_reports_the_family() -> None:
 def test_lower_is_better_for_errors() -> None:
     rng = np.random.default_rng(0)
     y = 95 + rng.normal(size=80)
-    near = regression_outcome(y, y + 0.1 * rng.normal(size=80))
-    far = regression_outcome(y, y + 3.0 * rng.normal(size=80))
+    near = Predictions.regression(y, y + 0.1 * rng.normal(size=80))
+    far = Predictions.regression(y, y + 3.0 * rng.normal(size=80))
     found = compare(near, far, "mae", "ridge", "median", n_resamples=500)
     assert found.difference < 0
     assert found.sentence.startswith("MAE: ridge is better than median by ")
@@ -217,7 +214,12 @@ def test_lower_is_better_for_errors() -> None:
 def test_a_missing_value_makes_no_claim() -> None:
     y = np.array([1.0, 2.0, 3.0, 4.0])
     found = compare(
-        regression_outcome(y, y), regression_outcome(y, np.full(4, 2.0)), "pearson_r", "A", "median", n_resamples=200
+        Predictions.regression(y, y),
+        Predictions.regression(y, np.full(4, 2.0)),
+        "pearson_r",
+        "A",
+        "median",
+        n_resamples=200,
     )
     assert (found.difference, found.p, found.low) == (None, None, None)
     assert "cannot be compared" in found.sentence
@@ -235,8 +237,8 @@ def test_different_units_are_refused() -> None:
 def test_multiclass_falls_back_on_the_bootstrap() -> None:
     rng = np.random.default_rng(0)
     y = np.arange(60) % 3
-    good = multiclass_outcome(y, np.eye(3)[y] + 0.5 * rng.normal(size=(60, 3)))
-    poor = multiclass_outcome(y, rng.normal(size=(60, 3)))
+    good = Predictions.multiclass(y, np.eye(3)[y] + 0.5 * rng.normal(size=(60, 3)))
+    poor = Predictions.multiclass(y, rng.normal(size=(60, 3)))
     assert compare(good, poor, "auc", n_resamples=500).test == "paired bootstrap"
     with pytest.raises(UsbenchError, match="no closed form"):
         auc_test(good, poor)

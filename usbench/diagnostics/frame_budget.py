@@ -42,7 +42,7 @@ def measure_budget(ready: Prepared, result: Result, options: Options, settings: 
         }
     protocol = perturbation.honest_protocol(result)
     metric = perturbation.primary_metric(result, protocol)
-    full = perturbation.outcome(result, result.protocols[protocol].repeats)
+    full = perturbation.read(result, result.protocols[protocol].repeats)
     splits = draw_splits(ready.task.split, ready.cohort)
     curve = []
     for n in (n for n in BUDGETS if n < policy.n):
@@ -57,7 +57,7 @@ def measure_budget(ready: Prepared, result: Result, options: Options, settings: 
             few_frames.places,
             halves=False,
         )
-        few = perturbation.outcome(result, entry.repeats)
+        few = perturbation.read(result, entry.repeats)
         e = perturbation.estimate(few, metric)
         curve.append(
             {

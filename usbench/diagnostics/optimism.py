@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from usbench.errors import DataError
 from usbench.statistics.metrics import METRICS
-from usbench.statistics.outcome import Outcome
 from usbench.statistics.paired import compare
+from usbench.statistics.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,19 @@ class Optimism:
 
 
 def optimism(
-    flat: Outcome, nested: Outcome, metrics: Sequence[str] = ("accuracy", "auc"), n_resamples: int = 2000, seed: int = 0
+    flat: Predictions,
+    nested: Predictions,
+    metrics: Sequence[str] = ("accuracy", "auc"),
+    n_resamples: int = 2000,
+    seed: int = 0,
 ) -> dict[str, Optimism]:
     """Measure the optimism of a protocol that tunes on the folds it scores.
 
     Both protocols should have run on the same splits, so that nothing else differs.
 
     Args:
-        flat: Outcome of the flat protocol, such as "svc-paper@1".
-        nested: Outcome of the nested one, such as "svc-nested@1".
+        flat: Predictions of the flat protocol, such as "svc-paper@1".
+        nested: Predictions of the nested one, such as "svc-nested@1".
         metrics: Keys of `usbench.statistics.METRICS`.
         n_resamples: Bootstrap resamples of subjects.
         seed: Seed of the resampling.

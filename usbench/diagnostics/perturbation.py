@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from usbench.errors import UsbenchError
-from usbench.evaluation.scoring import build_outcome, repeats_of
+from usbench.evaluation.scoring import from_stored, to_stored
 from usbench.probes.facts import protocol_facts
-from usbench.results.schema import Estimate, Repeat, Result, Units
-from usbench.statistics.outcome import Outcome
+from usbench.results.schema import Estimate, Repeat, Result
+from usbench.statistics.predictions import Predictions
 from usbench.task.kinds import probe_question, task_kind
 
 if TYPE_CHECKING:
@@ -72,7 +72,6 @@ def predict(
         UsbenchError: The protocol would tune on the variants.
     """
     from usbench.probes import ProbeData, run_protocol
-    from usbench.probes.data import Prediction
 
     if protocol_facts(protocol).tunes_on_test:
         raise UsbenchError(f"{protocol} tunes on the folds it scores, so it cannot be tested on other frames.")
@@ -100,10 +99,8 @@ def predict(
     probe = run_protocol(protocol, data, extended, seed=0, question=probe_question(task.kind), n_jobs=-1)
     found = {}
     for name, (first, last) in bounds.items():
-        p = probe.prediction
-        rows = np.flatnonzero((p.unit >= first) & (p.unit < last))
-        own = Prediction(origin[p.unit[rows]], p.repeat[rows], p.fold[rows], p.score[rows], p.predicted[rows])
-        found[name] = repeats_of(replace(probe, prediction=own), n, cohort.classes)
+        own = probe.predictions.take(np.arange(first, last))
+        found[name] = to_stored(own, cohort.classes, n, origin[first:last])
     return found
 
 
@@ -135,10 +132,10 @@ def primary_metric(result: Result, protocol: str) -> str:
     raise UsbenchError(f"{result.task['name']}, {protocol}: no metric to measure anything by.")
 
 
-def outcome(result: Result, repeats: Sequence[Repeat], units: Units | None = None) -> Outcome:
-    """Arrange predictions for the units of a result as its own predictions are arranged."""
+def read(result: Result, repeats: Sequence[Repeat]) -> Predictions:
+    """Read predictions for the units of a result as its own are read."""
     classes = tuple(result.dataset["counts"].get("classes", {}))
-    return build_outcome(result.task["kind"], classes, units or result.units, repeats, result.task.get("threshold"))
+    return from_stored(result.task["kind"], classes, result.units, repeats, result.task.get("threshold"))
 
 
 def only_where(repeats: Sequence[Repeat], tested: Sequence[Repeat]) -> list[Repeat]:
@@ -155,7 +152,7 @@ def only_where(repeats: Sequence[Repeat], tested: Sequence[Repeat]) -> list[Repe
     return masked
 
 
-def estimate(found: Outcome, metric: str) -> Estimate:
+def estimate(found: Predictions, metric: str) -> Estimate:
     """Return a metric with its interval over subjects, rounded as it is stored."""
     from usbench.statistics.bootstrap import bootstrap
 
@@ -163,7 +160,7 @@ def estimate(found: Outcome, metric: str) -> Estimate:
     return Estimate(rounded(e.value), rounded(e.low), rounded(e.high))
 
 
-def difference(found: Outcome, clean: Outcome, metric: str) -> dict[str, Any]:
+def difference(found: Predictions, clean: Predictions, metric: str) -> dict[str, Any]:
     """Compare a variant with the clean frames on the same units: value, interval, p and the test's name."""
     from usbench.statistics.paired import compare
 

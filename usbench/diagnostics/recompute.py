@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from usbench.diagnostics import perturbation
-from usbench.diagnostics.shortcut import METRIC, shortcut_outcome
+from usbench.diagnostics.shortcut import METRIC, shortcut_predictions
 from usbench.errors import DataError, UsbenchError
 from usbench.results.schema import Estimate, Result
 
@@ -79,10 +79,10 @@ def _scored(result: Result, section: dict[str, Any], entry: dict[str, Any]) -> E
         replace(repeat, score=score, predicted=predicted)
         for repeat, score, predicted in zip(repeats, entry["score"], answers, strict=True)
     ]
-    return perturbation.estimate(perturbation.outcome(result, shifted), section["metric"])
+    return perturbation.estimate(perturbation.read(result, shifted), section["metric"])
 
 
 def _shortcut(result: Result, section: dict[str, Any]) -> Estimate:
     kept = list(section["subjects"])
-    found = shortcut_outcome(section["values"], result.units.subject, kept, section["repeats"])
+    found = shortcut_predictions(section["values"], result.units.subject, kept, section["repeats"])
     return perturbation.estimate(found, METRIC)

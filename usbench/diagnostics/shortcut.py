@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from usbench.diagnostics import perturbation
-from usbench.evaluation.scoring import repeats_of
-from usbench.results.schema import Repeat, Result
-from usbench.statistics.outcome import Outcome, binary_outcome, multiclass_outcome
+from usbench.evaluation.scoring import from_stored, to_stored
+from usbench.results.schema import Repeat, Result, Units
+from usbench.statistics.predictions import Predictions
 from usbench.statistics.splits import subject_folds
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def probe_shortcut(ready: Prepared, result: Result, clean: perturbation.Variant,
         "note": "",
     }
     stored = [{"fold": r.fold, "predicted": r.predicted} for r in repeats]
-    estimate = perturbation.estimate(shortcut_outcome(values, subjects.tolist(), kept, stored), METRIC)
+    estimate = perturbation.estimate(shortcut_predictions(values, subjects.tolist(), kept, stored), METRIC)
     section["estimate"] = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
     section["values"] = values
     section["repeats"] = stored
@@ -82,10 +82,10 @@ def probe_shortcut(ready: Prepared, result: Result, clean: perturbation.Variant,
     return section
 
 
-def shortcut_outcome(
+def shortcut_predictions(
     values: Sequence[Any], subjects: Sequence[str], kept: Sequence[str], repeats: Sequence[dict[str, Any]]
-) -> Outcome:
-    """Arrange the answers about the scanner; only predicted classes matter, as the metric is the balanced accuracy.
+) -> Predictions:
+    """Read the answers about the scanner; only predicted classes matter, as the metric is the balanced accuracy.
 
     Args:
         values: Value of the column by unit.
@@ -93,15 +93,14 @@ def shortcut_outcome(
         kept: The values that were distinguished.
         repeats: ``fold`` and ``predicted`` of every unit, as they are stored.
     """
-    number = {name: i for i, name in enumerate(kept)}
-    tested = [i for i, fold in enumerate(repeats[0]["fold"]) if fold is not None]
-    truth = np.array([number[values[i]] for i in tested])
-    predicted = np.array([[number[r["predicted"][i]] for i in tested] for r in repeats])
-    fold = np.array([[r["fold"][i] for i in tested] for r in repeats])
-    groups = [subjects[i] for i in tested]
-    if len(kept) == 2:
-        return binary_outcome(truth, predicted.astype(np.float64), predicted, fold, groups)
-    return multiclass_outcome(truth, np.eye(len(kept))[predicted], predicted, fold, groups)
+    two = len(kept) == 2
+    number = {name: float(i) if two else np.eye(len(kept))[i].tolist() for i, name in enumerate(kept)}
+    stored = [
+        Repeat(r["fold"], [None if name is None else number[name] for name in r["predicted"]], r["predicted"])
+        for r in repeats
+    ]
+    units = Units(id=[str(i) for i in range(len(values))], subject=list(subjects), target=list(values))
+    return from_stored("binary" if two else "multiclass", kept, units, stored, None)
 
 
 def _predict(labels: Any, kept: list[str], subjects: Any, clean: perturbation.Variant) -> list[Repeat]:
@@ -115,16 +114,7 @@ def _predict(labels: Any, kept: list[str], subjects: Any, clean: perturbation.Va
     data = ProbeData(clean.vectors[chosen], position[clean.unit_index][chosen], y, subjects[members])
     folds = subject_folds(subjects[members], y, FOLDS, seed=0)
     probe = run_protocol(PROTOCOL, data, [folds], seed=0, n_jobs=-1)
-    whole = []
-    for repeat in repeats_of(probe, len(members), kept):
-        fold: list[int | None] = [None] * len(labels)
-        score: list[Any] = [None] * len(labels)
-        predicted: list[Any] = [None] * len(labels)
-        for k, unit in enumerate(members.tolist()):
-            fold[unit], score[unit] = repeat.fold[k], repeat.score[k]
-            predicted[unit] = None if repeat.predicted is None else repeat.predicted[k]
-        whole.append(Repeat(fold, score, predicted, repeat.seed))
-    return whole
+    return to_stored(probe.predictions, kept, len(labels), members)
 
 
 def _within(result: Result, values: list[Any]) -> dict[str, Any]:
@@ -138,9 +128,9 @@ def _within(result: Result, values: list[Any]) -> dict[str, Any]:
         replace(r, fold=[None if f is None or code[i] < 0 else f for i, f in enumerate(r.fold)])
         for r in result.protocols[protocol].repeats
     ]
-    overall = perturbation.outcome(result, perturbation.only_where(result.protocols[protocol].repeats, known))
+    overall = perturbation.read(result, perturbation.only_where(result.protocols[protocol].repeats, known))
     # Pairs count within a fold; a fold that is cut by scanner has pairs of one scanner only.
-    cut = perturbation.outcome(
+    cut = perturbation.read(
         result,
         [
             replace(r, fold=[None if f is None else int(f) * len(names) + int(code[i]) for i, f in enumerate(r.fold)])

@@ -178,7 +178,7 @@ def _level(name: str, part: Result, protocol: str, metric: str, units: int) -> d
     elif classes and 0 in classes.values():
         note = f"one class only ({next(c for c, n in classes.items() if n)})"
     else:
-        found = perturbation.estimate(perturbation.outcome(part, part.protocols[protocol].repeats), metric)
+        found = perturbation.estimate(perturbation.read(part, part.protocols[protocol].repeats), metric)
         if found.value is None:
             note = "no two units of different class were tested in the same fold"
     estimate = {"value": found.value, "low": found.low, "high": found.high}

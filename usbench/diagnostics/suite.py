@@ -153,7 +153,7 @@ def _optimism(request: Request) -> dict[str, Any]:
             "note": "Not measured: the task has no protocol that tunes on its test folds.",
         }
     flat, nested = pair
-    outcomes = [perturbation.outcome(result, result.protocols[p].repeats) for p in pair]
+    outcomes = [perturbation.read(result, result.protocols[p].repeats) for p in pair]
     found = optimism(outcomes[0], outcomes[1], (metric,), perturbation.RESAMPLES)[metric]
     parts = {k: perturbation.rounded(getattr(found, k)) for k in ("low", "high")}
     return {

@@ -14,7 +14,7 @@ import numpy as np
 
 from usbench.errors import DataError
 from usbench.evaluation.intervals import RESAMPLES
-from usbench.evaluation.scoring import build_outcome, evaluate
+from usbench.evaluation.scoring import evaluate, from_stored
 from usbench.probes.facts import protocol_facts
 from usbench.results.schema import ProtocolResult, Repeat, Units
 from usbench.task.kinds import task_kind
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from usbench.core.types import Vectors
     from usbench.probes.places import Places
     from usbench.statistics._types import IntArray
-    from usbench.statistics.outcome import Outcome
+    from usbench.statistics.predictions import Predictions
     from usbench.statistics.splits import Split
     from usbench.task.cohort import Cohort
     from usbench.task.task import Task
@@ -106,20 +106,20 @@ def drop_of_figures(
         Metric to value and interval.
     """
     within = [Repeat(**repeat) for repeat in figures["repeats"]]
-    a = build_outcome(kind, classes, units, within, cut)
-    b = build_outcome(kind, classes, units, repeats, cut)
+    a = from_stored(kind, classes, units, within, cut)
+    b = from_stored(kind, classes, units, repeats, cut)
     return _compare(a, b, list(figures["metrics"]), bool(figures["paired"]))
 
 
 def _differences(
     task: Task, classes: tuple[str, ...], units: Units, within: list[Repeat], elsewhere: list[Repeat], shown: list[str]
 ) -> dict[str, dict[str, float | None]]:
-    a = build_outcome(task.kind, classes, units, within, task.threshold)
-    b = build_outcome(task.kind, classes, units, elsewhere, task.threshold)
+    a = from_stored(task.kind, classes, units, within, task.threshold)
+    b = from_stored(task.kind, classes, units, elsewhere, task.threshold)
     return _compare(a, b, shown, task.transfer is None)
 
 
-def _compare(a: Outcome, b: Outcome, metrics: list[str], paired: bool) -> dict[str, dict[str, float | None]]:
+def _compare(a: Predictions, b: Predictions, metrics: list[str], paired: bool) -> dict[str, dict[str, float | None]]:
     """Return by how much the second is worse: positive where something is lost."""
     from usbench.statistics.bootstrap import draw
     from usbench.statistics.metrics import get_metric, prepare

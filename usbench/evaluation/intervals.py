@@ -17,7 +17,7 @@ from usbench.statistics.bootstrap import Estimate as Resampled
 from usbench.statistics.bootstrap import bootstrap
 from usbench.statistics.half_samples import exact_bound, half_sample_error, interval, refit_error
 from usbench.statistics.metrics import METRICS
-from usbench.statistics.outcome import Outcome
+from usbench.statistics.predictions import Predictions
 
 RESAMPLES = 2000
 HALF_SAMPLES = "half-samples"
@@ -25,7 +25,7 @@ FIXED = "fixed predictions"
 
 
 def estimates(
-    outcome: Outcome, names: Sequence[str], uncertainty: Mapping[str, Any] | None = None
+    outcome: Predictions, names: Sequence[str], uncertainty: Mapping[str, Any] | None = None
 ) -> dict[str, Estimate]:
     """Compute metrics and their 95 % intervals.
 
@@ -45,7 +45,7 @@ def estimates(
     return {name: _estimate(name, outcome, e, halves.get(name)) for name, e in found.items()}
 
 
-def _estimate(name: str, outcome: Outcome, resampled: Resampled, halves: Any) -> Estimate:
+def _estimate(name: str, outcome: Predictions, resampled: Resampled, halves: Any) -> Estimate:
     value = resampled.value
     if value is None:
         return Estimate(None)
@@ -60,7 +60,7 @@ def _estimate(name: str, outcome: Outcome, resampled: Resampled, halves: Any) ->
     return _rounded(value, *(bounds or (None, None)))
 
 
-def _fewest(name: str, outcome: Outcome) -> int:
+def _fewest(name: str, outcome: Predictions) -> int:
     """Number of subjects of whom each has to be right for a perfect score: for a ranking those of the rarer side."""
     if name == "accuracy":
         return outcome.n_groups

@@ -1,4 +1,4 @@
-"""From embeddings to a protocol's result, and from a stored result back to the arrays its metrics come from.
+"""From embeddings to a protocol's result, and from a stored result back to the predictions its metrics come from.
 
 Metrics are computed from the predictions *as they are stored*, after rounding, so that anyone can recompute every
 figure of a table from the result file to the last digit.
@@ -6,8 +6,8 @@ figure of a table from the result file to the last digit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,15 +15,8 @@ import numpy as np
 from usbench.errors import DataError, ResultError
 from usbench.evaluation.intervals import FIXED, HALF_SAMPLES, estimates
 from usbench.results.schema import ProtocolResult, Repeat, Result, Units
-from usbench.statistics.half_samples import Pairs
 from usbench.statistics.metrics import METRICS
-from usbench.statistics.outcome import (
-    Outcome,
-    binary_outcome,
-    multiclass_outcome,
-    ordinal_outcome,
-    regression_outcome,
-)
+from usbench.statistics.predictions import UNTESTED, Predictions
 from usbench.task.kinds import probe_question
 
 if TYPE_CHECKING:
@@ -78,17 +71,17 @@ def evaluate(
     data = ProbeData(vectors, positions, labels, np.asarray(cohort.groups), places=places)
     question = probe_question(task.kind)
     probe = run_protocol(protocol, data, splits, seed=0, question=question, n_jobs=-1)
-    repeats = repeats_of(probe, len(cohort.units), cohort.classes)
-    units = cohort.describe([0] * len(cohort.units))
-    outcome = build_outcome(task.kind, cohort.classes, units, repeats, task.threshold)
+    repeats = to_stored(probe.predictions, cohort.classes)
     if not halves:
         return scored_protocol(task, cohort, repeats, _hyperparameters(probe))
+    units = cohort.describe([0] * len(cohort.units))
+    predictions = from_stored(task.kind, cohort.classes, units, repeats, task.threshold)
     folds = task.split.folds if task.split.kind == "grouped" else None
     halved = refit_halves(
         protocol,
         data,
         splits[0],
-        metric_names(outcome),
+        metric_names(predictions),
         folds=folds,
         draws=len(splits),
         question=question,
@@ -135,14 +128,14 @@ def scored_protocol(
             subjects are resampled under fixed predictions.
     """
     units = cohort.describe([0] * len(cohort.units))
-    outcome = build_outcome(task.kind, cohort.classes, units, repeats, task.threshold)
+    predictions = from_stored(task.kind, cohort.classes, units, repeats, task.threshold)
     uncertainty = uncertainty or {"method": FIXED}
     reason = uncertainty.get("reason")
     notes = [f"Intervals resample subjects under fixed predictions: {reason}."] if reason else []
     if hyperparameters.get("edge", 0.0) > EDGE_SHARE:
         notes.append(edge_note(hyperparameters["edge"]))
     return ProtocolResult(
-        metrics=estimates(outcome, metric_names(outcome), uncertainty),
+        metrics=estimates(predictions, metric_names(predictions), uncertainty),
         repeats=repeats,
         hyperparameters=hyperparameters,
         note=" ".join(notes),
@@ -174,40 +167,52 @@ def with_missing_metrics(result: Result) -> Result:
     for name, entry in result.protocols.items():
         if not entry.repeats:
             continue
-        outcome = outcome_of(result, name)
-        missing = [metric for metric in metric_names(outcome) if metric not in entry.metrics]
+        predictions = predictions_of(result, name)
+        missing = [metric for metric in metric_names(predictions) if metric not in entry.metrics]
         if missing:
-            found = estimates(outcome, missing, entry.uncertainty)
+            found = estimates(predictions, missing, entry.uncertainty)
             protocols[name] = replace(entry, metrics={**entry.metrics, **found})
     return replace(result, protocols=protocols)
 
 
-def outcome_of(result: Result, protocol: str) -> Outcome:
-    """Rebuild the arrays behind the metrics of a stored result.
+def predictions_of(result: Result, protocol: str, where: str = "") -> Predictions:
+    """Read the predictions of one protocol from a result.
 
     Args:
         result: The result.
         protocol: One of its protocols.
+        where: File name for messages.
+
+    Returns:
+        The predictions of all units that were tested; units that were only trained on are left out.
 
     Raises:
-        ResultError: The predictions do not fit the units.
+        ResultError: The predictions do not fit the units or are not finite, or the protocol or its predictions are
+            absent.
     """
-    kind = result.task["kind"]
+    if protocol not in result.protocols:
+        raise ResultError(f"{where or result.encoder['name']}: has no protocol {protocol!r}.")
+    entry = result.protocols[protocol]
+    if not entry.repeats:
+        raise ResultError(f"{where or result.encoder['name']}, {protocol}: no predictions. Run the task again.")
     classes = tuple(result.dataset["counts"].get("classes", {}))
+    prefix = f"{where}: " if where else ""
     try:
-        return build_outcome(
-            kind, classes, result.units, result.protocols[protocol].repeats, result.task.get("threshold")
-        )
+        found = from_stored(result.task["kind"], classes, result.units, entry.repeats, result.task.get("threshold"))
+    except DataError as error:
+        raise ResultError(f"{prefix}{error}") from None
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise ResultError(
-            f"{result.encoder['name']} on {result.board}, {protocol}: predictions do not fit the units ({error!r})."
+            f"{prefix}{result.encoder['name']} on {result.board}, {protocol}: predictions do not fit the units "
+            f"({error!r})."
         ) from None
+    return replace(found, halves=entry.uncertainty.get("halves", {}))
 
 
-def build_outcome(
+def from_stored(
     kind: str, classes: Sequence[str], units: Units, repeats: Sequence[Repeat], threshold: float | None
-) -> Outcome:
-    """Arrange stored predictions for metrics, intervals and tests, over the units that were tested.
+) -> Predictions:
+    """Read predictions from the form in which results store them, over the units that were tested.
 
     Args:
         kind: ``binary``, ``multiclass``, ``regression`` or ``map``.
@@ -222,7 +227,8 @@ def build_outcome(
     fold = np.array([[repeat.fold[i] for i in tested] for repeat in repeats], dtype=np.int64)
     score = np.array([[repeat.score[i] for i in tested] for repeat in repeats], dtype=np.float64)
     if kind == "regression":
-        return regression_outcome([units.target[i] for i in tested], score, fold, groups, threshold)
+        found = Predictions.regression([units.target[i] for i in tested], score, fold, groups, threshold)
+        return _named(found, units, tested)
     if kind == "map":
         asked = {units.target[i] for i in tested}
         classes = [name for name in classes if name in asked]
@@ -234,9 +240,15 @@ def build_outcome(
     )
     if kind == "ordinal":
         cut = _position(classes, threshold)
-        return ordinal_outcome(truth, score, predicted, len(classes), fold, groups, cut)
-    make = binary_outcome if kind == "binary" else multiclass_outcome
-    return make(truth, score, predicted, fold, groups)
+        found = Predictions.ordinal(truth, score, predicted, len(classes), fold, groups, cut)
+    else:
+        make = Predictions.binary if kind == "binary" else Predictions.multiclass
+        found = make(truth, score, predicted, fold, groups)
+    return _named(found, units, tested)
+
+
+def _named(predictions: Predictions, units: Units, tested: Sequence[int]) -> Predictions:
+    return replace(predictions, unit=tuple(units.id[i] for i in tested), truth=tuple(units.target[i] for i in tested))
 
 
 def _position(grades: Sequence[str], threshold: float | None) -> float | None:
@@ -249,39 +261,43 @@ def _position(grades: Sequence[str], threshold: float | None) -> float | None:
         return threshold
 
 
-def metric_names(outcome: Outcome) -> list[str]:
-    """Return the metrics that are defined for an outcome."""
-    names = [name for name, metric in METRICS.items() if outcome.kind in metric.kinds]
-    if outcome.kind in ("regression", "ordinal") and outcome.threshold is None:
+def metric_names(predictions: Predictions) -> list[str]:
+    """Return the metrics that are defined for a kind of predictions."""
+    names = [name for name, metric in METRICS.items() if predictions.kind in metric.kinds]
+    if predictions.kind in ("regression", "ordinal") and predictions.threshold is None:
         names = [name for name in names if name not in ("auc", "fold_auc")]
     return names
 
 
-def repeats_of(probe: ProbeResult, n_units: int, classes: Sequence[str]) -> list[Repeat]:
-    """Arrange a probe's predictions as they are stored, rounded, one entry a draw of the splits.
+def to_stored(
+    predictions: Predictions,
+    classes: Sequence[str],
+    n_units: int | None = None,
+    positions: Sequence[int] | IntArray | None = None,
+) -> list[Repeat]:
+    """Write predictions in the form in which results store them: rounded, one entry a draw of the splits.
 
     Args:
-        probe: The probe's answer; units it did not test stay empty.
-        n_units: Number of units.
+        predictions: Of a probe; units it did not test stay empty.
         classes: Class names by number; empty for regression.
+        n_units: Number of units of the result, where the predictions are over some of them.
+        positions: Position in the result of each unit of the predictions; all of them in order by default.
     """
-    table = probe.prediction
+    n = predictions.n_units if n_units is None else n_units
+    place = np.arange(predictions.n_units) if positions is None else np.asarray(positions)
+    classify = predictions.kind != "regression"
     repeats = []
-    for repeat in np.unique(table.repeat):
-        fold: list[int | None] = [None] * n_units
-        score: list[Any] = [None] * n_units
-        predicted: list[Any] = [None] * n_units
-        for row in np.flatnonzero(table.repeat == repeat):
-            unit = int(table.unit[row])
-            fold[unit] = int(table.fold[row])
-            score[unit] = significant(table.score[row])
-            if probe.kind != "regression":
-                predicted[unit] = classes[int(table.predicted[row])]
-        repeats.append(
-            Repeat(
-                fold=fold, score=score, predicted=None if probe.kind == "regression" else predicted, seed=int(repeat)
-            )
-        )
+    for seed in range(predictions.n_repeats):
+        fold: list[int | None] = [None] * n
+        score: list[Any] = [None] * n
+        predicted: list[Any] = [None] * n
+        for unit in np.flatnonzero(predictions.fold[seed] != UNTESTED):
+            at = int(place[unit])
+            fold[at] = int(predictions.fold[seed, unit])
+            score[at] = significant(predictions.score[seed, unit])
+            if classify:
+                predicted[at] = classes[int(predictions.predicted[seed, unit])]
+        repeats.append(Repeat(fold=fold, score=score, predicted=predicted if classify else None, seed=seed))
     return repeats
 
 
@@ -303,53 +319,3 @@ def significant(value: Any) -> Any:
 
 def _round(value: float | None) -> float | None:
     return None if value is None else round(float(value), 6)
-
-
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """An outcome with the names of its units.
-
-    Attributes:
-        units: Ids of the units that were tested, in the order of the arrays.
-        truth: Their true classes or values, as written in the result.
-        outcome: The arrays.
-        halves: Metric to the scores of both halves of each halving; empty without half-samples.
-    """
-
-    units: tuple[str, ...]
-    truth: tuple[Any, ...]
-    outcome: Outcome
-    halves: Mapping[str, Pairs] = field(default_factory=dict)
-
-    def comparable(self, other: Scored) -> bool:
-        """Whether both decided about the same units with the same truth, so that a paired test is meaningful."""
-        return self.units == other.units and self.truth == other.truth
-
-
-def scored(result: Result, protocol: str, where: str = "") -> Scored:
-    """Rebuild the outcome of one protocol from the predictions.
-
-    Args:
-        result: The result.
-        protocol: One of its protocols.
-        where: File name for messages.
-
-    Returns:
-        The outcome over all units that were tested; units that were only trained on are left out.
-
-    Raises:
-        ResultError: The predictions do not fit the units, or the protocol is absent.
-    """
-    if protocol not in result.protocols:
-        raise ResultError(f"{where or result.encoder['name']}: has no protocol {protocol!r}.")
-    repeats = result.protocols[protocol].repeats
-    if not repeats:
-        raise ResultError(f"{where or result.encoder['name']}, {protocol}: no predictions. Run the task again.")
-    tested = [i for i, fold in enumerate(repeats[0].fold) if fold is not None]
-    try:
-        outcome = outcome_of(result, protocol)
-    except (ResultError, DataError) as error:
-        raise ResultError(f"{where}: {error}" if where else str(error)) from None
-    units, target = result.units.id, result.units.target
-    halves = result.protocols[protocol].uncertainty.get("halves", {})
-    return Scored(tuple(units[i] for i in tested), tuple(target[i] for i in tested), outcome, halves)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from usbench.errors import ResultError
-from usbench.evaluation.scoring import Scored, scored
+from usbench.evaluation.scoring import predictions_of
 from usbench.leaderboard import number_format
 from usbench.leaderboard.bundled import bundled_tasks
 from usbench.leaderboard.comparison import Comparator, Standing, stand
@@ -234,7 +234,7 @@ class Board:
         if metric is None:
             return Standing(None, Comparator("accuracy", {}), None, {}, frozenset(), {}, None)
         found = {
-            e.name: scored(e.result, protocol, e.file or e.name)
+            e.name: predictions_of(e.result, protocol, e.file or e.name)
             for e in self.entries
             if e.comparable and metric in getattr(e.result.protocols.get(protocol), "metrics", {})
         }
@@ -325,12 +325,3 @@ def _constant(entries: list[Entry]) -> list[Entry]:
     most = max(usual, key=lambda entry: len(entry.result.protocols))
     result = constant_floor(most.result)
     return [] if result is None else [Entry(result, "")]
-
-
-def scored_entries(board: Board, protocol: str) -> dict[str, Scored]:
-    """Return the predictions of every comparable entry of a board under one protocol."""
-    return {
-        e.name: scored(e.result, protocol, e.file or e.name)
-        for e in board.entries
-        if e.comparable and protocol in e.result.protocols
-    }

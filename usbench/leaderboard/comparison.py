@@ -28,14 +28,13 @@ from statistics import NormalDist, median
 
 import numpy as np
 
-from usbench.evaluation.scoring import Scored
 from usbench.statistics._types import FloatArray
 from usbench.statistics.auc_variance import auc_test
 from usbench.statistics.bootstrap import draw
 from usbench.statistics.exact import holm
 from usbench.statistics.half_samples import half_sample_error, normal_p, refit_error
 from usbench.statistics.metrics import METRICS, prepare
-from usbench.statistics.outcome import Outcome
+from usbench.statistics.predictions import Predictions
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -108,21 +107,21 @@ class Comparator:
 
     Args:
         metric: Name of the metric.
-        scored: Encoder name to outcome; all over the same units.
+        predictions: Encoder name to predictions; all over the same units.
     """
 
-    def __init__(self, metric: str, scored: Mapping[str, Scored]) -> None:
+    def __init__(self, metric: str, predictions: Mapping[str, Predictions]) -> None:
         self.metric = metric
         self.higher_is_better = METRICS[metric].higher_is_better
-        self._outcomes: dict[str, Outcome] = {}
+        self._predictions: dict[str, Predictions] = {}
         self._values: dict[str, float] = {}
         self._halves = {}
         self._kernels = {}
-        for name, item in scored.items():
-            kernel = prepare(metric, item.outcome)
-            value = float(kernel(np.ones((1, item.outcome.n_units)))[0])
+        for name, item in predictions.items():
+            kernel = prepare(metric, item)
+            value = float(kernel(np.ones((1, item.n_units)))[0])
             if not np.isnan(value):
-                self._outcomes[name], self._values[name] = item.outcome, value
+                self._predictions[name], self._values[name] = item, value
                 self._kernels[name] = kernel
                 self._halves[name] = item.halves.get(metric)
 
@@ -149,9 +148,9 @@ class Comparator:
         Returns:
             float64 ``[n_resamples]`` by name, NaN where undefined; nothing with fewer than two subjects.
         """
-        if not self._outcomes:
+        if not self._predictions:
             return {}
-        reference = next(iter(self._outcomes.values()))
+        reference = next(iter(self._predictions.values()))
         if reference.n_groups < 2:
             return {}
         found = draw(reference, self._kernels, n_resamples, LEVEL, seed=0, stratify=False)
@@ -240,7 +239,7 @@ class Comparator:
 
     def _fixed_error(self, a: str, b: str) -> tuple[float | None, str]:
         """Standard error of a difference under fixed predictions, and where it comes from."""
-        first, second = self._outcomes[a], self._outcomes[b]
+        first, second = self._predictions[a], self._predictions[b]
         if self.metric in ("auc", "fold_auc") and first.kind != "multiclass":
             found = auc_test(first, second, within_folds=self.metric == "fold_auc")
             if found is not None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from usbench.evaluation.intervals import estimates
-from usbench.evaluation.scoring import scored
+from usbench.evaluation.scoring import predictions_of
 from usbench.results.schema import ProtocolResult, Repeat, Result
 from usbench.task.kinds import KINDS
 
@@ -60,7 +60,7 @@ def constant_floor(like: Result) -> Result | None:
         # Of many classes only what pages show: the rest takes long and says nothing of a constant.
         shown = KINDS[kind].shown if kind in ("multiclass", "map") else tuple(entry.metrics)
         wanted = [metric for metric in entry.metrics if metric in shown and metric not in _MEANINGLESS]
-        metrics = estimates(scored(bare, name).outcome, wanted, bare.protocols[name].uncertainty)
+        metrics = estimates(predictions_of(bare, name), wanted, bare.protocols[name].uncertainty)
         protocols[name] = replace(bare.protocols[name], metrics=metrics)
     return replace(bare, protocols=protocols)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from usbench.errors import ResultError, UnknownNameError, did_you_mean
-from usbench.evaluation.scoring import Scored, scored
+from usbench.evaluation.scoring import predictions_of
 from usbench.leaderboard import number_format
 from usbench.leaderboard.board import Board, Entry, gather
 from usbench.leaderboard.comparison import Comparator, Difference
@@ -15,6 +15,7 @@ from usbench.leaderboard.verdicts import between_two
 from usbench.results.text import told_of
 from usbench.statistics.exact import holm
 from usbench.statistics.metrics import METRICS
+from usbench.statistics.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ def compare_pair(
     a, b = find_entry(board, first), find_entry(board, second)
     if protocol not in board.protocols:
         raise UnknownNameError(f"{board.name} has no protocol {protocol!r}; it has {', '.join(board.protocols)}.")
-    outcomes = {entry.name: scored(entry.result, protocol, entry.file) for entry in (a, b)}
-    if not outcomes[a.name].comparable(outcomes[b.name]):
+    predictions = {entry.name: predictions_of(entry.result, protocol, entry.file) for entry in (a, b)}
+    if not predictions[a.name].comparable(predictions[b.name]):
         raise ResultError(
             f"{first} and {second} did not decide about the same units of {board.name}: run both on the same data."
         )
@@ -83,20 +84,20 @@ def compare_pair(
         if name not in known:
             raise UnknownNameError(f"no metric {name!r} here.{did_you_mean(name, known)} There are {', '.join(known)}.")
     with told_of(a.file, b.file):
-        rows = _rows(board, outcomes, (a, b), metrics or known)
+        rows = _rows(board, predictions, (a, b), metrics or known)
     primary = board.primary(protocol)
     ranked = next((row for row in rows if row.column.metric == primary), rows[0])
-    subjects = len({*outcomes[a.name].outcome.group.tolist()})
+    subjects = predictions[a.name].n_groups
     return Pair(board, protocol, primary, tuple(rows), sentence(a, b, ranked, subjects))
 
 
 def _rows(
-    board: Board, outcomes: Mapping[str, Scored], pair: tuple[Entry, Entry], metrics: Sequence[str]
+    board: Board, predictions: Mapping[str, Predictions], pair: tuple[Entry, Entry], metrics: Sequence[str]
 ) -> list[PairRow]:
     a, b = pair
     rows = []
     for name in metrics:
-        comparator = Comparator(name, outcomes)
+        comparator = Comparator(name, predictions)
         difference = comparator.difference(a.name, b.name)
         rows.append(PairRow(board.column(name), comparator.value(a.name), comparator.value(b.name), difference))
     return rows
@@ -137,7 +138,7 @@ def compare_with_each(
         if difference is not None and p is not None:
             difference = replace(difference, p_adjusted=p)
         a, b = find_entry(pair.board, first), find_entry(pair.board, other)
-        subjects = len({*scored(a.result, pair.protocol, a.file).outcome.group.tolist()})
+        subjects = predictions_of(a.result, pair.protocol, a.file).n_groups
         told = replace(row, difference=difference)
         found.append(replace(pair, rows=(told,), sentence=sentence(a, b, told, subjects, family)))
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from usbench.errors import ResultError
-from usbench.evaluation.scoring import scored
+from usbench.evaluation.scoring import predictions_of
 from usbench.leaderboard.board import Board, Entry
 from usbench.results.schema import Estimate, Result
 from usbench.results.subset import MIN_SUBJECTS, restrict
@@ -66,7 +66,7 @@ def strata_of(board: Board, entry: Entry, protocol: str | None = None) -> list[S
 
 def _estimate(result: Result, protocol: str, metric: str) -> Estimate:
     try:
-        found = bootstrap(scored(result, protocol).outcome, [metric], n_resamples=RESAMPLES)[metric]
+        found = bootstrap(predictions_of(result, protocol), [metric], n_resamples=RESAMPLES)[metric]
     except ResultError:  # no unit of this group was tested
         return Estimate(None)
     return Estimate(found.value, found.low, found.high)

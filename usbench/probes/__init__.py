@@ -9,13 +9,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from usbench.probes.data import FoldChoice, Prediction, ProbeData, ProbeResult, mean_by_unit
+    from usbench.probes.data import FoldChoice, ProbeData, ProbeResult, mean_by_unit
     from usbench.probes.protocols import PROTOCOLS, ProtocolInfo, get_protocol, run_protocol
 
 _HOME = {
     "PROTOCOLS": "protocols",
     "FoldChoice": "data",
-    "Prediction": "data",
     "ProbeData": "data",
     "ProbeResult": "data",
     "ProtocolInfo": "protocols",
@@ -27,7 +26,6 @@ _HOME = {
 __all__ = [
     "PROTOCOLS",
     "FoldChoice",
-    "Prediction",
     "ProbeData",
     "ProbeResult",
     "ProtocolInfo",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from usbench.probes.data import FoldChoice
-from usbench.probes.problem import Answer, Problem, fold_prediction, stack
+from usbench.probes.problem import Answer, Problem
 from usbench.statistics._types import FloatArray
 
 
@@ -23,7 +23,7 @@ def constant(problem: Problem) -> Answer:
     Returns:
         Predictions; there is nothing to choose.
     """
-    predictions, choices = [], []
+    answers, choices = [], []
     for repeat, fold, split in problem.folds():
         y = problem.y[split.train]
         n = len(split.test)
@@ -36,6 +36,6 @@ def constant(problem: Problem) -> Answer:
             share = np.bincount(y.astype(np.int64), minlength=problem.n_classes) / len(y)
             predicted = np.full(n, float(share.argmax()))
             score = np.full(n, share[1] - 0.5) if problem.kind == "binary" else np.tile(share, (n, 1))
-        predictions.append(fold_prediction(repeat, fold, split, score, predicted))
+        answers.append((repeat, fold, split, score, predicted))
         choices.append(FoldChoice(repeat, fold, split.fold, {}))
-    return stack(predictions), tuple(choices)
+    return problem.gather(answers), tuple(choices)

@@ -11,14 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from usbench.errors import DataError
 from usbench.probes.places import Places, join_places
 from usbench.statistics._types import AnyArray, FloatArray, IntArray
-from usbench.statistics.outcome import (
-    Kind,
-    Outcome,
-    binary_outcome,
-    multiclass_outcome,
-    ordinal_outcome,
-    regression_outcome,
-)
+from usbench.statistics.predictions import Predictions
 
 FrameArray = NDArray[np.float32]
 
@@ -123,26 +116,6 @@ def mean_by_unit(data: ProbeData) -> FloatArray:
     return total / frames[:, None]
 
 
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """Table of predictions, one row for each tested unit of each repeat.
-
-    Attributes:
-        unit: Unit, int64 [n_rows].
-        repeat: Repeat (split seed, initialisation, or both), int64 [n_rows].
-        fold: Position of the fold in its repeat's list of splits, int64 [n_rows].
-        score: Decision value (binary: above 0 for class 1) or predicted target, float64 [n_rows];
-            multi-class: [n_rows, n_classes].
-        predicted: Predicted class number or target, float64 [n_rows].
-    """
-
-    unit: IntArray
-    repeat: IntArray
-    fold: IntArray
-    score: FloatArray
-    predicted: FloatArray
-
-
 @dataclass(frozen=True)
 class FoldChoice:
     """Hyper-parameters chosen for one fold.
@@ -171,56 +144,17 @@ class ProbeResult:
 
     Attributes:
         protocol: Name with version, such as "svc-nested@1".
-        kind: "binary", "multiclass" or "regression".
         classes: Labels by class number; empty for regression.
-        prediction: Predictions of all repeats.
+        predictions: Predictions of all repeats, over all units that the probe was given.
         choices: Chosen hyper-parameters of each fold.
         settings: What the protocol was run with: seeds, grids, sizes. Plain values.
     """
 
     protocol: str
-    kind: Kind
     classes: tuple[object, ...]
-    prediction: Prediction
+    predictions: Predictions
     choices: tuple[FoldChoice, ...]
     settings: Mapping[str, object] = field(default_factory=dict)
-
-    def scored_units(self) -> IntArray:
-        """Return the units that were tested, int64 [n_scored], ascending: the order of `outcome`'s units."""
-        return np.unique(self.prediction.unit)
-
-    def outcome(self, y: ArrayLike, groups: ArrayLike, threshold: float | None = None) -> Outcome:
-        """Arrange the predictions for metrics, intervals and tests.
-
-        Args:
-            y: Label or target of every unit, as given to the probe, [n_units].
-            groups: Subject of every unit, [n_units].
-            threshold: Regression only: clinical threshold for the AUC, positive at or above it.
-
-        Returns:
-            The outcome over the tested units.
-
-        Raises:
-            DataError: If the repeats did not test the same units once each, or a label is unknown.
-        """
-        p = self.prediction
-        units = self.scored_units()
-        repeats = np.unique(p.repeat)
-        order = np.lexsort((p.unit, p.repeat))
-        shape = (len(repeats), len(units))
-        if len(order) != shape[0] * shape[1] or not (p.unit[order].reshape(shape) == units).all():
-            raise DataError("The repeats did not test the same units, once each: score them apart.")
-        score = p.score[order].reshape(shape + p.score.shape[1:])
-        predicted = p.predicted[order].reshape(shape)
-        fold = p.fold[order].reshape(shape)
-        truth, subjects = np.asarray(y)[units], np.asarray(groups)[units]
-        if self.kind == "regression":
-            return regression_outcome(truth, predicted, fold, subjects, threshold)
-        if self.kind == "ordinal":
-            return ordinal_outcome(truth, score, predicted, len(self.classes), fold, subjects, threshold)
-        codes = encode_labels(truth, self.classes)
-        make = binary_outcome if self.kind == "binary" else multiclass_outcome
-        return make(codes, score, predicted, fold, subjects)
 
 
 def encode_labels(y: ArrayLike, classes: Sequence[object]) -> IntArray:

@@ -21,18 +21,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from usbench.errors import DataError
-from usbench.probes.data import FoldChoice, Prediction, ProbeData
-from usbench.probes.problem import Problem
+from usbench.probes.data import FoldChoice, ProbeData
 from usbench.probes.protocols import Question, get_protocol, pose
 from usbench.statistics._types import AnyArray, BoolArray
 from usbench.statistics.metrics import compute
-from usbench.statistics.outcome import (
-    Outcome,
-    binary_outcome,
-    multiclass_outcome,
-    ordinal_outcome,
-    regression_outcome,
-)
 from usbench.statistics.splits import Split, group_codes, subject_folds
 
 HALVINGS = 12
@@ -113,13 +105,15 @@ def refit_halves(
             for _ in range(per_half)
         ]
         problem, _ = pose(data, drawn, seed, question, positive, n_jobs)
-        prediction, _ = info.refit(problem, choices) if info.refit is not None else info.run(problem)
+        predictions, _ = info.refit(problem, choices) if info.refit is not None else info.run(problem)
     except DataError as error:
         return HalfSamples({}, f"half of the subjects is not enough to train on ({error})")
-    outcomes = _outcomes(problem, prediction, len(halves), threshold)
+    # The repeats of a half, one per draw of its splits and initialisation, follow each other.
+    each = predictions.n_repeats // len(halves)
+    parts = [predictions.repeats(k * each, (k + 1) * each).tested(threshold) for k in range(len(halves))]
     metrics = {}
     for name in names:
-        values = [compute(name, outcome) for outcome in outcomes]
+        values = [compute(name, part) for part in parts]
         metrics[name] = list(zip(values[::2], values[1::2], strict=True))
     return HalfSamples(metrics)
 
@@ -170,27 +164,3 @@ def _splits_within(
     fewest = min(len(np.unique(part)) for part in parts)
     found = subject_folds(groups, y if classify else None, max(2, min(folds, fewest)), seed, stratify=classify)
     return [Split(units[s.train], units[s.test], s.fold) for s in found]
-
-
-def _outcomes(problem: Problem, prediction: Prediction, n_halves: int, threshold: float | None) -> list[Outcome]:
-    """Arrange the predictions of each half, which may hold several initialisations."""
-    # Repeats of one draw of splits follow each other.
-    per_half = (int(prediction.repeat.max()) + 1) // n_halves
-    order = np.lexsort((prediction.unit, prediction.repeat))
-    found = []
-    for k in range(n_halves):
-        rows = order[prediction.repeat[order] // per_half == k]
-        units = np.unique(prediction.unit[rows])
-        shape = (per_half, len(units))
-        score = prediction.score[rows].reshape(shape + prediction.score.shape[1:])
-        predicted, fold = prediction.predicted[rows].reshape(shape), prediction.fold[rows].reshape(shape)
-        y, groups = problem.y[units], problem.groups[units]
-        if problem.kind == "regression":
-            found.append(regression_outcome(y, predicted, fold, groups, threshold))
-        elif problem.kind == "ordinal":
-            found.append(ordinal_outcome(y, score, predicted, problem.n_classes, fold, groups, threshold))
-        elif problem.kind == "binary":
-            found.append(binary_outcome(y, score, predicted, fold, groups))
-        else:
-            found.append(multiclass_outcome(y, score, predicted, fold, groups))
-    return found

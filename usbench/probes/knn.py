@@ -6,7 +6,7 @@ import numpy as np
 
 from usbench.errors import UsbenchError
 from usbench.probes.data import FoldChoice
-from usbench.probes.problem import Answer, Problem, fold_prediction, stack
+from usbench.probes.problem import Answer, FoldAnswer, Problem
 from usbench.probes.squared_hinge_svm import fit_scaler
 from usbench.probes.threads import map_folds
 from usbench.statistics._types import FloatArray
@@ -34,7 +34,7 @@ def knn(problem: Problem, n_neighbours: int = 5) -> Answer:
     if n_neighbours < 1:
         raise UsbenchError(f"{n_neighbours} neighbours cannot vote: ask for at least 1.")
 
-    def one_fold(job: tuple[int, int, Split]) -> Answer:
+    def one_fold(job: tuple[int, int, Split]) -> tuple[FoldAnswer, FoldChoice]:
         repeat, fold, split = job
         neighbours, weight = _nearest(problem, split, n_neighbours)
         y = problem.y[split.train]
@@ -42,7 +42,7 @@ def knn(problem: Problem, n_neighbours: int = 5) -> Answer:
         if problem.kind in ("regression", "ordinal"):
             score = (weight * y[neighbours]).sum(axis=1) / weight.sum(axis=1)
             predicted = np.rint(score) if problem.kind == "ordinal" else score
-            return fold_prediction(repeat, fold, split, score, predicted), (choice,)
+            return (repeat, fold, split, score, predicted), choice
         frequency = np.bincount(y.astype(np.int64), minlength=problem.n_classes) / len(y)
         votes = np.stack(
             [((y[neighbours] == k) * weight).sum(axis=1) / frequency[k] for k in range(problem.n_classes)], axis=1
@@ -50,10 +50,10 @@ def knn(problem: Problem, n_neighbours: int = 5) -> Answer:
         votes /= votes.sum(axis=1, keepdims=True)
         score = votes[:, 1] - 0.5 if problem.kind == "binary" else votes
         predicted = votes.argmax(axis=1)
-        return fold_prediction(repeat, fold, split, score, predicted), (choice,)
+        return (repeat, fold, split, score, predicted), choice
 
     answers = map_folds(one_fold, problem.folds(), problem.n_jobs)
-    return stack([a[0] for a in answers]), tuple(c for a in answers for c in a[1])
+    return problem.gather(a for a, _ in answers), tuple(choice for _, choice in answers)
 
 
 def _nearest(problem: Problem, split: Split, n_neighbours: int) -> tuple[np.ndarray, FloatArray]:

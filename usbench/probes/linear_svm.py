@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from usbench.probes.data import FoldChoice
-from usbench.probes.problem import Answer, Problem, decide, fold_prediction, stack
+from usbench.probes.problem import Answer, FoldAnswer, Problem, decide
 from usbench.probes.squared_hinge_svm import svc_scores
 from usbench.probes.threads import map_folds
 from usbench.statistics._types import FloatArray
@@ -34,16 +34,16 @@ def svc_paper(problem: Problem, grid: Sequence[float] = GRID) -> Answer:
     """
     folds = problem.folds()
     scores = map_folds(lambda job: _fold_scores(problem, job[2], grid), folds, problem.n_jobs)
-    predictions, choices = [], []
+    answers, choices = [], []
     for repeat in range(len(problem.splits)):
         mine = [(job, s) for job, s in zip(folds, scores, strict=True) if job[0] == repeat]
         pooled = np.concatenate([s for _, s in mine], axis=1)
         truth = np.concatenate([problem.y[job[2].test] for job, _ in mine])
         best, accuracy = _most_accurate(pooled, truth, problem.n_classes)
         for (_, fold, split), s in mine:
-            predictions.append(fold_prediction(repeat, fold, split, s[best], decide(s[best], problem.n_classes)))
+            answers.append((repeat, fold, split, s[best], decide(s[best], problem.n_classes)))
             choices.append(FoldChoice(repeat, fold, split.fold, {"C": float(grid[best])}, accuracy))
-    return stack(predictions), tuple(choices)
+    return problem.gather(answers), tuple(choices)
 
 
 def svc_nested(problem: Problem, grid: Sequence[float] = GRID, inner_folds: int = INNER_FOLDS) -> Answer:
@@ -64,7 +64,7 @@ def svc_nested(problem: Problem, grid: Sequence[float] = GRID, inner_folds: int 
         DataError: If a training fold has a class with a single subject.
     """
 
-    def one_fold(job: tuple[int, int, Split]) -> Answer:
+    def one_fold(job: tuple[int, int, Split]) -> tuple[FoldAnswer, FoldChoice]:
         repeat, fold, split = job
         features, y = problem.features[split.train], problem.codes[split.train]
         inner = problem.inner_folds(repeat, fold, split, inner_folds)
@@ -76,10 +76,10 @@ def svc_nested(problem: Problem, grid: Sequence[float] = GRID, inner_folds: int 
         best, accuracy = _most_accurate(np.concatenate(pooled, axis=1), truth, problem.n_classes)
         score = _fold_scores(problem, split, [grid[best]])[0]
         choice = FoldChoice(repeat, fold, split.fold, {"C": float(grid[best])}, accuracy)
-        return fold_prediction(repeat, fold, split, score, decide(score, problem.n_classes)), (choice,)
+        return (repeat, fold, split, score, decide(score, problem.n_classes)), choice
 
     answers = map_folds(one_fold, problem.folds(), problem.n_jobs)
-    return stack([a[0] for a in answers]), tuple(c for a in answers for c in a[1])
+    return problem.gather(a for a, _ in answers), tuple(choice for _, choice in answers)
 
 
 def _fold_scores(problem: Problem, split: Split, grid: Sequence[float]) -> FloatArray:

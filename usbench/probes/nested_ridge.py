@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from usbench.probes.data import FoldChoice
-from usbench.probes.problem import Answer, Problem, fold_prediction, stack
+from usbench.probes.problem import Answer, FoldAnswer, Problem
 from usbench.probes.ridge import INNER_FOLDS
 from usbench.probes.squared_hinge_svm import fit_scaler
 from usbench.probes.threads import map_folds
@@ -49,7 +49,7 @@ def ridge_nested(problem: Problem, grid: Sequence[float] = GRID, inner_folds: in
     # From the strongest, so that the first minimum is the most cautious.
     penalties = np.array(sorted(grid, reverse=True), dtype=np.float64)
 
-    def one_fold(job: tuple[int, int, Split]) -> Answer:
+    def one_fold(job: tuple[int, int, Split]) -> tuple[FoldAnswer, FoldChoice]:
         repeat, fold, split = job
         y = problem.y[split.train]
         fit = RidgeFit(problem.features[split.train], y, problem.least_spread)
@@ -61,10 +61,10 @@ def ridge_nested(problem: Problem, grid: Sequence[float] = GRID, inner_folds: in
         best, edge = choose(error, float(np.abs(y - np.median(y)).mean()))
         score = fit.predict(problem.features[split.test], penalties[best])
         choice = FoldChoice(repeat, fold, split.fold, {"penalty": float(penalties[best])}, float(error[best]), edge)
-        return fold_prediction(repeat, fold, split, score, score), (choice,)
+        return (repeat, fold, split, score, score), choice
 
     answers = map_folds(one_fold, problem.folds(), problem.n_jobs)
-    return stack([a[0] for a in answers]), tuple(c for a in answers for c in a[1])
+    return problem.gather(a for a, _ in answers), tuple(choice for _, choice in answers)
 
 
 class RidgeFit:

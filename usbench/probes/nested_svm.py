@@ -16,7 +16,7 @@ import numpy as np
 from usbench.probes.data import FoldChoice
 from usbench.probes.kernel_svm import GramProblem, gram_paths
 from usbench.probes.linear_svm import INNER_FOLDS
-from usbench.probes.problem import Answer, Problem, decide, fold_prediction, stack
+from usbench.probes.problem import Answer, Problem, decide
 from usbench.probes.squared_hinge_svm import balanced_weights, fit_scaler, reduce_to_samples, svc_path
 from usbench.probes.threads import map_folds, one_blas_thread
 from usbench.probes.wide_grid import auc_loss, choose
@@ -71,12 +71,12 @@ def svc_nested(problem: Problem, grid: Sequence[float] = GRID, inner_folds: int 
         chosen.append((*choose(losses, 1.0), losses))
     grids = [[grid[best]] for best, _, _ in chosen]
     scores = _scores(outer, problem.n_classes, grids, problem.n_jobs)
-    predictions, choices = [], []
+    answers, choices = [], []
     for (repeat, fold, split), score, (best, edge, losses) in zip(jobs, scores, chosen, strict=True):
-        predictions.append(fold_prediction(repeat, fold, split, score[0], decide(score[0], problem.n_classes)))
+        answers.append((repeat, fold, split, score[0], decide(score[0], problem.n_classes)))
         told = {"C": float(grid[best])}
         choices.append(FoldChoice(repeat, fold, split.fold, told, float(1 - losses[best]), edge))
-    return stack(predictions), tuple(choices)
+    return problem.gather(answers), tuple(choices)
 
 
 def near(choices: Sequence[FoldChoice], grid: Sequence[float] = GRID, decades: float = 2.0) -> list[float]:
@@ -109,16 +109,16 @@ def svc_refit(problem: Problem, grid: Sequence[float] = GRID) -> Answer:
     tested: dict[int, list[tuple[FloatArray, IntArray]]] = {}
     for (repeat, _, split), own in zip(jobs, scores, strict=True):
         tested.setdefault(repeat, []).append((own, problem.codes[split.test]))
-    predictions, choices = [], []
+    answers, choices = [], []
     for (repeat, fold, split), own in zip(jobs, scores, strict=True):
         losses = auc_loss(tested[repeat][:fold] + tested[repeat][fold + 1 :], problem.n_classes)
         if losses is None:
             return svc_nested(problem, grid)
         best, edge = choose(losses, 1.0)
-        predictions.append(fold_prediction(repeat, fold, split, own[best], decide(own[best], problem.n_classes)))
+        answers.append((repeat, fold, split, own[best], decide(own[best], problem.n_classes)))
         told = {"C": float(grid[best])}
         choices.append(FoldChoice(repeat, fold, split.fold, told, float(1 - losses[best]), edge))
-    return stack(predictions), tuple(choices)
+    return problem.gather(answers), tuple(choices)
 
 
 def _standardised(problem: Problem, split: Split) -> _Set:

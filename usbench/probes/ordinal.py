@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from usbench.probes.data import FoldChoice
-from usbench.probes.problem import LEAST_SPREAD, Answer, Problem, fold_prediction, stack
+from usbench.probes.problem import LEAST_SPREAD, Answer, FoldAnswer, Problem
 from usbench.probes.ridge import ridge_scores
 from usbench.probes.threads import map_folds
 from usbench.statistics._types import FloatArray
@@ -43,7 +43,7 @@ def ordinal_ridge(problem: Problem, grid: Sequence[float] = GRID, inner_folds: i
     """
     penalties = sorted(grid, reverse=True)
 
-    def one_fold(job: tuple[int, int, Split]) -> Answer:
+    def one_fold(job: tuple[int, int, Split]) -> tuple[FoldAnswer, FoldChoice]:
         repeat, fold, split = job
         features, y = problem.features[split.train], problem.y[split.train]
         unseen = np.empty((len(penalties), len(y)))
@@ -57,10 +57,10 @@ def ordinal_ridge(problem: Problem, grid: Sequence[float] = GRID, inner_folds: i
         parameters = {"penalty": float(penalties[best])}
         parameters.update({f"cut{k + 1}": float(cut) for k, cut in enumerate(cuts)})
         choice = FoldChoice(repeat, fold, split.fold, parameters, float(error[best]))
-        return fold_prediction(repeat, fold, split, score, grade), (choice,)
+        return (repeat, fold, split, score, grade), choice
 
     answers = map_folds(one_fold, problem.folds(), problem.n_jobs)
-    return stack([a[0] for a in answers]), tuple(c for a in answers for c in a[1])
+    return problem.gather(a for a, _ in answers), tuple(choice for _, choice in answers)
 
 
 def cut_points(scores: FloatArray, y: FloatArray, n_grades: int) -> FloatArray:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from usbench.errors import DataError
-from usbench.probes.data import FoldChoice, Prediction, ProbeData
+from usbench.probes.data import FoldChoice, ProbeData
 from usbench.statistics._types import AnyArray, FloatArray, IntArray
-from usbench.statistics.outcome import Kind
-from usbench.statistics.splits import Split, subject_folds
+from usbench.statistics.predictions import UNTESTED, Kind, Predictions
+from usbench.statistics.splits import Split, group_codes, subject_folds
 
 LEAST_SPREAD = 0.1
+
+FoldAnswer = tuple[int, int, Split, FloatArray, AnyArray]
+"""Repeat, fold, its split, and for the split's test units their scores [n_test] or [n_test, n_classes] and the
+predicted class numbers or targets [n_test]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,28 +90,33 @@ class Problem:
         seed = np.random.SeedSequence([self.seed, repeat, fold]).generate_state(1)[0]
         return subject_folds(groups, y if classify else None, min(most, fewest), int(seed), stratify=classify)
 
+    def gather(self, folds: Iterable[FoldAnswer]) -> Predictions:
+        """Join the answers of all folds of all repeats.
 
-def fold_prediction(repeat: int, fold: int, split: Split, score: FloatArray, predicted: FloatArray) -> Prediction:
-    """Tabulate the predictions of one fold's test units."""
-    n = len(split.test)
-    return Prediction(
-        split.test,
-        np.full(n, repeat, dtype=np.int64),
-        np.full(n, fold, dtype=np.int64),
-        score,
-        predicted.astype(np.float64),
-    )
+        Args:
+            folds: What each fold predicts for its test units.
 
+        Returns:
+            The predictions over all units; those that no fold of a repeat tested stay `UNTESTED` in it.
 
-def stack(predictions: Sequence[Prediction]) -> Prediction:
-    """Join the tables of several folds."""
-    return Prediction(
-        np.concatenate([p.unit for p in predictions]),
-        np.concatenate([p.repeat for p in predictions]),
-        np.concatenate([p.fold for p in predictions]),
-        np.concatenate([p.score for p in predictions]),
-        np.concatenate([p.predicted for p in predictions]),
-    )
+        Raises:
+            DataError: If a repeat tests a unit twice, or a score is not finite.
+        """
+        answers = list(folds)
+        shape = (1 + max(answer[0] for answer in answers), len(self.y))
+        score = np.full(shape + answers[0][3].shape[1:], np.nan)
+        predicted = np.full(shape, np.nan)
+        fold = np.full(shape, UNTESTED, dtype=np.int64)
+        for repeat, number, split, scores, predictions in answers:
+            if (fold[repeat, split.test] != UNTESTED).any():
+                raise DataError(f"Fold {split.fold!r} tests a unit that another fold tests: score the folds apart.")
+            if not np.isfinite(scores).all():
+                raise DataError("A score is not finite (NaN or infinite): remove the unit or repair the probe.")
+            fold[repeat, split.test] = number
+            score[repeat, split.test] = scores
+            predicted[repeat, split.test] = predictions
+        names, group = group_codes(self.groups)
+        return Predictions(self.kind, self.y, score, predicted, fold, group, len(names), self.n_classes)
 
 
 def decide(score: FloatArray, n_classes: int) -> FloatArray:
@@ -123,4 +132,4 @@ def decide(score: FloatArray, n_classes: int) -> FloatArray:
     return (score > 0).astype(np.float64) if n_classes == 2 else score.argmax(axis=-1).astype(np.float64)
 
 
-Answer = tuple[Prediction, tuple[FoldChoice, ...]]
+Answer = tuple[Predictions, tuple[FoldChoice, ...]]

@@ -19,7 +19,7 @@ from usbench.probes.attention import head
 from usbench.probes.data import FoldChoice, ProbeData, ProbeResult, encode_labels, unit_features
 from usbench.probes.problem import Answer, Problem
 from usbench.statistics.metrics import METRICS
-from usbench.statistics.outcome import Kind
+from usbench.statistics.predictions import Kind
 from usbench.statistics.splits import Split, assert_disjoint
 
 Question = Literal["classification", "regression", "ordinal"]
@@ -268,9 +268,9 @@ def run_protocol(
         raise UsbenchError(
             f"Protocol {info.key} has no option {unknown[0]!r}: it has {', '.join(sorted(known)) or 'none'}."
         )
-    prediction, choices = info.run(problem, **options)
+    predictions, choices = info.run(problem, **options)
     settings = {"seed": seed, **known, **options}
-    return ProbeResult(info.key, problem.kind, classes, prediction, choices, settings)
+    return ProbeResult(info.key, classes, predictions, choices, settings)
 
 
 def _options_of(info: ProtocolInfo) -> dict[str, object]:

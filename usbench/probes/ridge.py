@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from usbench.probes.data import FoldChoice
-from usbench.probes.problem import Answer, Problem, fold_prediction, stack
+from usbench.probes.problem import Answer, FoldAnswer, Problem
 from usbench.probes.squared_hinge_svm import fit_scaler
 from usbench.probes.threads import map_folds
 from usbench.statistics._types import FloatArray
@@ -66,7 +66,7 @@ def ridge_nested(problem: Problem, grid: Sequence[float] = GRID, inner_folds: in
     penalties = sorted(grid, reverse=True)
     least = problem.least_spread
 
-    def one_fold(job: tuple[int, int, Split]) -> Answer:
+    def one_fold(job: tuple[int, int, Split]) -> tuple[FoldAnswer, FoldChoice]:
         repeat, fold, split = job
         features, y = problem.features[split.train], problem.y[split.train]
         error = np.zeros(len(penalties))
@@ -76,7 +76,7 @@ def ridge_nested(problem: Problem, grid: Sequence[float] = GRID, inner_folds: in
         best = int(np.argmin(error))
         score = ridge_scores(features, y, problem.features[split.test], [penalties[best]], least)[0]
         choice = FoldChoice(repeat, fold, split.fold, {"penalty": float(penalties[best])}, float(error[best] / len(y)))
-        return fold_prediction(repeat, fold, split, score, score), (choice,)
+        return (repeat, fold, split, score, score), choice
 
     answers = map_folds(one_fold, problem.folds(), problem.n_jobs)
-    return stack([a[0] for a in answers]), tuple(c for a in answers for c in a[1])
+    return problem.gather(a for a, _ in answers), tuple(choice for _, choice in answers)

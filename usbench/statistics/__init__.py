@@ -11,14 +11,8 @@ from usbench.statistics.exact import (
     sign_flip_exact,
 )
 from usbench.statistics.metrics import METRICS, Metric, by_repeat, compute, compute_all, get_metric
-from usbench.statistics.outcome import (
-    Kind,
-    Outcome,
-    binary_outcome,
-    multiclass_outcome,
-    regression_outcome,
-)
 from usbench.statistics.paired import Comparison, adjust, compare
+from usbench.statistics.predictions import Kind, Predictions
 from usbench.statistics.splits import (
     Split,
     assert_disjoint,
@@ -37,14 +31,13 @@ __all__ = [
     "Estimate",
     "Kind",
     "Metric",
-    "Outcome",
     "PermutationTest",
+    "Predictions",
     "Split",
     "adjust",
     "assert_disjoint",
     "auc_covariance",
     "auc_test",
-    "binary_outcome",
     "bootstrap",
     "by_repeat",
     "compare",
@@ -56,11 +49,9 @@ __all__ = [
     "holm",
     "leave_one_group_out",
     "mcnemar_exact",
-    "multiclass_outcome",
     "official_folds",
     "permutation_test",
     "permute_labels",
-    "regression_outcome",
     "repeated_subject_folds",
     "sign_flip_exact",
     "subject_folds",

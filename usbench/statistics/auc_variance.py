@@ -25,7 +25,7 @@ import numpy as np
 
 from usbench.errors import DataError
 from usbench.statistics._types import AnyArray, BoolArray, FloatArray, IntArray
-from usbench.statistics.outcome import Outcome
+from usbench.statistics.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,9 @@ class AucTest:
     clustered: bool
 
 
-def auc_covariance(a: Outcome, b: Outcome, within_folds: bool = False) -> tuple[float, float, FloatArray] | None:
+def auc_covariance(
+    a: Predictions, b: Predictions, within_folds: bool = False
+) -> tuple[float, float, FloatArray] | None:
     """Estimate two AUCs and their covariance matrix.
 
     Args:
@@ -82,7 +84,7 @@ def auc_covariance(a: Outcome, b: Outcome, within_folds: bool = False) -> tuple[
     return first[0], second[0], covariance
 
 
-def auc_test(a: Outcome, b: Outcome, within_folds: bool = False) -> AucTest | None:
+def auc_test(a: Predictions, b: Predictions, within_folds: bool = False) -> AucTest | None:
     """Test whether two AUCs on the same units differ (DeLong; Obuchowski where subjects have several units).
 
     Args:
@@ -110,7 +112,7 @@ def auc_test(a: Outcome, b: Outcome, within_folds: bool = False) -> AucTest | No
     return AucTest(difference, error, erfc(abs(difference) / error / sqrt(2)), a.n_groups < a.n_units)
 
 
-def _positive(outcome: Outcome) -> BoolArray:
+def _positive(outcome: Predictions) -> BoolArray:
     if outcome.kind == "binary":
         return np.asarray(outcome.y == 1)
     if outcome.threshold is None:
@@ -119,7 +121,7 @@ def _positive(outcome: Outcome) -> BoolArray:
     return positive
 
 
-def _influence(outcome: Outcome, within_folds: bool) -> tuple[float, FloatArray] | None:
+def _influence(outcome: Predictions, within_folds: bool) -> tuple[float, FloatArray] | None:
     """Compute the AUC and its derivative by the weight of each unit, float64 [n_units]."""
     positive = _positive(outcome)
     wins = np.zeros(outcome.n_units)

@@ -26,7 +26,7 @@ from usbench.errors import UsbenchError
 from usbench.statistics._types import FloatArray, IntArray
 from usbench.statistics.kernels import Kernel
 from usbench.statistics.metrics import METRICS, prepare
-from usbench.statistics.outcome import Outcome
+from usbench.statistics.predictions import Predictions
 
 Method = Literal["percentile", "bca"]
 
@@ -67,7 +67,7 @@ class Estimate:
 
 
 def bootstrap(
-    outcome: Outcome,
+    outcome: Predictions,
     names: Sequence[str] | None = None,
     n_resamples: int = 2000,
     level: float = 0.95,
@@ -102,7 +102,7 @@ def bootstrap(
 
 
 def draw(
-    outcome: Outcome, kernels: Mapping[str, Kernel], n_resamples: int, level: float, seed: int, stratify: bool
+    outcome: Predictions, kernels: Mapping[str, Kernel], n_resamples: int, level: float, seed: int, stratify: bool
 ) -> dict[str, FloatArray]:
     """Evaluate kernels on common resamples of an outcome's subjects.
 
@@ -164,7 +164,7 @@ def subject_counts(strata: IntArray, n_resamples: int, seed: int, n_units: int) 
         yield counts
 
 
-def jackknife(kernel: Kernel, outcome: Outcome) -> FloatArray:
+def jackknife(kernel: Kernel, outcome: Predictions) -> FloatArray:
     """Evaluate a kernel with each subject left out in turn, float64 [n_subjects]."""
     block = max(1, _BLOCK // outcome.n_units)
     parts = []
@@ -210,7 +210,7 @@ def bca_bounds(draws: FloatArray, value: float, left_out: FloatArray, level: flo
     return float(low), float(high)
 
 
-def _estimate(kernel: Kernel, draws: FloatArray, outcome: Outcome, level: float, method: Method) -> Estimate:
+def _estimate(kernel: Kernel, draws: FloatArray, outcome: Predictions, level: float, method: Method) -> Estimate:
     value = kernel(np.ones((1, outcome.n_units)))[0]
     defined = draws[~np.isnan(draws)]
     undefined = len(draws) - len(defined)

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 
 from usbench.statistics._types import AnyArray, BoolArray, FloatArray, IntArray
-from usbench.statistics.outcome import Outcome
+from usbench.statistics.predictions import Predictions
 
 Kernel = Callable[[FloatArray], FloatArray]
 
@@ -29,20 +29,20 @@ def ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
     return out
 
 
-def accuracy(outcome: Outcome) -> Kernel:
+def accuracy(outcome: Predictions) -> Kernel:
     """Share of units whose class is predicted rightly."""
     right = (outcome.predicted == outcome.y).mean(axis=0)
     return lambda weights: ratio(weights @ right, weights.sum(axis=1))
 
 
-def recall(outcome: Outcome, label: int) -> Kernel:
+def recall(outcome: Predictions, label: int) -> Kernel:
     """Share of the units of class `label` that are predicted as such."""
     member = (outcome.y == label).astype(np.float64)
     hit = member * (outcome.predicted == label).mean(axis=0)
     return lambda weights: ratio(weights @ hit, weights @ member)
 
 
-def balanced_accuracy(outcome: Outcome) -> Kernel:
+def balanced_accuracy(outcome: Predictions) -> Kernel:
     """Mean recall over the classes."""
     # All classes in one product: weights are many, and reading them is what takes the time.
     member = (outcome.y[:, None] == np.arange(outcome.n_classes)).astype(np.float64)
@@ -50,7 +50,7 @@ def balanced_accuracy(outcome: Outcome) -> Kernel:
     return lambda weights: ratio(weights @ hit, weights @ member).mean(axis=1)
 
 
-def f1(outcome: Outcome, label: int) -> Kernel:
+def f1(outcome: Predictions, label: int) -> Kernel:
     """Harmonic mean of precision and recall of class `label`, 2 TP / (2 TP + FP + FN)."""
     member = (outcome.y == label)[:, None]
     claimed = (outcome.predicted == label).T
@@ -59,7 +59,7 @@ def f1(outcome: Outcome, label: int) -> Kernel:
     return lambda weights: ratio(weights @ double_hit, weights @ total).mean(axis=1)
 
 
-def macro_f1(outcome: Outcome) -> Kernel:
+def macro_f1(outcome: Predictions) -> Kernel:
     """Mean F1 over the classes."""
     labels = np.arange(outcome.n_classes)
     member = outcome.y[:, None, None] == labels
@@ -69,7 +69,7 @@ def macro_f1(outcome: Outcome) -> Kernel:
     return lambda weights: ratio(weights @ double_hit, weights @ total).mean(axis=1)
 
 
-def auc(outcome: Outcome, within_folds: bool) -> Kernel:
+def auc(outcome: Predictions, within_folds: bool) -> Kernel:
     """Probability that a positive unit scores above a negative one, ties counting half.
 
     Multi-class outcomes: mean over the classes of one class against the rest. Regression outcomes: the
@@ -90,7 +90,7 @@ def auc(outcome: Outcome, within_folds: bool) -> Kernel:
     return _auc(outcome.y == 1, outcome.score, outcome.fold, within_folds)
 
 
-def pearson(outcome: Outcome) -> Kernel:
+def pearson(outcome: Predictions) -> Kernel:
     """Pearson correlation of truth and prediction."""
     y = outcome.y - outcome.y.mean()
     x = outcome.score - outcome.score.mean(axis=1, keepdims=True)
@@ -112,13 +112,13 @@ def pearson(outcome: Outcome) -> Kernel:
     return kernel
 
 
-def mean_absolute_error(outcome: Outcome) -> Kernel:
+def mean_absolute_error(outcome: Predictions) -> Kernel:
     """Mean absolute error."""
     error = np.abs(outcome.predicted - outcome.y).mean(axis=0)  # of a regression, the score itself
     return lambda weights: ratio(weights @ error, weights.sum(axis=1))
 
 
-def root_mean_squared_error(outcome: Outcome) -> Kernel:
+def root_mean_squared_error(outcome: Predictions) -> Kernel:
     """Root mean squared error."""
     square = ((outcome.score - outcome.y) ** 2).T
     return lambda weights: np.sqrt(ratio(weights @ square, weights.sum(axis=1, keepdims=True))).mean(axis=1)

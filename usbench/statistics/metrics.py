@@ -30,7 +30,7 @@ from numpy.typing import ArrayLike
 
 from usbench.errors import UnknownNameError, did_you_mean
 from usbench.statistics import kernels, ordinal
-from usbench.statistics.outcome import Kind, Outcome, binary_outcome, multiclass_outcome, regression_outcome
+from usbench.statistics.predictions import Kind, Predictions
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Metric:
     kinds: tuple[Kind, ...]
     chance: float | None
     description: str
-    prepare: Callable[[Outcome], kernels.Kernel]
+    prepare: Callable[[Predictions], kernels.Kernel]
     scale: Literal["share", "correlation", "error", "plain"] = "plain"
 
 
@@ -223,7 +223,7 @@ def get_metric(name: str) -> Metric:
     return METRICS[name]
 
 
-def prepare(name: str, outcome: Outcome) -> kernels.Kernel:
+def prepare(name: str, outcome: Predictions) -> kernels.Kernel:
     """Prepare a metric for one outcome.
 
     Args:
@@ -244,7 +244,7 @@ def prepare(name: str, outcome: Outcome) -> kernels.Kernel:
     return metric.prepare(outcome)
 
 
-def compute(name: str, outcome: Outcome) -> float | None:
+def compute(name: str, outcome: Predictions) -> float | None:
     """Compute one metric, averaged over the outcome's repeats.
 
     Args:
@@ -260,7 +260,7 @@ def compute(name: str, outcome: Outcome) -> float | None:
     return _defined(prepare(name, outcome)(np.ones((1, outcome.n_units)))[0])
 
 
-def compute_all(outcome: Outcome, names: Iterable[str] | None = None) -> dict[str, float | None]:
+def compute_all(outcome: Predictions, names: Iterable[str] | None = None) -> dict[str, float | None]:
     """Compute several metrics, by default all that the kind of outcome has.
 
     Args:
@@ -274,7 +274,7 @@ def compute_all(outcome: Outcome, names: Iterable[str] | None = None) -> dict[st
     return {name: compute(name, outcome) for name in chosen}
 
 
-def by_repeat(name: str, outcome: Outcome) -> list[float | None]:
+def by_repeat(name: str, outcome: Predictions) -> list[float | None]:
     """Compute one metric for each repeat alone: its spread over splits or initialisations.
 
     Args:
@@ -284,7 +284,7 @@ def by_repeat(name: str, outcome: Outcome) -> list[float | None]:
     Returns:
         One value per repeat.
     """
-    return [compute(name, outcome.one_repeat(r)) for r in range(outcome.n_repeats)]
+    return [compute(name, outcome.repeats(r, r + 1)) for r in range(outcome.n_repeats)]
 
 
 def accuracy(y: ArrayLike, predicted: ArrayLike) -> float | None:
@@ -304,22 +304,22 @@ def macro_f1(y: ArrayLike, predicted: ArrayLike) -> float | None:
 
 def f1(y: ArrayLike, predicted: ArrayLike) -> float | None:
     """F1 of class 1; None if it is neither present nor predicted. Arrays of 0 and 1, [n] each."""
-    return compute("f1", binary_outcome(y, np.zeros(np.shape(predicted)), predicted))
+    return compute("f1", Predictions.binary(y, np.zeros(np.shape(predicted)), predicted))
 
 
 def sensitivity(y: ArrayLike, predicted: ArrayLike) -> float | None:
     """Share of class 1 that is recognised; None without class 1. Arrays of 0 and 1, [n] each."""
-    return compute("sensitivity", binary_outcome(y, np.zeros(np.shape(predicted)), predicted))
+    return compute("sensitivity", Predictions.binary(y, np.zeros(np.shape(predicted)), predicted))
 
 
 def specificity(y: ArrayLike, predicted: ArrayLike) -> float | None:
     """Share of class 0 that is recognised; None without class 0. Arrays of 0 and 1, [n] each."""
-    return compute("specificity", binary_outcome(y, np.zeros(np.shape(predicted)), predicted))
+    return compute("specificity", Predictions.binary(y, np.zeros(np.shape(predicted)), predicted))
 
 
 def auc(y: ArrayLike, score: ArrayLike) -> float | None:
     """Mann-Whitney AUC of scores [n] for y of 0 and 1 [n], ties half; None unless both classes occur."""
-    return compute("auc", binary_outcome(y, score))
+    return compute("auc", Predictions.binary(y, score))
 
 
 def fold_auc(y: ArrayLike, score: ArrayLike, fold: ArrayLike) -> float | None:
@@ -333,28 +333,28 @@ def fold_auc(y: ArrayLike, score: ArrayLike, fold: ArrayLike) -> float | None:
     Returns:
         Concordant share of the pairs, ties half; None if no fold has both classes (as in leave-one-out).
     """
-    return compute("fold_auc", binary_outcome(y, score, fold=fold))
+    return compute("fold_auc", Predictions.binary(y, score, fold=fold))
 
 
 def pearson_r(y: ArrayLike, predicted: ArrayLike) -> float | None:
     """Pearson correlation of two arrays [n]; None if one of them is constant."""
-    return compute("pearson_r", regression_outcome(y, predicted))
+    return compute("pearson_r", Predictions.regression(y, predicted))
 
 
 def mae(y: ArrayLike, predicted: ArrayLike) -> float | None:
     """Mean absolute error of two arrays [n], in the target's unit."""
-    return compute("mae", regression_outcome(y, predicted))
+    return compute("mae", Predictions.regression(y, predicted))
 
 
 def rmse(y: ArrayLike, predicted: ArrayLike) -> float | None:
     """Root mean squared error of two arrays [n], in the target's unit."""
-    return compute("rmse", regression_outcome(y, predicted))
+    return compute("rmse", Predictions.regression(y, predicted))
 
 
-def _labelled(y: ArrayLike, predicted: ArrayLike) -> Outcome:
+def _labelled(y: ArrayLike, predicted: ArrayLike) -> Predictions:
     answers = np.asarray(predicted, dtype=np.int64)
     n_classes = int(max(np.max(np.asarray(y)), np.max(answers), 1)) + 1
-    return multiclass_outcome(y, np.eye(n_classes)[answers], answers)
+    return Predictions.multiclass(y, np.eye(n_classes)[answers], answers)
 
 
 def _defined(value: float) -> float | None:

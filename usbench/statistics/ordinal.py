@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from usbench.statistics._types import FloatArray
 from usbench.statistics.kernels import Kernel, ratio
-from usbench.statistics.outcome import Outcome
+from usbench.statistics.predictions import Predictions
 
 
-def quadratic_kappa(outcome: Outcome) -> Kernel:
+def quadratic_kappa(outcome: Predictions) -> Kernel:
     """Cohen's kappa with quadratic weights: 1 minus squared disagreement over that of independent gradings.
 
     Undefined where truth and prediction are both one and the same grade throughout.

@@ -33,7 +33,7 @@ from usbench.statistics.bootstrap import Method as IntervalMethod
 from usbench.statistics.bootstrap import bca_bounds, draw, jackknife, percentile_bounds
 from usbench.statistics.exact import holm, mcnemar_exact, sign_flip_exact
 from usbench.statistics.metrics import get_metric, prepare
-from usbench.statistics.outcome import Outcome
+from usbench.statistics.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,8 @@ class Comparison:
 
 
 def compare(
-    a: Outcome,
-    b: Outcome,
+    a: Predictions,
+    b: Predictions,
     metric: str,
     name_a: str = "A",
     name_b: str = "B",
@@ -124,8 +124,8 @@ def compare(
     """Compare two systems that answered for the same units.
 
     Args:
-        a: Outcome of the first system.
-        b: Outcome of the second system; same units, labels and subjects in the same order. The number of
+        a: Predictions of the first system.
+        b: Predictions of the second system; same units, labels and subjects in the same order. The number of
             repeats may differ.
         metric: Key of `usbench.statistics.METRICS`.
         name_a: Name of the first system, for the sentence.
@@ -213,7 +213,7 @@ def bootstrap_p(draws: FloatArray) -> float:
     return float(min(1.0, 2 * (smaller + 1) / (len(draws) + 1)))
 
 
-def _test(a: Outcome, b: Outcome, metric: str, p_bootstrap: float | None) -> tuple[float | None, str]:
+def _test(a: Predictions, b: Predictions, metric: str, p_bootstrap: float | None) -> tuple[float | None, str]:
     """The p value of the test that suits the metric, and the test's name."""
     if metric in ("auc", "fold_auc") and a.kind != "multiclass":
         found = (

@@ -16,7 +16,7 @@ from usbench.core.documents import read_json
 from usbench.core.text import one_line
 from usbench.errors import DataError, ResultError, UsbenchError
 from usbench.evaluation.intervals import estimates
-from usbench.evaluation.scoring import metric_names, outcome_of
+from usbench.evaluation.scoring import metric_names, predictions_of
 from usbench.results.checks import form_faults, published_schema, seal_fault
 from usbench.results.schema import SCHEMA_VERSION, Estimate, Result, migrate, result_path
 
@@ -123,7 +123,7 @@ def recompute(result: Result, protocol: str) -> dict[str, Estimate]:
         ResultError: The predictions do not fit the units.
         DataError: A prediction is not finite.
     """
-    outcome = outcome_of(result, protocol)
+    outcome = predictions_of(result, protocol)
     return estimates(outcome, metric_names(outcome), result.protocols[protocol].uncertainty)
 
 

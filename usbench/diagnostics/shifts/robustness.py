@@ -143,8 +143,8 @@ def _vectors(
 
 
 def _scored(result: Result, protocol: str, metric: str, repeats: Sequence[Repeat]) -> dict[str, Any]:
-    clean = perturbation.outcome(result, result.protocols[protocol].repeats)
-    shifted = perturbation.outcome(result, repeats)
+    clean = perturbation.read(result, result.protocols[protocol].repeats)
+    shifted = perturbation.read(result, repeats)
     found = perturbation.estimate(shifted, metric)
     entry: dict[str, Any] = {
         "estimate": {"value": found.value, "low": found.low, "high": found.high},

@@ -33,7 +33,7 @@ from usbench.probes.attention.folds import (
     steps_per_epoch,
 )
 from usbench.probes.data import FoldChoice
-from usbench.probes.problem import Answer, Problem, fold_prediction, stack
+from usbench.probes.problem import Answer, Problem
 from usbench.probes.threads import torch_threads
 from usbench.statistics._types import FloatArray, IntArray
 
@@ -93,15 +93,15 @@ def attention_paper(
     predicted, best_epoch, best_loss = train_in_threads(
         frames, problem.y, plans, settings, n_initialisations, _device(device), dtype, problem.n_jobs
     )
-    predictions, choices = [], []
+    answers, choices = [], []
     for i in range(n_initialisations):
         for k, plan in enumerate(plans):
             repeat = plan.repeat * n_initialisations + i
             score = predicted[k][i]
-            predictions.append(fold_prediction(repeat, plan.fold, plan.split, score, score))
+            answers.append((repeat, plan.fold, plan.split, score, score))
             parameters = {"initialisation": float(i), "epoch": float(best_epoch[k, i])}
             choices.append(FoldChoice(repeat, plan.fold, plan.split.fold, parameters, float(best_loss[k, i])))
-    return stack(predictions), tuple(choices)
+    return problem.gather(answers), tuple(choices)
 
 
 def train_in_threads(
