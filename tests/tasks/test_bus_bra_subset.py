@@ -1,16 +1,19 @@
 import hashlib
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from usbench_tasks.data import near_lossless_png
-from usbench_tasks.data.make_bus_bra_subset import sampling_order
 from usbench_tasks.datasets.bus_bra import BusBra, BusBraSubset
 
 from usbench.core.settings import load_settings
 from usbench.plugins.catalog import load_task
 from usbench.plugins.data_sources import dataset_for, load_dataset
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "recipes" / "subsets"))
+import near_lossless_png
+from make_bus_bra_subset import README, sampling_order
 
 
 def grey(path: Path) -> np.ndarray:
@@ -45,6 +48,7 @@ def test_notice_and_citation_travel_with_it(bus_bra_subset):
     readme = (bus_bra_subset / "README.md").read_text("utf-8")
     assert BusBraSubset.card.citation in readme
     table = load_dataset("bus-bra-subset").index.table
+    assert {line for line in README.splitlines() if "{" not in line} <= {*readme.splitlines()}
     assert f"{len(table)} breast ultrasound images of {table['subject'].nunique()} whole patients" in readme
 
 

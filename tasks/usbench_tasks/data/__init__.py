@@ -1,1 +1,1 @@
-"""Real images that travel with the package, and the script that chose them."""
+"""Real images that travel with the package; `recipes/subsets` chose and packed them."""

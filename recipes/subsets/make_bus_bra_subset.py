@@ -1,6 +1,6 @@
 """Choose and pack the embedded subset of BUS-BRA; the same input gives the same files.
 
-    python -m usbench_tasks.data.make_bus_bra_subset BUS-BRA-FOLDER
+    python recipes/subsets/make_bus_bra_subset.py BUS-BRA-FOLDER
 
 Patients are sampled whole, in proportion within official fold x class x scanner, up to a number of bytes. The input is
 BUS-BRA with images reduced to a longest side of 256 pixels (the originals are about 280 x 350), or larger: larger
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from near_lossless_png import encode
 
 from usbench.core.atomic_files import atomic_write
-from usbench_tasks.data.near_lossless_png import encode
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 SEED = 0
 LONGEST_SIDE = 256
 MEGABYTES = 7.9
-DESTINATION = Path(__file__).resolve().parent / "bus_bra_subset"
+DESTINATION = Path(__file__).resolve().parents[2] / "tasks" / "usbench_tasks" / "data" / "bus_bra_subset"
 
 README = """# BUS-BRA, embedded subset
 
 {images} breast ultrasound images of {patients} whole patients ({malignant} with a malignant lesion) out of the 1,875
 images of 1,064 patients of BUS-BRA, with the authors' rows of `bus_data.csv` and `5-fold-cv.csv` unchanged. Chosen at
-random within official fold, class and scanner by `make_bus_bra_subset.py`, which stands in the folder above.
+random within official fold, class and scanner by `recipes/subsets/make_bus_bra_subset.py` of the source repository.
 Results on it are results on a subset: compare them with each other, not with figures on the full dataset.
 
 | scanner | patients | malignant |
@@ -40,7 +40,7 @@ Results on it are results on a subset: compare them with each other, not with fi
 
 Grey PNG, longest side 256 pixels; `Width`, `Height` and `BBOX` in `bus_data.csv` refer to the authors' original
 images. Differences between neighbouring pixels were rounded before packing: at most 4 grey levels of 255 where the
-picture changes strongly, none where it is smooth (see `near_lossless_png.py`). `SHA256SUMS` lists every file.
+picture changes strongly, none where it is smooth (see `near_lossless_png.py` there). `SHA256SUMS` lists every file.
 
 Licence: `LICENSE.txt`, the authors' own. Work that uses these images has to cite
 
@@ -71,9 +71,9 @@ def main() -> None:
     """Write the subset."""
     import imagecodecs
     from PIL import Image
+    from usbench_tasks.datasets.bus_bra import CITATION, BusBra
 
     from usbench.data.label_table import read_table
-    from usbench_tasks.datasets.bus_bra import CITATION, BusBra
 
     parser = argparse.ArgumentParser(description="Choose and pack the embedded subset of BUS-BRA.")
     parser.add_argument("source", type=Path, help="BUS-BRA folder as published")

@@ -1,6 +1,6 @@
 """Pack the embedded copy of BrEaST-Lesions_USG; the same input gives the same files.
 
-    python -m usbench_tasks.data.make_breast_lesions_usg FOLDER
+    python recipes/subsets/make_breast_lesions_usg.py FOLDER
 
 All 256 images, reduced to a longest side of 192 pixels and packed near-losslessly; `labels.csv` keeps the columns of
 the clinical table that the reader uses.
@@ -13,20 +13,21 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+from near_lossless_png import encode
 
 from usbench.core.atomic_files import atomic_write
-from usbench_tasks.data.near_lossless_png import encode
 
 LONGEST_SIDE = 192
-DESTINATION = Path(__file__).resolve().parent / "breast_lesions_usg"
+DESTINATION = Path(__file__).resolve().parents[2] / "tasks" / "usbench_tasks" / "data" / "breast_lesions_usg"
 COLUMNS = ["file", "CaseID", "BIRADS", "Verification", "Diagnosis", "Classification"]
 
 README = """# BrEaST-Lesions_USG, embedded copy
 
 {images} breast ultrasound images, one per patient: {benign} benign, {malignant} malignant, {normal} normal. Changes
 from the published data: images were made grey and reduced to a longest side of {side} pixels, differences between
-neighbouring pixels were rounded before packing (at most 4 grey levels of 255, see `near_lossless_png.py` in the folder
-above), masks were left out, and `labels.csv` keeps six columns of the clinical table. `SHA256SUMS` lists every file.
+neighbouring pixels were rounded before packing (at most 4 grey levels of 255, see
+`recipes/subsets/near_lossless_png.py` of the source repository), masks were left out, and `labels.csv` keeps six
+columns of the clinical table. `SHA256SUMS` lists every file.
 
 Licence: Creative Commons Attribution 4.0 International (CC BY 4.0), https://creativecommons.org/licenses/by/4.0/. Work
 that uses these images has to cite
@@ -41,9 +42,9 @@ def main() -> None:
     """Write the copy."""
     import imagecodecs
     from PIL import Image
+    from usbench_tasks.datasets.breast_lesions_usg import CITATION, CLASSES, BreastLesionsUsg
 
     from usbench.data.label_table import read_table
-    from usbench_tasks.datasets.breast_lesions_usg import CITATION, CLASSES, BreastLesionsUsg
 
     parser = argparse.ArgumentParser(description="Pack the embedded copy of BrEaST-Lesions_USG.")
     parser.add_argument("source", type=Path, help="folder with labels.csv and images")
