@@ -24,7 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from usbench.probes import ProbeData, ProbeResult, get_protocol, mean_by_unit, run_protocol
+from usbench.evaluation.scoring import metric_names
+from usbench.probes import ProbeData, ProbeResult, mean_by_unit, run_protocol
 from usbench.probes.linear_svm import GRID
 from usbench.statistics import (
     Predictions,
@@ -168,10 +169,10 @@ def bootstrap_part(shape: dict[str, int], repeats: int) -> Ways:
 
 def heads_part(width: int, threads: int) -> Ways:
     import torch
+    from heads_one_by_one import train_heads_one_by_one
 
     from usbench.probes.attention.folds import HeadSettings, arrange_frames, plan_folds
     from usbench.probes.attention.head import train_in_threads
-    from usbench.probes.attention.training import train_heads_one_by_one
     from usbench.probes.problem import Problem
 
     data = cohort(**OXYGEN, width=width)
@@ -233,7 +234,7 @@ def everything(width: int, threads: int) -> float:
             for name in (*names, "knn", "constant"):
                 result = answer(name, data, splits[:1] if name == "attention-paper" else splits, threads)
                 outcome = result.predictions.tested(95 if regression else None)
-                bootstrap(outcome, get_protocol(name).metrics_for(outcome.kind), RESAMPLES)
+                bootstrap(outcome, metric_names(outcome), RESAMPLES)
     return time.perf_counter() - start
 
 

@@ -92,7 +92,7 @@ def centroid(problem: Problem) -> Answer:
 
 
 def test_a_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    info = replace(protocols.PROTOCOLS["knn@1"], name="centroid", title="Nearest centroid", run=centroid)
+    info = replace(protocols.PROTOCOLS["knn@1"], name="centroid", run=centroid)
     monkeypatch.setitem(protocols.PROTOCOLS, "centroid@1", info)
     told = facts.ProtocolFacts("centroid", "Nearest centroid", "The nearer class mean answers.", model="centroid")
     monkeypatch.setitem(facts.PROTOCOL_FACTS, "centroid", told)

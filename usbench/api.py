@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from usbench import results
 from usbench.core.settings import Settings, load_settings
+from usbench.diagnostics.shifts.levels import Level, parse_shifts
 from usbench.encoder.base import Encoder
 from usbench.errors import UsbenchError
 from usbench.pipeline.context import Notify, Options, Prepared, Progress, prepare
 from usbench.pipeline.experiment import run_prepared
 from usbench.plugins.catalog import load_encoder, load_task
 from usbench.task.task import Task
-
-if TYPE_CHECKING:
-    from usbench.diagnostics.shifts import Level
 
 # What is done with each result before it is returned: diagnostics that need the prepared run.
 Finish = Callable[[Prepared, results.Result, Options, Settings], results.Result]
@@ -38,7 +36,7 @@ def run(
     batch_size: int | None = None,
     workers: int | None = None,
     by: Sequence[str] = (),
-    shift: Sequence[str] = (),
+    shift: Sequence[str | Level] = (),
     fresh: bool = False,
     settings: Settings | None = None,
     notify: Notify | None = None,
@@ -86,7 +84,7 @@ def run(
         )
     roots = [data_root] if isinstance(data_root, str | Path) else list(data_root)
     places = settings or load_settings(roots)
-    columns, levels = list(dict.fromkeys(by)), _levels(shift)
+    columns, levels = list(dict.fromkeys(by)), parse_shifts(shift)
     encoders = [
         load_encoder(
             item,
@@ -117,46 +115,22 @@ def run(
         for one_encoder in encoders:
             try:
                 prepared = prepare(one_encoder, one_task, options, places)
-                if columns:
-                    _check_columns(prepared, columns)
+                if columns:  # a column that makes no strata is refused before anything is encoded
+                    from usbench.diagnostics.subgroups import check_column
+
+                    for column in columns:
+                        check_column(prepared, column)
                 result = run_prepared(prepared, options, places)
                 if columns or levels:
-                    result = _add_extras(prepared, result, columns, levels, options, places)
+                    from usbench.diagnostics.suite import add_extras
+
+                    result = add_extras(prepared, result, columns, levels, options, places)
                 finished.append(finish(prepared, result, options, places) if finish else result)
             except UsbenchError as error:
                 if on_error is None:
                     raise
                 on_error(one_encoder.name, one_task.name, error)
     return results.Results(finished)
-
-
-def _levels(shift: Sequence[str]) -> Sequence[Level]:
-    if not shift:
-        return ()
-    from usbench.diagnostics.shifts import parse_shifts
-
-    return parse_shifts(shift)
-
-
-def _check_columns(prepared: Prepared, columns: Sequence[str]) -> None:
-    """Refuse a column that makes no strata before anything is encoded."""
-    from usbench.diagnostics.subgroups import check_column
-
-    for column in columns:
-        check_column(prepared, column)
-
-
-def _add_extras(
-    prepared: Prepared,
-    result: results.Result,
-    columns: Sequence[str],
-    levels: Sequence[Level],
-    options: Options,
-    places: Settings,
-) -> results.Result:
-    from usbench.diagnostics.suite import add_extras
-
-    return add_extras(prepared, result, columns, levels, options, places)
 
 
 def _several(item: Any) -> list[Any]:

@@ -16,13 +16,17 @@ from usbench.embedding import store as stores
 from usbench.embedding.store import Store, collect_garbage, entries, verify
 from usbench.encoder.card import EncoderIdentity
 from usbench.errors import StoreError
-from usbench.pipeline.context import Options
-from usbench.pipeline.experiment import run_one
+from usbench.pipeline.context import Options, prepare
+from usbench.pipeline.experiment import run_prepared
 from usbench.plugins.catalog import load_encoder, load_task
 
 IDENTITY = EncoderIdentity("mine", 1, "none", "default", "default", "fp32")
 KEYS = [frame_key("a" * 64, frame, "test") for frame in range(6)]
 VECTORS = np.arange(18, dtype=np.float32).reshape(6, 3)
+
+
+def run_one(encoder, task, options, settings):
+    return run_prepared(prepare(encoder, task, options, settings), options, settings)
 
 
 @pytest.fixture

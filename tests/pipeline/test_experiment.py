@@ -17,14 +17,18 @@ import pytest
 
 import usbench
 from usbench import results
-from usbench.core.settings import load_settings
+from usbench.core.settings import Settings, load_settings
 from usbench.data.frame_sampling import AllFrames, RandomFrames
 from usbench.encoder.base import Encoder
 from usbench.errors import DataError, UsbenchError
-from usbench.pipeline.context import Options
-from usbench.pipeline.experiment import run_one
+from usbench.pipeline.context import Options, prepare
+from usbench.pipeline.experiment import run_prepared
 from usbench.plugins.catalog import load_encoder
 from usbench.task.task import SplitPlan, Task
+
+
+def run_one(encoder: Encoder, task: Task, options: Options, settings: Settings) -> results.Result:
+    return run_prepared(prepare(encoder, task, options, settings), options, settings)
 
 
 @pytest.fixture

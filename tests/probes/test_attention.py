@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +14,12 @@ from usbench.errors import UsbenchError
 from usbench.probes import ProbeData, run_protocol
 from usbench.probes.attention.folds import HeadSettings, arrange_frames, plan_folds, steps_per_epoch
 from usbench.probes.attention.head import train_heads
-from usbench.probes.attention.training import train_heads_one_by_one
 from usbench.probes.problem import Problem
 from usbench.probes.threads import torch_threads
 from usbench.statistics import compute, repeated_subject_folds
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+from heads_one_by_one import train_heads_one_by_one
 
 CPU = torch.device("cpu")
 SHORT = {"n_initialisations": 2, "max_epochs": 4, "dtype": "float64"}

@@ -12,14 +12,12 @@ from statsmodels.stats.multitest import multipletests
 from usbench.errors import UsbenchError
 from usbench.statistics import (
     Predictions,
-    adjust,
     auc_covariance,
     auc_test,
     bootstrap,
     compare,
     holm,
     mcnemar_exact,
-    permutation_test,
     permute_labels,
     sign_flip_exact,
 )
@@ -126,14 +124,13 @@ def test_paired_bootstrap_keeps_its_level_without_a_difference() -> None:
 
 def test_a_true_difference_is_found_and_signed() -> None:
     a, b = two_markers(0, n=300, gap=1.0)
-    found = compare(a, b, "auc", "TUSA", "pixels")
+    found = compare(a, b, "auc")
     assert found.p < 1e-4
     assert found.low > 0
-    assert found.sentence.startswith("AUC: TUSA is better than pixels by ")
-    assert "DeLong" in found.sentence
-    mirrored = compare(b, a, "auc", "pixels", "TUSA")
+    assert found.test == "DeLong"
+    mirrored = compare(b, a, "auc")
     assert (mirrored.low, mirrored.high) == pytest.approx((-found.high, -found.low))
-    assert mirrored.sentence.startswith("AUC: TUSA is better than pixels by ")
+    assert mirrored.p == pytest.approx(found.p)
 
 
 def test_identical_systems_do_not_differ() -> None:
@@ -142,7 +139,6 @@ def test_identical_systems_do_not_differ() -> None:
         found = compare(a, a, metric, n_resamples=500)
         assert found.difference == 0
         assert found.p == 1.0
-        assert "no difference shown" in found.sentence
 
 
 @pytest.mark.parametrize(("b", "c"), [(0, 0), (1, 0), (5, 1), (12, 4), (30, 30), (400, 350)])
@@ -193,21 +189,14 @@ def test_holm_agrees_with_statsmodels_and_keeps_gaps() -> None:
     assert holm([]) == []
 
 
-def test_adjust_reports_the_family() -> None:
-    a, b = two_markers(0, n=100, gap=0.6)
-    family = adjust([compare(a, b, "auc", n_resamples=200), compare(a, a, "auc", n_resamples=200)])
-    assert family[0].p_adjusted == pytest.approx(2 * family[0].p)
-    assert "Holm over 2 comparisons" in family[0].sentence
-
-
 def test_lower_is_better_for_errors() -> None:
     rng = np.random.default_rng(0)
     y = 95 + rng.normal(size=80)
     near = Predictions.regression(y, y + 0.1 * rng.normal(size=80))
     far = Predictions.regression(y, y + 3.0 * rng.normal(size=80))
-    found = compare(near, far, "mae", "ridge", "median", n_resamples=500)
+    found = compare(near, far, "mae", n_resamples=500)
     assert found.difference < 0
-    assert found.sentence.startswith("MAE: ridge is better than median by ")
+    assert found.high < 0
     assert found.test == "paired bootstrap"
 
 
@@ -217,12 +206,9 @@ def test_a_missing_value_makes_no_claim() -> None:
         Predictions.regression(y, y),
         Predictions.regression(y, np.full(4, 2.0)),
         "pearson_r",
-        "A",
-        "median",
         n_resamples=200,
     )
     assert (found.difference, found.p, found.low) == (None, None, None)
-    assert "cannot be compared" in found.sentence
 
 
 def test_different_units_are_refused() -> None:
@@ -256,24 +242,3 @@ def test_permuted_labels_stay_with_subjects() -> None:
         assert sorted(map(tuple, (moved[6:8], moved[8:10]))) == [(0, 1), (1, 0)]
         seen.add(tuple(moved.tolist()))
     assert len(seen) == 6
-
-
-def test_permutation_test_agrees_with_scipy() -> None:
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=30)
-    y = 0.3 * x + rng.normal(size=30)
-    mine = permutation_test(lambda labels: float(np.corrcoef(x, labels)[0, 1]), y, np.arange(30), 4000, seed=1)
-    scipy = stats.permutation_test(
-        (y,), lambda labels: np.corrcoef(x, labels)[0, 1], permutation_type="pairings", alternative="greater",
-        n_resamples=4000, vectorized=False, rng=2,
-    )  # fmt: skip
-    assert mine.p == pytest.approx(scipy.pvalue, abs=0.025)
-    assert mine.p > 0
-    assert abs(mine.null.mean()) < 0.02
-
-
-def test_permutation_test_refuses_what_it_cannot_finish() -> None:
-    with pytest.raises(UsbenchError, match="at least 1 permutation"):
-        permutation_test(lambda y: 0.0, [0, 1], [0, 1], 0)
-    with pytest.raises(UsbenchError, match="does not exist for these labels"):
-        permutation_test(lambda y: None, [0, 1], [0, 1])

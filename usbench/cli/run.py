@@ -101,7 +101,7 @@ def run(
                 batch_size=batch_size,
                 workers=workers,
                 by=columns,
-                shift=shift or (),
+                shift=levels,
                 fresh=fresh,
                 settings=settings,
                 notify=progress.notify,

@@ -91,8 +91,10 @@ WEIGHTS_BYTES = Limit("USBENCH_MAX_WEIGHTS_BYTES", 2**36, "bytes")
 """The tensors of one file of weights, unpacked: 64 GiB."""
 
 
-def check_pixels(where: object, height: int, width: int, frames: int = 1, *, samples: int = 1, bits: int = 8) -> None:
-    """Refuse to decode a picture or video whose header claims too much; call it before any pixel is decoded.
+def pixels_fault(where: object, height: int, width: int, frames: int = 1, *, samples: int = 1, bits: int = 8) -> str:
+    """Say why a picture or video is too large, by what its header claims; empty when it is not.
+
+    Ask before any pixel is decoded.
 
     Args:
         where: The file, for the message.
@@ -101,16 +103,7 @@ def check_pixels(where: object, height: int, width: int, frames: int = 1, *, sam
         frames: Frames that are decoded at once: 1 where they are decoded one by one.
         samples: Values a pixel, 3 for colour.
         bits: Bits a value.
-
-    Raises:
-        UsbenchError: One frame, or all that is decoded at once, is above its limit.
     """
-    if told := pixels_fault(where, height, width, frames, samples=samples, bits=bits):
-        raise UsbenchError(told)
-
-
-def pixels_fault(where: object, height: int, width: int, frames: int = 1, *, samples: int = 1, bits: int = 8) -> str:
-    """Say why a picture or video is too large, as :func:`check_pixels` does; empty when it is not."""
     size = height * width * samples * ((max(bits, 1) + 7) // 8)
     return FRAME_PIXELS.fault(where, height * width) or MEDIA_BYTES.fault(where, size * max(frames, 1))
 

@@ -139,7 +139,7 @@ def _compare(a: Predictions, b: Predictions, metrics: list[str], paired: bool) -
         for seed, outcome in enumerate((a, b)):
             kernel = prepare(name, outcome)
             values.append(float(kernel(np.ones((1, outcome.n_units)))[0]))
-            draws.append(draw(outcome, {name: kernel}, RESAMPLES, 0.95, seed, False)[name])
+            draws.append(draw(outcome, {name: kernel}, RESAMPLES, 0.95, seed)[name])
         spread = sign * (draws[0] - draws[1])
         spread = spread[np.isfinite(spread)]
         value = sign * (values[0] - values[1])

@@ -153,7 +153,7 @@ class Comparator:
         reference = next(iter(self._predictions.values()))
         if reference.n_groups < 2:
             return {}
-        found = draw(reference, self._kernels, n_resamples, LEVEL, seed=0, stratify=False)
+        found = draw(reference, self._kernels, n_resamples, LEVEL, seed=0)
         return {name: np.round(values, _DIGITS) for name, values in found.items()}
 
     def best(self, names: Sequence[str] | None = None) -> str | None:

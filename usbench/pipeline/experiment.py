@@ -20,7 +20,7 @@ from usbench.core.provenance import typed_command
 from usbench.core.settings import Settings
 from usbench.encoder.base import Encoder
 from usbench.errors import ResultError
-from usbench.pipeline.context import Options, Prepared, leakage, prepare
+from usbench.pipeline.context import Options, Prepared, leakage
 from usbench.plugins.data_sources import Located
 from usbench.task.task import Task
 
@@ -28,21 +28,6 @@ if TYPE_CHECKING:
     from usbench.embedding.extract import Extraction
     from usbench.pipeline.vectors import Embedded
     from usbench.task.cohort import Cohort
-
-
-def run_one(encoder: Encoder, task: Task, options: Options, settings: Settings) -> results.Result:
-    """Run one encoder on one task.
-
-    Args:
-        encoder: The encoder.
-        task: The task.
-        options: How to run.
-        settings: Places to use.
-
-    Raises:
-        UsbenchError: What went wrong, in one message.
-    """
-    return run_prepared(prepare(encoder, task, options, settings), options, settings)
 
 
 def run_prepared(ready: Prepared, options: Options, settings: Settings) -> results.Result:

@@ -6,7 +6,7 @@ under a new name ("svc-nested@2"), so that scores of different rules are never a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,32 +18,20 @@ from usbench.probes import constant, knn, linear_svm, nested_ridge, nested_svm, 
 from usbench.probes.attention import head
 from usbench.probes.data import FoldChoice, ProbeData, ProbeResult, encode_labels, unit_features
 from usbench.probes.problem import Answer, Problem
-from usbench.statistics.metrics import METRICS
 from usbench.statistics.predictions import Kind
 from usbench.statistics.splits import Split, assert_disjoint
 
 Question = Literal["classification", "regression", "ordinal"]
 
-_SVC_METRICS = ("accuracy", "f1", "specificity", "sensitivity", "auc")
-_CLASS_METRICS = ("fold_auc", *_SVC_METRICS, "balanced_accuracy", "macro_f1")
-_ORDINAL_METRICS = ("quadratic_kappa", "mae", "auc", "fold_auc")
-_REGRESSION_METRICS = ("pearson_r", "mae", "rmse", "auc", "fold_auc")
-
 
 @dataclass(frozen=True)
 class ProtocolInfo:
-    """What is known of a protocol before it runs.
+    """How a protocol is run; what pages say of it stands in :mod:`usbench.probes.facts`.
 
     Attributes:
         name: Name without version, such as "svc-nested".
         version: Version, from 1.
-        title: Short title for tables.
         questions: Kinds of question it can answer.
-        repeats: Number of split seeds it is meant to be run with, where the folds are drawn and not official.
-        headline: Metric that ranks encoders, by question.
-        metrics: Metrics to report, by question; `metrics_for` leaves out those that do not fit the outcome's
-            kind.
-        description: What is done, for the reader of a page.
         run: The function from problem and options to predictions.
         refit: Does what `run` does, at less cost, for the refits in halves of the subjects that a standard error comes
             from; takes the problem and what `run` chose on all subjects. None: `run` itself.
@@ -51,12 +39,7 @@ class ProtocolInfo:
 
     name: str
     version: int
-    title: str
     questions: tuple[Question, ...]
-    repeats: int
-    headline: Mapping[Question, str]
-    metrics: Mapping[Question, tuple[str, ...]]
-    description: str
     run: Callable[..., Answer]
     refit: Callable[[Problem, Sequence[FoldChoice]], Answer] | None = None
 
@@ -65,18 +48,6 @@ class ProtocolInfo:
         """Name with version, as in results."""
         return f"{self.name}@{self.version}"
 
-    def metrics_for(self, kind: Kind) -> tuple[str, ...]:
-        """List the metrics to report for an outcome's kind, in the order of the table's columns.
-
-        Args:
-            kind: "binary", "multiclass" or "regression".
-
-        Returns:
-            Keys of `usbench.statistics.METRICS`; empty if the protocol does not answer such questions.
-        """
-        question: Question = kind if kind in ("regression", "ordinal") else "classification"
-        return tuple(name for name in self.metrics.get(question, ()) if kind in METRICS[name].kinds)
-
 
 PROTOCOLS: dict[str, ProtocolInfo] = {
     info.key: info
@@ -84,27 +55,14 @@ PROTOCOLS: dict[str, ProtocolInfo] = {
         ProtocolInfo(
             "svc-paper",
             1,
-            "Linear SVC, paper protocol",
             ("classification",),
-            5,
-            {"classification": "accuracy"},
-            {"classification": (*_SVC_METRICS, "balanced_accuracy", "macro_f1")},
-            "Mean latent of each unit; class-balanced linear SVC on features standardised in the training fold; C "
-            "tuned for accuracy on the very folds that are scored; folds pooled, then the metrics taken. Optimistic.",
             linear_svm.svc_paper,
             lambda problem, choices: linear_svm.svc_paper(problem, nested_svm.near(choices, linear_svm.GRID)),
         ),
         ProtocolInfo(
             "svc-nested",
             1,
-            "Linear SVC, nested tuning",
             ("classification",),
-            5,
-            {"classification": "fold_auc"},
-            {"classification": _CLASS_METRICS},
-            "As the paper's protocol, but C is tuned inside each training fold, on folds of whole subjects stratified "
-            "by class. The headline AUC counts only pairs tested in the same fold, because each fold's decision "
-            "function has its own offset; classes are decided at zero in each fold.",
             linear_svm.svc_nested,
             # How a fold's C is chosen matters little to how the score varies with the subjects.
             lambda problem, choices: linear_svm.svc_paper(problem, nested_svm.near(choices, linear_svm.GRID)),
@@ -112,91 +70,45 @@ PROTOCOLS: dict[str, ProtocolInfo] = {
         ProtocolInfo(
             "svc-nested",
             2,
-            "Linear SVC, nested tuning",
             ("classification",),
-            5,
-            {"classification": "fold_auc"},
-            {"classification": _CLASS_METRICS},
-            "Mean latent of each unit; class-balanced linear SVC on features standardised in the training fold; C is "
-            "tuned inside each training fold, on folds of whole subjects stratified by class, for the AUC within these "
-            "folds, from 1e-6 to 1e5, the smallest of equals. Scores are distances to the boundary; classes are "
-            "decided at zero in each fold.",
             nested_svm.svc_nested,
             lambda problem, choices: nested_svm.svc_refit(problem, nested_svm.near(choices)),
         ),
         ProtocolInfo(
             "ridge-nested",
             1,
-            "Ridge regression, nested tuning",
             ("regression",),
-            5,
-            {"regression": "mae"},
-            {"regression": _REGRESSION_METRICS},
-            "Mean latent of each unit; ridge regression on features standardised in the training fold; the penalty "
-            "is tuned inside each training fold for squared error, on folds of whole subjects.",
             ridge.ridge_nested,
         ),
         ProtocolInfo(
             "ridge-nested",
             2,
-            "Ridge regression, nested tuning",
             ("regression",),
-            5,
-            {"regression": "mae"},
-            {"regression": _REGRESSION_METRICS},
-            "Mean latent of each unit; ridge regression on features standardised in the training fold; the penalty is "
-            "tuned inside each training fold for the mean absolute error, on folds of whole subjects, from 1e-10 to "
-            "1e3 per training unit, the largest of equals.",
             nested_ridge.ridge_nested,
         ),
         ProtocolInfo(
             "ordinal-ridge",
             1,
-            "Ridge on grades, nested tuning",
             ("ordinal",),
-            5,
-            {"ordinal": "quadratic_kappa"},
-            {"ordinal": _ORDINAL_METRICS},
-            "Mean latent of each unit; ridge regression on the grade, on features standardised in the training fold; "
-            "the penalty and the cut points between grades are chosen inside each training fold, on folds of whole "
-            "subjects, the cut points so that each grade has the share it has in the training fold.",
             ordinal.ordinal_ridge,
         ),
         ProtocolInfo(
             "attention-paper",
             1,
-            "Temporal attention, paper protocol",
             ("regression",),
-            1,
-            {"regression": "mae"},
-            {"regression": _REGRESSION_METRICS},
-            "All frames of a unit; two linear layers per frame, attention over frames, one linear layer; ten random "
-            "initialisations. Features and target standardised on the training units; early stopping on whole "
-            "subjects set aside from the training fold. Metrics are means over the initialisations.",
             head.attention_paper,
             lambda problem, choices: head.attention_paper(problem, n_initialisations=2),
         ),
         ProtocolInfo(
             "knn",
             1,
-            "Nearest neighbours",
             ("classification", "regression", "ordinal"),
-            5,
-            {"classification": "fold_auc", "regression": "mae", "ordinal": "quadratic_kappa"},
-            {"classification": _CLASS_METRICS, "regression": _REGRESSION_METRICS, "ordinal": _ORDINAL_METRICS},
-            "Mean latent of each unit; the five nearest training units by Euclidean distance of standardised "
-            "features vote with the inverse of their distance, classes balanced. Nothing is trained or tuned.",
             knn.knn,
         ),
         ProtocolInfo(
             "constant",
             1,
-            "Constant",
             ("classification", "regression", "ordinal"),
-            5,
-            {"classification": "fold_auc", "regression": "mae", "ordinal": "quadratic_kappa"},
-            {"classification": _CLASS_METRICS, "regression": _REGRESSION_METRICS, "ordinal": _ORDINAL_METRICS},
-            "The median target or the most frequent class of the training fold, whatever the image shows.",
             constant.constant,
         ),
     )

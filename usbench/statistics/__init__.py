@@ -3,15 +3,13 @@
 from usbench.statistics.auc_variance import AucTest, auc_covariance, auc_test
 from usbench.statistics.bootstrap import Estimate, bootstrap
 from usbench.statistics.exact import (
-    PermutationTest,
     holm,
     mcnemar_exact,
-    permutation_test,
     permute_labels,
     sign_flip_exact,
 )
-from usbench.statistics.metrics import METRICS, Metric, by_repeat, compute, compute_all, get_metric
-from usbench.statistics.paired import Comparison, adjust, compare
+from usbench.statistics.metrics import METRICS, Metric, compute, get_metric
+from usbench.statistics.paired import Comparison, compare
 from usbench.statistics.predictions import Kind, Predictions
 from usbench.statistics.splits import (
     Split,
@@ -31,18 +29,14 @@ __all__ = [
     "Estimate",
     "Kind",
     "Metric",
-    "PermutationTest",
     "Predictions",
     "Split",
-    "adjust",
     "assert_disjoint",
     "auc_covariance",
     "auc_test",
     "bootstrap",
-    "by_repeat",
     "compare",
     "compute",
-    "compute_all",
     "fixed_split",
     "get_metric",
     "group_codes",
@@ -50,7 +44,6 @@ __all__ = [
     "leave_one_group_out",
     "mcnemar_exact",
     "official_folds",
-    "permutation_test",
     "permute_labels",
     "repeated_subject_folds",
     "sign_flip_exact",

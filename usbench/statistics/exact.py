@@ -13,16 +13,14 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from fractions import Fraction
 from math import comb
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from usbench.errors import DataError, UsbenchError
-from usbench.statistics._types import AnyArray, FloatArray
+from usbench.statistics._types import AnyArray
 from usbench.statistics.splits import group_codes
 
 
@@ -91,21 +89,6 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-@dataclass(frozen=True, eq=False)
-class PermutationTest:
-    """A statistic against its distribution under permuted labels.
-
-    Attributes:
-        observed: The statistic with the true labels.
-        p: Share of permutations that reach it, the true labels counted among them; one-sided, high is good.
-        null: The statistic under each permutation, float64 [n_permutations].
-    """
-
-    observed: float
-    p: float
-    null: FloatArray
-
-
 def permute_labels(y: ArrayLike, groups: ArrayLike, rng: np.random.Generator) -> AnyArray:
     """Deal the labels out anew among subjects.
 
@@ -135,47 +118,3 @@ def permute_labels(y: ArrayLike, groups: ArrayLike, rng: np.random.Generator) ->
         for to, source in zip(members, rng.permutation(members), strict=True):
             out[units[to]] = labels[units[source]]
     return out
-
-
-def permutation_test(
-    statistic: Callable[[AnyArray], float | None],
-    y: ArrayLike,
-    groups: ArrayLike,
-    n_permutations: int = 999,
-    seed: int = 0,
-) -> PermutationTest:
-    """Test whether labels and everything else are independent, with subjects as the exchangeable units.
-
-    For a test of a whole cross-validation the statistic must repeat all of it, splits and tuning included,
-    with the labels it is given; permuting labels under fixed predictions is not a test of a probe that was
-    trained on them.
-
-    Args:
-        statistic: Maps labels [n_units] to a number, high where labels and data go together.
-        y: True labels or targets, [n_units].
-        groups: Subject of each unit, [n_units].
-        n_permutations: Number of permutations, at least 1.
-        seed: Seed.
-
-    Returns:
-        The test.
-
-    Raises:
-        UsbenchError: If no permutation is asked for.
-        DataError: If the statistic does not exist for the true or for permuted labels.
-    """
-    if n_permutations < 1:
-        raise UsbenchError("A permutation test needs at least 1 permutation.")
-    observed = statistic(np.asarray(y))
-    if observed is None:
-        raise DataError("The statistic does not exist for these labels, so it cannot be tested.")
-    rng = np.random.default_rng(seed)
-    null = np.empty(n_permutations)
-    for k in range(n_permutations):
-        value = statistic(permute_labels(y, groups, rng))
-        if value is None:
-            raise DataError(f"The statistic does not exist for permutation {k}, so the test cannot be finished.")
-        null[k] = value
-    # Sums in another order can differ in the last digit; what is equal up to that reaches the observed value.
-    reached = int((null >= observed - 1e-12 * max(1.0, abs(observed))).sum())
-    return PermutationTest(observed, (1 + reached) / (1 + n_permutations), null)

@@ -1,4 +1,4 @@
-"""The metrics, by name and as plain functions.
+"""The metrics, by name.
 
 A metric that does not exist for the data (an AUC without a negative unit, a correlation with a constant
 prediction) is None, never NaN and never a made-up zero.
@@ -21,12 +21,11 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from usbench.errors import UnknownNameError, did_you_mean
 from usbench.statistics import kernels, ordinal
@@ -258,103 +257,6 @@ def compute(name: str, outcome: Predictions) -> float | None:
         UnknownNameError: As `prepare`.
     """
     return _defined(prepare(name, outcome)(np.ones((1, outcome.n_units)))[0])
-
-
-def compute_all(outcome: Predictions, names: Iterable[str] | None = None) -> dict[str, float | None]:
-    """Compute several metrics, by default all that the kind of outcome has.
-
-    Args:
-        outcome: What to score.
-        names: Keys of `METRICS`; None for all that apply.
-
-    Returns:
-        Value by name, None where a metric does not exist for these data.
-    """
-    chosen = [m.name for m in METRICS.values() if outcome.kind in m.kinds] if names is None else list(names)
-    return {name: compute(name, outcome) for name in chosen}
-
-
-def by_repeat(name: str, outcome: Predictions) -> list[float | None]:
-    """Compute one metric for each repeat alone: its spread over splits or initialisations.
-
-    Args:
-        name: Key of `METRICS`.
-        outcome: What to score.
-
-    Returns:
-        One value per repeat.
-    """
-    return [compute(name, outcome.repeats(r, r + 1)) for r in range(outcome.n_repeats)]
-
-
-def accuracy(y: ArrayLike, predicted: ArrayLike) -> float | None:
-    """Share of equal entries of two arrays of class numbers (0, 1, ...), [n] each."""
-    return compute("accuracy", _labelled(y, predicted))
-
-
-def balanced_accuracy(y: ArrayLike, predicted: ArrayLike) -> float | None:
-    """Mean recall over the classes; None if one of them has no unit. Class numbers, [n] each."""
-    return compute("balanced_accuracy", _labelled(y, predicted))
-
-
-def macro_f1(y: ArrayLike, predicted: ArrayLike) -> float | None:
-    """Mean F1 over classes; None if a class is neither present nor predicted. Class numbers, [n] each."""
-    return compute("macro_f1", _labelled(y, predicted))
-
-
-def f1(y: ArrayLike, predicted: ArrayLike) -> float | None:
-    """F1 of class 1; None if it is neither present nor predicted. Arrays of 0 and 1, [n] each."""
-    return compute("f1", Predictions.binary(y, np.zeros(np.shape(predicted)), predicted))
-
-
-def sensitivity(y: ArrayLike, predicted: ArrayLike) -> float | None:
-    """Share of class 1 that is recognised; None without class 1. Arrays of 0 and 1, [n] each."""
-    return compute("sensitivity", Predictions.binary(y, np.zeros(np.shape(predicted)), predicted))
-
-
-def specificity(y: ArrayLike, predicted: ArrayLike) -> float | None:
-    """Share of class 0 that is recognised; None without class 0. Arrays of 0 and 1, [n] each."""
-    return compute("specificity", Predictions.binary(y, np.zeros(np.shape(predicted)), predicted))
-
-
-def auc(y: ArrayLike, score: ArrayLike) -> float | None:
-    """Mann-Whitney AUC of scores [n] for y of 0 and 1 [n], ties half; None unless both classes occur."""
-    return compute("auc", Predictions.binary(y, score))
-
-
-def fold_auc(y: ArrayLike, score: ArrayLike, fold: ArrayLike) -> float | None:
-    """AUC over the pairs within the same fold (and repeat).
-
-    Args:
-        y: Truth, 0 or 1, [n_units].
-        score: Decision values, [n_units] or [n_repeats, n_units].
-        fold: Fold of each score, integers of the shape of `score`.
-
-    Returns:
-        Concordant share of the pairs, ties half; None if no fold has both classes (as in leave-one-out).
-    """
-    return compute("fold_auc", Predictions.binary(y, score, fold=fold))
-
-
-def pearson_r(y: ArrayLike, predicted: ArrayLike) -> float | None:
-    """Pearson correlation of two arrays [n]; None if one of them is constant."""
-    return compute("pearson_r", Predictions.regression(y, predicted))
-
-
-def mae(y: ArrayLike, predicted: ArrayLike) -> float | None:
-    """Mean absolute error of two arrays [n], in the target's unit."""
-    return compute("mae", Predictions.regression(y, predicted))
-
-
-def rmse(y: ArrayLike, predicted: ArrayLike) -> float | None:
-    """Root mean squared error of two arrays [n], in the target's unit."""
-    return compute("rmse", Predictions.regression(y, predicted))
-
-
-def _labelled(y: ArrayLike, predicted: ArrayLike) -> Predictions:
-    answers = np.asarray(predicted, dtype=np.int64)
-    n_classes = int(max(np.max(np.asarray(y)), np.max(answers), 1)) + 1
-    return Predictions.multiclass(y, np.eye(n_classes)[answers], answers)
 
 
 def _defined(value: float) -> float | None:

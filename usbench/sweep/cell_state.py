@@ -10,9 +10,6 @@ from usbench.diagnostics.shifts.levels import Level
 from usbench.sweep.jobs import Found
 from usbench.sweep.specs import Cell
 
-# States of a cell, in the order in which it goes through them; the last three end it.
-STATES = ("waiting", "surveying", "encoding", "evaluating", "done", "unchanged", "failed")
-
 
 @dataclass
 class Record:
@@ -21,7 +18,8 @@ class Record:
     Attributes:
         cell: The cell; its precision is settled by the survey.
         name: Name of the encoder, by which its results are kept; that of a plugin file is on its card.
-        state: One of :data:`STATES`.
+        state: ``waiting``, ``surveying``, ``encoding`` or ``evaluating``, and in the end ``done``, ``unchanged`` or
+            ``failed``.
         error: One sentence, when it failed.
         found: What the survey found.
         shards: Encoding jobs begun for this cell; those it shares with an earlier cell are counted there.

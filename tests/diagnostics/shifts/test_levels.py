@@ -62,3 +62,9 @@ def test_cards_speak_of_shifts_that_exist() -> None:
     assert trained["tusa"]
     assert not trained["tusa.random"]
     assert all(set(shifts) <= set(NAMES) for shifts in trained.values())
+
+
+def test_levels_that_are_read_already_stay_as_they_are() -> None:
+    levels = parse_shifts(["blur:2", "gain:1..2"])
+    assert parse_shifts(levels) == levels
+    assert parse_shifts([*levels, "gain:2,3"]) == [Level("gain", 1), Level("gain", 2), Level("gain", 3), levels[-1]]

@@ -34,12 +34,12 @@ class Level:
         return f"{self.shift}:{self.severity}"
 
 
-def parse_shifts(texts: Iterable[str]) -> list[Level]:
+def parse_shifts(texts: Iterable[str | Level]) -> list[Level]:
     """Read what was asked for.
 
     Args:
         texts: Such as ``gain:1..5``, ``shadow:3``, ``blur:1,3,5``, ``text`` for all severities, or ``all:2`` for every
-            shift.
+            shift; levels stay as they are.
 
     Returns:
         Levels in the order of :data:`NAMES` and by severity, each once.
@@ -49,6 +49,9 @@ def parse_shifts(texts: Iterable[str]) -> list[Level]:
     """
     asked: set[Level] = set()
     for text in texts:
+        if isinstance(text, Level):
+            asked.add(text)
+            continue
         name, colon, grades = (part.strip() for part in text.partition(":"))
         if name != "all" and name not in NAMES:
             hint = did_you_mean(name, NAMES)

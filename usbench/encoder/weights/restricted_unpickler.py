@@ -41,7 +41,6 @@ _HARMLESS_BUILTINS = frozenset(
     {"Ellipsis", "NotImplemented", "bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int"}
     | {"list", "object", "range", "set", "slice", "str", "tuple"}
 )
-_TORCH_DATA = ("torch.nn.", "torch.optim")
 _FOREIGN_FUNCTIONS = frozenset({"IPython", "cloudpickle", "dill", "joblib", "pip", "pkg_resources", "setuptools"})
 
 

@@ -1,7 +1,7 @@
 """The temporal-attention head as a plan: what is trained on what, in which order, from which seed.
 
 The plan is made of NumPy arrays and fixed by seeds, so that the batched trainer (`usbench.probes.attention.head`) and
-the plain one (`usbench.probes.attention.training`) follow the same one.
+the plain one (`benchmarks/heads_one_by_one.py`) follow the same one.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ at random from several videos, so their order carries nothing to learn from.
 Parameters of all heads are stacked. Heads of one fold see the same mini-batches, so their first layers, where almost
 all the arithmetic is, are one wide matrix product per fold; later layers are batched products over all heads. A
 stopped head keeps its best parameters while the others go on. The optimiser works element by element, so nothing
-couples the heads: predictions are those of training one by one (`usbench.probes.attention.training`).
+couples the heads: predictions are those of training one by one (`benchmarks/heads_one_by_one.py`).
 
 References:
     Bahdanau D, Cho K, Bengio Y. Neural machine translation by jointly learning to align and translate. ICLR 2015.
