@@ -2,10 +2,12 @@
 
 Each cohort is drawn anew, two encoders of equal worth look at it, and the whole protocol runs on both: folds, tuning,
 training, half-samples. The value that an interval should cover is the mean score of the protocol over all cohorts of a
-setting. Prints the table of docs/statistics.md and keeps its numbers in coverage.json beside this file.
+setting. Keeps the numbers in coverage.json beside this file, from which `docs/measured.py` writes the table of
+docs/statistics.md.
 
     python benchmarks/coverage.py --minutes 30            # cohorts of all settings in turn, until the time is up
-    python benchmarks/coverage.py --table                 # the table from what was simulated so far
+    python benchmarks/coverage.py --summary               # coverage.json from what was simulated so far
+    python docs/measured.py                               # the table
 """
 
 from __future__ import annotations
@@ -112,7 +114,7 @@ def simulate(setting: Setting, seed: int) -> dict[str, Any]:
             question=question, choices=result.choices,
         )  # fmt: skip
         kernels = {name: prepare(name, outcome) for name in setting.metrics}
-        draws = draw(outcome, kernels, RESAMPLES, 0.95, 0, False)
+        draws = draw(outcome, kernels, RESAMPLES, 0.95, 0)
         row["values"].append([compute(name, outcome) for name in setting.metrics])
         row["halves"].append([halves.metrics[name] for name in setting.metrics])
         row["bootstrap"].append(
@@ -134,7 +136,7 @@ def fixed_error(a: Predictions, b: Predictions, metric: str) -> float:
         found = auc_test(a, b, within_folds=metric == "fold_auc")
         return 0.0 if found is None else found.standard_error
     first, second = prepare(metric, a), prepare(metric, b)
-    return float(np.nanstd(draw(a, {"d": lambda w: first(w) - second(w)}, RESAMPLES, 0.95, 0, False)["d"]))
+    return float(np.nanstd(draw(a, {"d": lambda w: first(w) - second(w)}, RESAMPLES, 0.95, 0)["d"]))
 
 
 def summary(rows: list[dict[str, Any]], setting: Setting) -> list[dict[str, Any]]:
@@ -183,30 +185,15 @@ def summary(rows: list[dict[str, Any]], setting: Setting) -> list[dict[str, Any]
     return found
 
 
-def table(found: list[dict[str, Any]]) -> str:
-    """The table of docs/statistics.md."""
-    lines = [
-        "| setting | metric | n | mean | SE/SD, fixed | SE/SD | coverage, fixed | coverage | level, fixed | level |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
-    ]
-    for f in found:
-        lines.append(
-            f"| {f['setting']} | {f['metric']} | {f['cohorts']} | {f['mean']:.3f} | {f['error_before']:.2f} | "
-            f"{f['error']:.2f} | {f['coverage_before']:.3f} | **{f['coverage']:.3f}** | {f['level_before']:.3f} | "
-            f"**{f['level']:.3f}** |"
-        )
-    return "\n".join(lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30.0, help="CPU time to spend")
     parser.add_argument("--raw", type=Path, nargs="+", default=[HERE / "coverage.raw.json"], help="simulated cohorts")
     parser.add_argument("--first", type=int, default=0, help="first seed, where several processes share the work")
     parser.add_argument("--step", type=int, default=1, help="distance of the seeds, the number of processes")
-    parser.add_argument("--table", action="store_true", help="only write the table")
+    parser.add_argument("--summary", action="store_true", help="simulate nothing, only write coverage.json")
     args = parser.parse_args()
-    if not args.table:
+    if not args.summary:
         file = args.raw[0]
         kept: dict[str, list[dict[str, Any]]] = json.loads(file.read_text()) if file.exists() else {}
         spent: dict[str, float] = {}
@@ -222,12 +209,14 @@ def main() -> None:
                 saved = now
         file.write_text(json.dumps(kept))
     kinds = [json.loads(file.read_text()) for file in args.raw if file.exists()]
+    if not kinds:
+        parser.error(f"nothing was simulated yet: there is no {args.raw[0]}")
     found = []
     for setting in SETTINGS:
         rows = [row for kept in kinds for row in kept.get(setting.name, [])]
         found += summary(rows, setting) if rows else []
     FILE.write_text(json.dumps(found, indent=1) + "\n")
-    print(table(found))
+    print(f"{FILE} holds {len(found)} rows; python docs/measured.py writes the table.")
 
 
 if __name__ == "__main__":

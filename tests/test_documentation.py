@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import runpy
 import shutil
 from pathlib import Path
 
@@ -71,3 +73,19 @@ def test_links_lead_somewhere() -> None:
         if "://" not in target and not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_measured_tables_say_what_results_and_benchmarks_say(tmp_path: Path) -> None:
+    measured = runpy.run_path(str(ROOT / "docs" / "measured.py"))
+    marks = []
+    for name in measured["PAGES"]:
+        page = (ROOT / name).read_text(encoding="utf-8")
+        marks += re.findall(r"<!-- measured: (\w+) -->", page)
+        assert measured["filled"](page) == page, "python docs/measured.py writes the pages anew"
+    assert sorted(marks) == sorted(measured["TABLES"])
+    rows = json.loads((ROOT / "benchmarks" / "coverage.json").read_text())
+    rows[0]["coverage"] = 0.123
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "coverage.json").write_text(json.dumps(rows))
+    page = "<!-- measured: coverage -->\nold\n<!-- end of measured -->"
+    assert "**0.123**" in measured["filled"](page, tmp_path)

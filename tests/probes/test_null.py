@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from documented import figures
 from scipy import stats
 
 from usbench.probes import ProbeData, mean_by_unit, run_protocol
@@ -55,10 +56,14 @@ def shuffled(n_shuffles: int, n_subjects: int, width: int, repeats: int, seed: i
     return dict(zip(names, np.array(rows).T, strict=True))
 
 
+def standard_error(values: np.ndarray) -> float:
+    return float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
 def report(title: str, scores: dict[str, np.ndarray]) -> None:
     print(f"\n{title}")
     for name, values in scores.items():
-        error = values.std(ddof=1) / np.sqrt(len(values))
+        error = standard_error(values)
         print(f"  {name:20s} mean {values.mean():.4f} +- {error:.4f} (SD {values.std(ddof=1):.3f})")
 
 
@@ -121,6 +126,17 @@ def test_pooled_decision_values_are_biased_without_a_signal_and_folds_are_not() 
     assert (pooled["constant, one subject"] == 0).all()
     assert pooled["constant, unstratified"].mean() < 0.4
     assert stats.ttest_1samp(pooled["SVC, one subject"], 0.5, alternative="less").pvalue < 0.001
+    rows = {
+        "constant": "constant (training share)",
+        "SVC": "linear SVC",
+        "balanced SVC": "linear SVC, classes balanced",
+    }
+    for kind, row in rows.items():
+        stated = figures("statistics.md", f"| {row} | # | # | # |")
+        found = [pooled[f"{kind}, unstratified"], pooled[f"{kind}, one subject"], within[f"{kind}, unstratified"]]
+        assert stated == pytest.approx([values.mean() for values in found], abs=0.002)
+    most = max(standard_error(values) for values in (*pooled.values(), *within.values()))
+    assert figures("statistics.md", "mean of # shuffles, standard error at most #:") == [150, round(most, 3)]
     for values in within.values():
         assert abs(values.mean() - 0.5) < 3.5 * values.std(ddof=1) / np.sqrt(len(values)) + 1e-12
 
@@ -133,6 +149,15 @@ def test_a_cohort_of_covid_size_with_shuffled_labels() -> None:
     report("63 subjects, 64 features, shuffled labels, 5 x 5 folds, 250 shuffles", scores)
     assert stats.ttest_1samp(scores["fold_auc"], 0.5).pvalue > 0.001
     assert abs(scores["fold_auc"].mean() - 0.5) < 0.015
+    rows = {"accuracy": ("accuracy", True), "AUC, pooled": ("auc", True), "AUC within folds": ("fold_auc", False)}
+    for row, (name, with_error) in rows.items():
+        gain = scores[f"flat_{name}"] - scores[name]
+        found = [f(v) for v in (scores[name], scores[f"flat_{name}"], gain) for f in (np.mean, standard_error)]
+        cells = "| # ± # | # ± # | # ± # |" if with_error else "| # ± # | # ± # | # |"
+        assert figures("statistics.md", f"| {row} {cells}") == pytest.approx(found[: 6 if with_error else 5], abs=0.001)
+    balanced = scores["balanced_accuracy"]
+    stated = figures("statistics.md", "| balanced accuracy | # ± # | | |")
+    assert stated == pytest.approx([balanced.mean(), standard_error(balanced)], abs=0.001)
     assert stats.ttest_1samp(scores["optimism_accuracy"], 0.0, alternative="greater").pvalue < 1e-6
 
 
@@ -154,3 +179,6 @@ def test_intervals_of_cross_validated_scores_cover_what_the_protocol_scores_on_a
         width = (values[:, k, 2] - values[:, k, 1]).mean()
         print(f"  {name:10s} mean {truth:.3f}, coverage {covered:.3f}, mean width {width:.3f}")
         assert covered > 0.85
+    passage = "In # cohorts of # subjects the nested protocol scored # within folds and # pooled."
+    expected = [200, 63, values[:, 0, 0].mean(), values[:, 1, 0].mean()]
+    assert figures("statistics.md", passage) == pytest.approx(expected, abs=0.001)

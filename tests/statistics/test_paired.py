@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from documented import figures
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
@@ -111,6 +112,12 @@ def test_auc_test_keeps_its_level_without_a_difference(per_subject: int) -> None
     rejected = np.mean(np.array(p) < 0.05)
     print(f"\n60 subjects, {per_subject} units each, no difference: rejected at 5 % in {rejected:.4f}")
     assert 0.035 <= rejected <= 0.07
+    passages = {
+        1: "were distinguished at the 5 % level in # % of # cohorts (DeLong)",
+        3: "cohorts (DeLong), # % with three units per subject (Obuchowski)",
+    }
+    expected = [100 * rejected, 2000] if per_subject == 1 else [100 * rejected]
+    assert figures("statistics.md", passages[per_subject]) == pytest.approx(expected, abs=0.06)
 
 
 def test_paired_bootstrap_keeps_its_level_without_a_difference() -> None:
@@ -120,6 +127,8 @@ def test_paired_bootstrap_keeps_its_level_without_a_difference() -> None:
         rejected += compare(a, b, "balanced_accuracy", n_resamples=400, seed=seed).p < 0.05
     print(f"\n60 subjects, no difference in balanced accuracy: bootstrap rejects in {rejected / 400:.4f}")
     assert rejected / 400 <= 0.08
+    stated = figures("statistics.md", "(Obuchowski), and # % of # (bootstrap of balanced accuracy)")
+    assert stated == pytest.approx([100 * rejected / 400, 400], abs=0.3)
 
 
 def test_a_true_difference_is_found_and_signed() -> None:
