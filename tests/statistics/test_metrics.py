@@ -13,10 +13,10 @@ from usbench.statistics import (
     by_repeat,
     compute,
     compute_all,
-    metrics,
     multiclass_outcome,
     regression_outcome,
 )
+from usbench.statistics import metric_functions as metrics
 
 
 def paper_confusion() -> tuple[np.ndarray, np.ndarray]:

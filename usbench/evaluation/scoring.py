@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from usbench.task.task import Task
 
 # Raised when the same predictions would get other metrics or intervals.
-EVALUATION_VERSION = 2
+EVALUATION_VERSION = 3
 # Share of folds at the edge of a grid above which a page says so.
 EDGE_SHARE = 0.1
 # Significant digits of stored scores: far below any effect, and enough to keep ties apart.

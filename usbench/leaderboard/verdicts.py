@@ -15,7 +15,7 @@ from usbench.leaderboard.comparison import ALPHA, MARGIN, Difference, Standing
 from usbench.leaderboard.number_format import Column
 from usbench.statistics.metrics import METRICS
 
-Claim = Literal["better", "worse", "equivalent", "open"]
+Claim = Literal["better", "worse", "different", "equivalent", "open"]
 
 
 def claim(difference: Difference, column: Column) -> Claim:
@@ -26,10 +26,12 @@ def claim(difference: Difference, column: Column) -> Claim:
         column: The metric.
 
     Returns:
-        ``better`` or ``worse`` of the first; ``equivalent`` where the whole interval is within the margin; ``open``
-        where nothing is shown.
+        ``better`` or ``worse`` of the first; ``different`` in a metric that is best at a value in between;
+        ``equivalent`` where the whole interval is within the margin; ``open`` where nothing is shown.
     """
     if difference.p_adjusted < ALPHA:
+        if column.higher_is_better is None:
+            return "different"
         return "better" if column.better(difference.value, 0.0) else "worse"
     margin = margin_of(column)
     return "equivalent" if margin is not None and difference.within(margin) else "open"
@@ -67,8 +69,10 @@ def between_two(a: str, b: str, difference: Difference | None, column: Column, s
         return f"No difference in {column.title} is shown between {a} and {b} ({evidence})."
     if found == "equivalent":
         return f"{a} and {b} are equivalent in {column.title} within {_margin(column)} ({evidence})."
-    winner, loser = (a, b) if found == "better" else (b, a)
     size = f"{column.value(abs(difference.value))}{unit_of(column)}"
+    if found == "different":
+        return f"{a} and {b} differ by {size} in {column.title} ({evidence}); more of it is not better by itself."
+    winner, loser = (a, b) if found == "better" else (b, a)
     return f"{winner} is better than {loser} by {size} in {column.title} ({evidence})."
 
 

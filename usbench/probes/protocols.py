@@ -24,10 +24,17 @@ from usbench.statistics.splits import Split, assert_disjoint
 
 Question = Literal["classification", "regression", "ordinal"]
 
-_SVC_METRICS = ("accuracy", "f1", "specificity", "sensitivity", "auc")
+_OPERATING_POINTS = (
+    "sensitivity_at_90_specificity",
+    "sensitivity_at_95_specificity",
+    "auprc",
+    "brier",
+    "calibration_slope",
+)
+_SVC_METRICS = ("accuracy", "f1", "specificity", "sensitivity", "auc", *_OPERATING_POINTS)
 _CLASS_METRICS = ("fold_auc", *_SVC_METRICS, "balanced_accuracy", "macro_f1")
 _ORDINAL_METRICS = ("quadratic_kappa", "mae", "auc", "fold_auc")
-_REGRESSION_METRICS = ("pearson_r", "mae", "rmse", "auc", "fold_auc")
+_REGRESSION_METRICS = ("pearson_r", "fold_pearson_r", "mae", "rmse", "auc", "fold_auc")
 
 
 @dataclass(frozen=True)

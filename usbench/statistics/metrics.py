@@ -1,4 +1,4 @@
-"""The metrics, by name and as plain functions.
+"""The metrics by name; `usbench.statistics.metric_functions` has some as plain functions of arrays.
 
 A metric that does not exist for the data (an AUC without a negative unit, a correlation with a constant
 prediction) is None, never NaN and never a made-up zero.
@@ -26,11 +26,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from usbench.errors import UnknownNameError, did_you_mean
-from usbench.statistics import kernels, ordinal
-from usbench.statistics.outcome import Kind, Outcome, binary_outcome, multiclass_outcome, regression_outcome
+from usbench.statistics import calibration, kernels, operating_points, ordinal
+from usbench.statistics.outcome import Kind, Outcome
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,8 @@ class Metric:
         title: Column heading.
         unit: "%" where a share is shown in percent, "target" where it has the target's unit, "" where it has
             none.
-        higher_is_better: Direction.
+        higher_is_better: Direction; None for a metric that is best at a value in between, such as a slope at 1, and
+            so ranks nothing.
         kinds: The kinds of outcome it is defined for.
         chance: Value without any signal, None where it depends on the data.
         description: One sentence for the reader of a page.
@@ -54,7 +54,7 @@ class Metric:
     name: str
     title: str
     unit: str
-    higher_is_better: bool
+    higher_is_better: bool | None
     kinds: tuple[Kind, ...]
     chance: float | None
     description: str
@@ -170,6 +170,17 @@ METRICS: dict[str, Metric] = {
             scale="correlation",
         ),
         Metric(
+            "fold_pearson_r",
+            "Pearson r within folds",
+            "",
+            True,
+            _REGRESSION,
+            0.0,
+            "Correlation of truth and prediction, both standardised within the fold: 0 without any signal.",
+            kernels.pearson_within_folds,
+            scale="correlation",
+        ),
+        Metric(
             "mae",
             "MAE",
             "target",
@@ -190,6 +201,60 @@ METRICS: dict[str, Metric] = {
             "Root mean squared error.",
             kernels.root_mean_squared_error,
             scale="error",
+        ),
+        Metric(
+            "auprc",
+            "AUPRC",
+            "",
+            True,
+            _BINARY,
+            None,
+            "Average precision, folds pooled; without any signal the share of positive units.",
+            operating_points.average_precision,
+            scale="share",
+        ),
+        Metric(
+            "sensitivity_at_90_specificity",
+            "Sensitivity at 90 % specificity",
+            "%",
+            True,
+            _BINARY,
+            0.1,
+            "Share of positive units above the threshold that keeps 90 % of the others below, folds pooled.",
+            lambda outcome: operating_points.sensitivity_at(outcome, 0.90),
+            scale="share",
+        ),
+        Metric(
+            "sensitivity_at_95_specificity",
+            "Sensitivity at 95 % specificity",
+            "%",
+            True,
+            _BINARY,
+            0.05,
+            "Share of positive units above the threshold that keeps 95 % of the others below, folds pooled.",
+            lambda outcome: operating_points.sensitivity_at(outcome, 0.95),
+            scale="share",
+        ),
+        Metric(
+            "brier",
+            "Brier score",
+            "",
+            False,
+            _BINARY,
+            None,
+            "Mean squared error of the probability, by Platt scaling fitted on the other folds.",
+            calibration.brier,
+            scale="error",
+        ),
+        Metric(
+            "calibration_slope",
+            "Calibration slope",
+            "",
+            None,
+            _BINARY,
+            None,
+            "Slope of the truth on the logit of that probability: 1 is calibrated, below 1 too extreme.",
+            calibration.calibration_slope,
         ),
         Metric(
             "quadratic_kappa",
@@ -285,76 +350,6 @@ def by_repeat(name: str, outcome: Outcome) -> list[float | None]:
         One value per repeat.
     """
     return [compute(name, outcome.one_repeat(r)) for r in range(outcome.n_repeats)]
-
-
-def accuracy(y: ArrayLike, predicted: ArrayLike) -> float | None:
-    """Share of equal entries of two arrays of class numbers (0, 1, ...), [n] each."""
-    return compute("accuracy", _labelled(y, predicted))
-
-
-def balanced_accuracy(y: ArrayLike, predicted: ArrayLike) -> float | None:
-    """Mean recall over the classes; None if one of them has no unit. Class numbers, [n] each."""
-    return compute("balanced_accuracy", _labelled(y, predicted))
-
-
-def macro_f1(y: ArrayLike, predicted: ArrayLike) -> float | None:
-    """Mean F1 over classes; None if a class is neither present nor predicted. Class numbers, [n] each."""
-    return compute("macro_f1", _labelled(y, predicted))
-
-
-def f1(y: ArrayLike, predicted: ArrayLike) -> float | None:
-    """F1 of class 1; None if it is neither present nor predicted. Arrays of 0 and 1, [n] each."""
-    return compute("f1", binary_outcome(y, np.zeros(np.shape(predicted)), predicted))
-
-
-def sensitivity(y: ArrayLike, predicted: ArrayLike) -> float | None:
-    """Share of class 1 that is recognised; None without class 1. Arrays of 0 and 1, [n] each."""
-    return compute("sensitivity", binary_outcome(y, np.zeros(np.shape(predicted)), predicted))
-
-
-def specificity(y: ArrayLike, predicted: ArrayLike) -> float | None:
-    """Share of class 0 that is recognised; None without class 0. Arrays of 0 and 1, [n] each."""
-    return compute("specificity", binary_outcome(y, np.zeros(np.shape(predicted)), predicted))
-
-
-def auc(y: ArrayLike, score: ArrayLike) -> float | None:
-    """Mann-Whitney AUC of scores [n] for y of 0 and 1 [n], ties half; None unless both classes occur."""
-    return compute("auc", binary_outcome(y, score))
-
-
-def fold_auc(y: ArrayLike, score: ArrayLike, fold: ArrayLike) -> float | None:
-    """AUC over the pairs within the same fold (and repeat).
-
-    Args:
-        y: Truth, 0 or 1, [n_units].
-        score: Decision values, [n_units] or [n_repeats, n_units].
-        fold: Fold of each score, integers of the shape of `score`.
-
-    Returns:
-        Concordant share of the pairs, ties half; None if no fold has both classes (as in leave-one-out).
-    """
-    return compute("fold_auc", binary_outcome(y, score, fold=fold))
-
-
-def pearson_r(y: ArrayLike, predicted: ArrayLike) -> float | None:
-    """Pearson correlation of two arrays [n]; None if one of them is constant."""
-    return compute("pearson_r", regression_outcome(y, predicted))
-
-
-def mae(y: ArrayLike, predicted: ArrayLike) -> float | None:
-    """Mean absolute error of two arrays [n], in the target's unit."""
-    return compute("mae", regression_outcome(y, predicted))
-
-
-def rmse(y: ArrayLike, predicted: ArrayLike) -> float | None:
-    """Root mean squared error of two arrays [n], in the target's unit."""
-    return compute("rmse", regression_outcome(y, predicted))
-
-
-def _labelled(y: ArrayLike, predicted: ArrayLike) -> Outcome:
-    answers = np.asarray(predicted, dtype=np.int64)
-    n_classes = int(max(np.max(np.asarray(y)), np.max(answers), 1)) + 1
-    return multiclass_outcome(y, np.eye(n_classes)[answers], answers)
 
 
 def _defined(value: float) -> float | None:

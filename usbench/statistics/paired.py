@@ -104,6 +104,8 @@ class Comparison:
                 f"{metric.title}: no difference shown between {self.name_a} and {self.name_b} "
                 f"(they differ by {size}; {evidence}; {verdict})."
             )
+        if metric.higher_is_better is None:
+            return f"{metric.title}: {self.name_a} and {self.name_b} differ by {size} ({evidence}; {verdict})."
         a_wins = (self.difference > 0) == metric.higher_is_better
         better, worse = (self.name_a, self.name_b) if a_wins else (self.name_b, self.name_a)
         return f"{metric.title}: {better} is better than {worse} by {size} ({evidence}; {verdict})."
