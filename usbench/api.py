@@ -39,6 +39,7 @@ def run(
     workers: int | None = None,
     by: Sequence[str] = (),
     shift: Sequence[str] = (),
+    label_efficiency: bool = True,
     fresh: bool = False,
     settings: Settings | None = None,
     notify: Notify | None = None,
@@ -63,6 +64,8 @@ def run(
         workers: Decoding threads.
         by: Columns to score by as well, such as ``["device"]``; in ``instruments["strata"]`` of each result.
         shift: Acquisition shifts to test under as well, such as ``["gain:1..5"]``; in ``instruments["shifts"]``.
+        label_efficiency: Whether to score on shares of the training subjects as well; in
+            ``instruments["label_efficiency"]``.
         fresh: Whether to probe again although an equal result exists.
         settings: Places to use instead of the configured ones.
         notify: Called with messages for the user.
@@ -120,8 +123,8 @@ def run(
                 if columns:
                     _check_columns(prepared, columns)
                 result = run_prepared(prepared, options, places)
-                if columns or levels:
-                    result = _add_extras(prepared, result, columns, levels, options, places)
+                if columns or levels or label_efficiency:
+                    result = _add_extras(prepared, result, columns, levels, options, places, label_efficiency)
                 finished.append(finish(prepared, result, options, places) if finish else result)
             except UsbenchError as error:
                 if on_error is None:
@@ -153,10 +156,11 @@ def _add_extras(
     levels: Sequence[Level],
     options: Options,
     places: Settings,
+    label_efficiency: bool,
 ) -> results.Result:
     from usbench.diagnostics.suite import add_extras
 
-    return add_extras(prepared, result, columns, levels, options, places)
+    return add_extras(prepared, result, columns, levels, options, places, label_efficiency)
 
 
 def _several(item: Any) -> list[Any]:

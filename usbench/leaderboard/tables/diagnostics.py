@@ -10,12 +10,12 @@ from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.diagnostics_text import findings
 from usbench.leaderboard.figures.shifts import shift_order
 from usbench.leaderboard.number_format import DASH, MINUS
-from usbench.leaderboard.tables import drop
+from usbench.leaderboard.tables import drop, label_efficiency
 from usbench.leaderboard.tables.model import Bullets, Cell, Heading, Paragraph, Row, Section, Span, Table, name_cell
 
 Cells = Callable[[Entry], list[Cell]]
 DAGGER = "†"
-_WITH_COLUMNS = ("optimism", "shortcut", "frame_budget", "duplicates", "permutation")
+_WITH_COLUMNS = ("optimism", "label_efficiency", "shortcut", "frame_budget", "duplicates", "permutation")
 
 
 def sections(board: Board) -> list[Section]:
@@ -24,7 +24,14 @@ def sections(board: Board) -> list[Section]:
     Args:
         board: The board.
     """
-    found = (drop.section(board), _map(board), _strata(board), _trust(board), _robustness(board))
+    found = (
+        drop.section(board),
+        label_efficiency.section(board),
+        _map(board),
+        _strata(board),
+        _trust(board),
+        _robustness(board),
+    )
     return [section for section in found if section is not None]
 
 
@@ -107,8 +114,9 @@ def _in_stratum(column: number_format.Column, level: dict[str, Any] | None) -> C
 
 
 def _trust(board: Board) -> Section | None:
-    # Optimism has a column in the table of scores.
-    audited = [e for e in board.entries if any(name != "optimism" for name in findings(e.result))]
+    # Optimism has a column in the table of scores, label efficiency a section of its own.
+    elsewhere = ("optimism", "label_efficiency")
+    audited = [e for e in board.entries if any(name not in elsewhere for name in findings(e.result))]
     if not audited:
         return None
     key, title = "how-far-to-trust-these-scores", "How far to trust these scores"
