@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from usbench.errors import DataError, ResultError
-from usbench.evaluation.intervals import FIXED, HALF_SAMPLES, estimates
+from usbench.evaluation.intervals import FIXED, HALF_SAMPLES, estimates, interval_note
 from usbench.results.schema import ProtocolResult, Repeat, Result, Units
 from usbench.statistics.half_samples import Pairs
 from usbench.statistics.metrics import METRICS
@@ -138,11 +138,14 @@ def scored_protocol(
     outcome = build_outcome(task.kind, cohort.classes, units, repeats, task.threshold)
     uncertainty = uncertainty or {"method": FIXED}
     reason = uncertainty.get("reason")
-    notes = [f"Intervals resample subjects under fixed predictions: {reason}."] if reason else []
+    notes = [f"Intervals hold predictions fixed: {reason}."] if reason else []
+    names = metric_names(outcome)
+    if "halves" not in uncertainty and (few := interval_note(outcome, names)):
+        notes.append(few)
     if hyperparameters.get("edge", 0.0) > EDGE_SHARE:
         notes.append(edge_note(hyperparameters["edge"]))
     return ProtocolResult(
-        metrics=estimates(outcome, metric_names(outcome), uncertainty),
+        metrics=estimates(outcome, names, uncertainty),
         repeats=repeats,
         hyperparameters=hyperparameters,
         note=" ".join(notes),

@@ -104,6 +104,41 @@ def of_board(standing: Standing, titles: Mapping[str, str], column: Column, subj
     return " ".join(parts)
 
 
+def of_one(standing: Standing, name: str, titles: Mapping[str, str], column: Column) -> str:
+    """Say in a sentence or two what the paired tests of a board support about one encoder.
+
+    Args:
+        standing: The tests.
+        name: Name of the encoder.
+        titles: Encoder name to printed name.
+        column: The metric that ranks.
+
+    Returns:
+        The sentences; nothing for a baseline that nobody judged and that is not among the best.
+    """
+    parts = []
+    found = standing.differences.get(name)
+    if found is not None:
+        words = {
+            "better": "shown to beat",
+            "worse": "shown to be worse than",
+            "different": "shown to differ from",
+            "equivalent": f"equivalent, within {_margin(column)}, to",
+            "open": "not shown to differ from",
+        }
+        interval = f"95 % interval {column.difference(found.low)} to {column.difference(found.high)}"
+        p = number_format.p_value(found.p_adjusted)
+        parts.append(
+            f"It is {words[claim(found, column)]} the best baseline, {titles[found.against]} (difference "
+            f"{column.difference(found.value)}, {interval}; corrected p {p if p.startswith('<') else f'= {p}'})."
+        )
+    if name in standing.leaders:
+        best = name == standing.comparator.best()
+        said = "has the best score here" if best else "is not told from the best score by a comparison with it"
+        parts.append(f"It {said}.")
+    return " ".join(parts)
+
+
 def unit_of(column: Column) -> str:
     """Return what is printed after a difference of a metric."""
     return {"%": " points", "": ""}.get(column.unit, f" {column.unit}")
@@ -120,6 +155,9 @@ def _best_baseline(standing: Standing, titles: Mapping[str, str], column: Column
         if above
         else f"No encoder is shown to beat the best baseline ({best})."
     ]
+    apart = [titles[name] for name, told in found.items() if told == "different"]
+    if apart:
+        parts.append(f"Shown to differ from it: {listed(apart)}.")
     if below:
         parts.append(f"Shown to be worse than it: {listed(below)}.")
     if equal:
@@ -134,7 +172,13 @@ def _named_beforehand(standing: Standing, titles: Mapping[str, str], column: Col
         for d in differences:
             if d.against != standing.best_floor:
                 told.setdefault((d.against, claim(d, column)), []).append(titles[name])
-    words = {"better": "better than", "worse": "worse than", "equivalent": "equivalent to", "open": "not told from"}
+    words = {
+        "better": "better than",
+        "worse": "worse than",
+        "different": "different from",
+        "equivalent": f"equivalent within {_margin(column)} to",
+        "open": "not told from",
+    }
     clauses = [f"{listed(names)} {words[found]} {titles[against]}" for (against, found), names in told.items()]
     return [f"Against the baselines named beforehand: {'; '.join(clauses)}."] if clauses else []
 

@@ -25,6 +25,7 @@ from usbench.probes.data import FoldChoice, Prediction, ProbeData
 from usbench.probes.problem import Problem
 from usbench.probes.protocols import Question, get_protocol, pose
 from usbench.statistics._types import AnyArray, BoolArray
+from usbench.statistics.half_samples import MIN_OF_A_CLASS, MIN_SUBJECTS
 from usbench.statistics.metrics import compute
 from usbench.statistics.outcome import (
     Outcome,
@@ -38,10 +39,6 @@ from usbench.statistics.splits import Split, group_codes, subject_folds
 HALVINGS = 12
 MOST_DRAWS = 3
 """Most draws of the folds in a half: further ones hardly change what the draws have in common."""
-MIN_SUBJECTS = 20
-"""Fewest subjects in all that are halved."""
-MIN_OF_A_CLASS = 10
-"""Fewest subjects of each class that are halved: a half must hold some to train on and some to test."""
 
 
 @dataclass(frozen=True)

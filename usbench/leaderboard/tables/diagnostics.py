@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from usbench.leaderboard import number_format, wording
@@ -12,6 +13,7 @@ from usbench.leaderboard.figures.shifts import shift_order
 from usbench.leaderboard.number_format import DASH, MINUS
 from usbench.leaderboard.tables import drop, label_efficiency
 from usbench.leaderboard.tables.model import Bullets, Cell, Heading, Paragraph, Row, Section, Span, Table, name_cell
+from usbench.results.subset import MIN_FOR_INTERVAL
 
 Cells = Callable[[Entry], list[Cell]]
 DAGGER = "†"
@@ -80,7 +82,12 @@ def _strata(board: Board) -> Section | None:
         return None
     key, title, shown = "by-stratum", "By stratum", board.column(metric or "")
     blocks: list[Table | Paragraph | Bullets] = [
-        Paragraph.of(f"{shown.heading}, with 95 % intervals over the subjects of the stratum.")
+        Paragraph.of(
+            f"{shown.heading}, with 95 % intervals over the subjects of the stratum under fixed predictions; those of "
+            f"fewer than {MIN_FOR_INTERVAL} subjects of a class have none. The largest gap is that between any two "
+            "strata with an interval: subjects are resampled for all strata at once, and of more than two the interval "
+            "allows for the choice, though not for several columns or encoders."
+        )
     ]
     for number, name in enumerate(columns, start=1):
         measured = [(e, s["columns"][name]) for e, s in held if name in s["columns"]]
@@ -89,10 +96,14 @@ def _strata(board: Board) -> Section | None:
             _figures(f"c{i}", f"{value} ({number_format.plural(n, 'subject')})", interval="brackets")
             for i, (value, n) in enumerate(subjects.items(), start=1)
         ]
+        gaps = any("gap" in column for _, column in measured)
+        if gaps:
+            headings.append(_figures("gap", "Largest gap", interval="brackets"))
         rows = []
         for entry, column in measured:
             found = {x["value"]: x for x in column["levels"]}
-            rows.append(_row(entry, [_in_stratum(shown, found.get(value)) for value in subjects]))
+            cells = [_in_stratum(shown, found.get(value)) for value in subjects]
+            rows.append(_row(entry, [*cells, _gap(shown, column.get("gap"))] if gaps else cells))
         blocks.append(_table(f"{key}-{number}", title, headings, rows, name.replace("_", " ").capitalize()))
         if any(column["scope"] == "frames" for _, column in measured):
             blocks.append(
@@ -110,7 +121,17 @@ def _in_stratum(column: number_format.Column, level: dict[str, Any] | None) -> C
     e = level["estimate"]
     if e["value"] is None:
         return Cell(str(level["note"]).partition(":")[0] or DASH)
+    if e["low"] is None:
+        return replace(_number(column.value(e["value"]), e["value"]), note=str(level["note"]))
     return _number(column.value(e["value"]), e["value"], column.interval(e["low"], e["high"]))
+
+
+def _gap(column: number_format.Column, gap: dict[str, Any] | None) -> Cell:
+    if gap is None:
+        return Cell(DASH)
+    high, low = gap["between"]
+    between = "" if gap["low"] is None else f"{column.difference(gap['low'])} to {column.difference(gap['high'])}"
+    return Cell(f"{column.difference(gap['value'])}, {high} against {low}", gap["value"], between)
 
 
 def _trust(board: Board) -> Section | None:
