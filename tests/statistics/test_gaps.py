@@ -41,7 +41,7 @@ def test_subjects_in_both_groups_are_drawn_once() -> None:
     assert np.diff(joint.bounds)[0] < 0.6 * np.diff(apart.bounds)[0]
 
 
-def test_among_equal_groups_the_largest_gap_is_seldom_shown() -> None:
+def test_the_largest_gap_of_equal_groups_keeps_its_level() -> None:
     rng = np.random.default_rng(2)
     shown, cohorts, one_by_one = 0, 120, 0
     for _ in range(cohorts):

@@ -77,7 +77,7 @@ def test_p_and_the_critical_difference_never_contradict_each_other(n: int) -> No
     assert 5 < significant < 60
 
 
-def test_two_equal_markers_differ_as_seldom_as_they_should() -> None:
+def test_exchanging_two_equal_markers_keeps_its_level() -> None:
     rng = np.random.default_rng(4)
     n, reached, cohorts = 12, 0, 300
     y = np.arange(n) % 2

@@ -45,7 +45,7 @@ def test_it_does_not_exist_without_variation_within_folds() -> None:
 
 
 def test_without_a_signal_it_is_zero_where_the_pooled_one_is_not() -> None:
-    found = {name: [] for name in ("pearson_r", "fold_pearson_r", "auc", "fold_auc")}
+    found = {name: [] for name in ("pearson_r", "centred", "fold_pearson_r", "auc", "fold_auc")}
     for seed in range(100):
         rng = np.random.default_rng(seed)
         y, people = rng.normal(size=56), np.arange(56)
@@ -53,13 +53,16 @@ def test_without_a_signal_it_is_zero_where_the_pooled_one_is_not() -> None:
         splits = repeated_subject_folds(people, None, 10, 1, seed, stratify=False)
         result = run_protocol("ridge-nested@2", data, splits, question="regression")
         outcome = result.outcome(y, people, threshold=0.5)
+        centres = [[v[outcome.fold[0] == f].mean() for f in outcome.fold[0]] for v in (y, outcome.score[0])]
+        centred = float(np.corrcoef(y - centres[0], outcome.score[0] - centres[1])[0, 1])
         for name, values in found.items():
-            value = compute(name, outcome)
+            value = centred if name == "centred" else compute(name, outcome)
             values += [] if value is None else [value]
     mean = {name: float(np.mean(values)) for name, values in found.items()}
     error = {name: float(np.std(values) / np.sqrt(len(values))) for name, values in found.items()}
     print({name: f"{mean[name]:.3f} +- {error[name]:.3f}" for name in mean})
     assert mean["pearson_r"] < -0.15
     assert mean["auc"] < 0.45
+    assert mean["centred"] < -2 * error["centred"]  # centring alone is not enough
     assert abs(mean["fold_pearson_r"]) < 3 * error["fold_pearson_r"]
     assert abs(mean["fold_auc"] - 0.5) < 3 * error["fold_auc"]
