@@ -37,6 +37,7 @@ def run(
     workers: int | None = None,
     by: Sequence[str] = (),
     shift: Sequence[str | Level] = (),
+    label_efficiency: bool = True,
     fresh: bool = False,
     settings: Settings | None = None,
     notify: Notify | None = None,
@@ -61,6 +62,8 @@ def run(
         workers: Decoding threads.
         by: Columns to score by as well, such as ``["device"]``; in ``instruments["strata"]`` of each result.
         shift: Acquisition shifts to test under as well, such as ``["gain:1..5"]``; in ``instruments["shifts"]``.
+        label_efficiency: Whether to score on shares of the training subjects as well; in
+            ``instruments["label_efficiency"]``.
         fresh: Whether to probe again although an equal result exists.
         settings: Places to use instead of the configured ones.
         notify: Called with messages for the user.
@@ -121,10 +124,10 @@ def run(
                     for column in columns:
                         check_column(prepared, column)
                 result = run_prepared(prepared, options, places)
-                if columns or levels:
+                if columns or levels or label_efficiency:
                     from usbench.diagnostics.suite import add_extras
 
-                    result = add_extras(prepared, result, columns, levels, options, places)
+                    result = add_extras(prepared, result, columns, levels, options, places, label_efficiency)
                 finished.append(finish(prepared, result, options, places) if finish else result)
             except UsbenchError as error:
                 if on_error is None:

@@ -83,3 +83,54 @@ def test_mistakes(images: pd.DataFrame, run: Any, column: str, told: str) -> Non
     assert told in str(caught.value)
     assert str(caught.value).startswith(f"--by {column}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_small_strata_have_no_interval_and_the_gap_between_the_others_has_one(images: pd.DataFrame, run: Any) -> None:
+    people = sorted(set(images["subject"]))
+    label = images.drop_duplicates("subject").set_index("subject")["label"]
+    rank = {s: k for kind in ("benign", "malignant") for k, s in enumerate(p for p in people if label[p] == kind)}
+    site = {s: "north" if rank[s] < 10 else "south" for s in people}  # ten patients a class, and eight
+    wide = {s: "a" if rank[s] % 2 else "b" for s in people}  # nine a class each
+    rows = images.assign(site=images["subject"].map(site), wide=images["subject"].map(wide))
+    ready, result, options, settings = run(rows)
+    columns = measure_strata(ready, result, ["site", "wide", "side"], options, settings).instruments["strata"][
+        "columns"
+    ]
+    north, south = columns["site"]["levels"]
+    assert north["estimate"]["low"] < north["estimate"]["value"] < north["estimate"]["high"]
+    assert north["note"] == ""
+    assert south["estimate"]["value"] is not None
+    assert south["estimate"]["low"] is south["estimate"]["high"] is None
+    assert south["note"].startswith("no interval: ")
+    assert "subjects of class" in south["note"]
+    assert "of at least 10" in south["note"]
+    assert "gap" not in columns["site"]  # one stratum alone has an interval
+    assert "gap" not in columns["wide"]
+
+    sides = columns["side"]
+    sure = {level["value"]: level["estimate"] for level in sides["levels"] if level["estimate"]["low"] is not None}
+    assert len(sure) == 2, "left and right are both large enough"
+    gap = sides["gap"]
+    high, low = gap["between"]
+    assert gap["value"] == pytest.approx(sure[high]["value"] - sure[low]["value"], abs=1e-6)
+    assert gap["low"] < gap["value"] < gap["high"]
+    assert (gap["p"] < 0.05) == (gap["low"] > 0)
+    assert gap["strata"] == 2
+
+
+def test_gap_and_missing_intervals_stand_on_the_page(images: pd.DataFrame, run: Any) -> None:
+    from usbench import results
+    from usbench.leaderboard import render
+
+    ready, result, options, settings = run(images)
+    measured = measure_strata(ready, result, ["side"], options, settings)
+    path = results.save(options.results, measured)
+    from usbench.submission.validate import validate
+
+    assert validate(path, options.results) == []
+    page = next(text for name, text in render(options.results).items() if name.startswith("mine") and ".md" in name)
+    section = page.split("## By stratum")[1].split("\n## ")[0]
+    assert "Largest gap" in section
+    high, low = measured.instruments["strata"]["columns"]["side"]["gap"]["between"]
+    assert f"{high} against {low} (" in section
+    assert "fewer than 10 subjects of a class have none" in section

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,18 @@ from documented import figures
 
 from usbench.leaderboard import number_format
 from usbench.leaderboard.board import gather
-from usbench.leaderboard.comparison import ALPHA, HALF_SAMPLES, Comparator, Difference, named_beforehand, stand
-from usbench.leaderboard.verdicts import between_two, claim, of_board
+from usbench.leaderboard.comparison import (
+    ALPHA,
+    EXACT,
+    HALF_SAMPLES,
+    PERMUTATION,
+    Comparator,
+    Difference,
+    Standing,
+    named_beforehand,
+    stand,
+)
+from usbench.leaderboard.verdicts import between_two, claim, of_board, of_one
 from usbench.statistics import Predictions
 from usbench.statistics.exact import holm
 
@@ -181,3 +192,139 @@ def test_no_verdict_of_the_committed_boards_claims_more_than_its_test() -> None:
             assert (titles[name] in beats) == (d.p_adjusted < ALPHA and column.better(d.value, 0.0)) or not beats
             if name in standing.leaders:
                 assert claim(d, column) != "worse"
+
+
+# Every combination of what two encoders can turn out to be against the best baseline and the one named beforehand.
+OUTCOMES = {
+    "better": made(0.10, 0.02),
+    "worse": made(-0.10, 0.02),
+    "equivalent": made(0.005, 0.005),
+    "open": made(0.10, 0.08),
+    "better, but not when corrected": made(0.10, 0.04, p_adjusted=0.07),
+    "worse, but not when corrected": made(-0.10, 0.04, p_adjusted=0.07),
+}
+BETWEEN = "better|worse|beat|equivalent|differ|significant|superior|outperform|equal|prove|best"
+
+
+def outcome_of(told: str) -> str:
+    return "open" if "corrected" in told else told
+
+
+@pytest.mark.parametrize("first", OUTCOMES)
+@pytest.mark.parametrize("second", OUTCOMES)
+def test_no_sentence_of_a_board_claims_more_than_its_test(first: str, second: str) -> None:
+    best, named = "FLOOR", "TEXTURE"
+    titles = {"a": "Alpha", "b": "Beta", "floor": best, "texture": named}
+    differences = {n: replace(OUTCOMES[told], against="floor") for n, told in (("a", first), ("b", second))}
+    # Against the baseline named beforehand it turned out the other way round.
+    references = {n: (replace(OUTCOMES[told], against="texture"),) for n, told in (("a", second), ("b", first))}
+    for leaders in (frozenset(), frozenset({"floor"}), frozenset({"a", "floor"})):
+        standing = Standing("fold_auc", Comparator("fold_auc", {}), "floor", differences, leaders, references, 0.12)
+        text = of_board(standing, titles, AUC, 63)
+        found = {"a": outcome_of(first), "b": outcome_of(second)}
+        named_found = {"a": outcome_of(second), "b": outcome_of(first)}
+        expected = []
+        ahead = [titles[n] for n in "ab" if found[n] == "better"]
+        expected.append(
+            f"Shown to beat the best baseline ({best}): {' and '.join(ahead)}."
+            if ahead
+            else f"No encoder is shown to beat the best baseline ({best})."
+        )
+        for kind, sentence in (("worse", "Shown to be worse than it"), ("equivalent", "Equivalent to it within 0.030")):
+            names = [titles[n] for n in "ab" if found[n] == kind]
+            expected += [f"{sentence}: {' and '.join(names)}."] if names else []
+        spoken = {
+            "better": "better than",
+            "worse": "worse than",
+            "equivalent": "equivalent within 0.030 to",
+            "open": "not told from",
+        }
+        clauses = [
+            f"{' and '.join(titles[n] for n in 'ab' if named_found[n] == kind)} {spoken[kind]} {named}"
+            for kind in dict.fromkeys(named_found[n] for n in "ab")
+        ]
+        expected.append(f"Against the baselines named beforehand: {'; '.join(clauses)}.")
+        expected.append(
+            f"Bold: the best and those that a comparison with the best does not tell from it ({len(leaders)})."
+            if leaders
+            else "Nothing is bold: a comparison with the best tells nobody apart from it."
+        )
+        expected.append(
+            "With 63 subjects, a true difference to the best baseline of 0.120 is found in 80 % of such cohorts, a "
+            "smaller one more seldom."
+        )
+        assert text == " ".join(expected)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ("better", "It is shown to beat the best baseline, Floor (difference +0.100, "),
+        ("worse", "It is shown to be worse than the best baseline, Floor (difference −0.100, "),
+        ("equivalent", "It is equivalent, within 0.030, to the best baseline, Floor (difference +0.005, "),
+        ("open", "It is not shown to differ from the best baseline, Floor (difference +0.100, "),
+        ("better, but not when corrected", "It is not shown to differ from the best baseline, Floor ("),
+        ("worse, but not when corrected", "It is not shown to differ from the best baseline, Floor ("),
+    ],
+)
+def test_a_report_says_of_one_encoder_what_the_page_says(told: str, said: str) -> None:
+    found = {"a": replace(OUTCOMES[told], against="floor")}
+    titles = {"a": "Alpha", "floor": "Floor"}
+    standing = Standing("fold_auc", Comparator("fold_auc", {}), "floor", found, frozenset(), {}, None)
+    text = of_one(standing, "a", titles, AUC)
+    assert text.startswith(said)
+    assert "corrected p " in text
+    assert len(re.findall(BETWEEN, text.replace("best baseline", "").replace("(difference", ""))) == 1
+    assert of_one(standing, "floor", titles, AUC) == ""
+
+
+def test_a_report_calls_best_only_the_best_score() -> None:
+    comparator = board({"a": 3.0, "b": 2.9, "weak": 0.0, "texture": 0.1})
+    standing = stand(comparator, ["a", "b", "weak"], ["texture"])
+    best = comparator.best()
+    other = "b" if best == "a" else "a"
+    titles = {n: n for n in comparator.names}
+    assert {"a", "b"} <= standing.leaders
+    assert of_one(standing, best, titles, AUC).endswith("It has the best score here.")
+    assert of_one(standing, other, titles, AUC).endswith("It is not told from the best score by a comparison with it.")
+    assert "best score" not in of_one(standing, "weak", titles, AUC)
+
+
+def test_a_slope_is_different_but_never_better() -> None:
+    slope = number_format.column("calibration_slope")
+    assert claim(made(0.8, 0.1), slope) == "different"
+    text = between_two("A", "B", made(0.8, 0.1), slope, 63)
+    assert text.startswith("A and B differ by 0.80 in Calibration slope (")
+    assert "more of it is not better by itself" in text
+    assert "No difference in Calibration slope is shown" in between_two("A", "B", made(0.1, 0.1), slope, 63)
+
+
+@pytest.mark.parametrize(("n", "strong", "test"), [(12, 4.0, EXACT), (18, 4.0, PERMUTATION), (60, 1.6, "DeLong")])
+def test_few_subjects_are_compared_by_exchanging_the_two(n: int, strong: float, test: str) -> None:
+    seen = set()
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        y = np.arange(n) % 2
+        scored = {
+            name: Predictions.binary(y, strength * y + rng.normal(size=n))
+            for name, strength in (("a", strong), ("b", 1.0))
+        }
+        d = Comparator("auc", scored).difference("a", "b")
+        assert d.test == test
+        assert (d.p < ALPHA) == (d.low > 0 or d.high < 0)
+        seen.add(d.p < ALPHA)
+    assert seen == {True, False}
+
+
+def test_a_perfect_score_of_two_and_two_subjects_shows_nothing() -> None:
+    y = np.array([0, 0, 1, 1])
+    scored = {n: Predictions.binary(y, s) for n, s in (("a", y - 0.5), ("texture", 0.5 - y))}
+    standing = stand(Comparator("auc", scored), ["a"], ["texture"])
+    d = standing.differences["a"]
+    assert d.p >= 0.125
+    assert d.low <= 0 <= d.high
+    assert standing.leaders == frozenset()
+    few = (np.arange(60) < 4).astype(int)  # sixty subjects, of whom four are positive
+    rng = np.random.default_rng(0)
+    scored = {n: Predictions.binary(few, few + rng.normal(size=60)) for n in "ab"}
+    assert Comparator("auc", scored).difference("a", "b").test == PERMUTATION

@@ -15,11 +15,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+import usbench
 from usbench.core.settings import load_settings
 from usbench.errors import UsbenchError
-from usbench.pipeline.context import Options, prepare
-from usbench.pipeline.experiment import run_prepared
-from usbench.plugins.catalog import load_encoder, load_task
 from usbench.sweep.config import EngineSpec, read_grid
 from usbench.sweep.scheduler import Campaign
 
@@ -44,8 +42,7 @@ def test_a_sweep_equals_plain_runs_to_the_last_byte(
     for task in tasks:
         settings = load_settings((), tmp_path / "plain" / "cache")
         for name in (plugin("Tiny"), "texture"):
-            options = Options(results=tmp_path / "plain" / "results")
-            run_prepared(prepare(load_encoder(name), load_task(task), options, settings), options, settings)
+            usbench.run(name, task, results_dir=tmp_path / "plain" / "results", settings=settings)
     # Parts of 20 frames are cut to whole batches of 8, or two batches would be of another size.
     campaign = launch(make_grid([plugin("Tiny"), "texture"], tasks), shard_frames=20)
     assert states(campaign) == ["done"] * 4

@@ -31,7 +31,7 @@ def audit(
     device: options.Device = "cpu",
     only: Annotated[
         list[str] | None,
-        typer.Option(help="optimism, shortcut, frame_budget, duplicates or permutation; may be repeated."),
+        typer.Option(help="optimism, label_efficiency, shortcut, frame_budget, duplicates or permutation; may repeat."),
     ] = None,
     permutations: Annotated[int, typer.Option(min=19, help="How often labels are shuffled.")] = 999,
     shortcut: Annotated[
@@ -41,8 +41,8 @@ def audit(
 ) -> None:
     """Measure how far a score can be trusted, and keep the answers with the result.
 
-    Optimism, the scanner as a shortcut, fewer frames, near-identical pictures across the split, and shuffled labels. A
-    task that has not been run yet is run first.
+    Optimism, fewer training subjects, the scanner as a shortcut, fewer frames, near-identical pictures across the
+    split, and shuffled labels. A task that has not been run yet is run first.
     """
     from rich.console import Console
 
@@ -66,6 +66,7 @@ def audit(
             data=data,
             results_dir=results,
             device=device,
+            label_efficiency=False,  # measured below, where it is asked for
             settings=load_settings(data_root or (), cache),
             notify=progress.notify,
             progress=progress.update,

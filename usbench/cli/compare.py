@@ -20,7 +20,7 @@ def compare(
     ],
     results: options.Results = options.DEFAULT_RESULTS,
     protocol: Annotated[str | None, typer.Option(help="Protocol; the one that ranks the board by default.")] = None,
-    metric: Annotated[list[str] | None, typer.Option(help="Metric, may be repeated; all by default.")] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="Metric, may be repeated; by default the page's.")] = None,
 ) -> None:
     """Compare encoders on the same subjects: difference, interval, p, and a sentence that says what it means.
 

@@ -21,6 +21,7 @@ __all__ = [
     "Engine",
     "Fresh",
     "Jobs",
+    "LabelEfficiency",
     "Pooling",
     "Precision",
     "Preprocessing",
@@ -58,4 +59,7 @@ Engine = Annotated[str, typer.Option(help="Where to run: local, or ray with usbe
 Address = Annotated[str | None, typer.Option(help="Ray cluster: auto, or host:port. Without one, Ray is started here.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Processes of the local engine.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads per job, with --jobs or --engine ray.")]
+LabelEfficiency = Annotated[
+    bool, typer.Option(help="Also score on 5, 10, 25 and 50 % of the training subjects: a few seconds.")
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Probe again although nothing has changed.")]

@@ -14,7 +14,7 @@ from usbench.results.schema import Result
 from usbench.statistics.metrics import METRICS, Metric
 from usbench.task.kinds import task_kind
 
-SHORT = {"fold_auc": "Fold AUC", "accuracy": "Acc.", "balanced_accuracy": "Bal. acc."}
+SHORT = {"fold_auc": "Fold AUC", "fold_pearson_r": "Fold r", "accuracy": "Acc.", "balanced_accuracy": "Bal. acc."}
 
 
 def print_board(console: Console, results: Sequence[Result]) -> None:

@@ -37,6 +37,7 @@ def run(
         list[str] | None,
         typer.Option("--shift", help="Also test on shifted frames: gain:1..5, shadow:3, all. May be repeated."),
     ] = None,
+    label_efficiency: options.LabelEfficiency = True,
     engine: options.Engine = "local",
     address: options.Address = None,
     jobs: options.Jobs = 1,
@@ -76,7 +77,9 @@ def run(
         file = str(weights) if weights else None
         asked = [EncoderSpec(e, file, device, precision, pooling, preprocessing, batch_size) for e in encoder]
         cells = [Cell(one, TaskSpec(name, data)) for one in dict.fromkeys(asked) for name in dict.fromkeys(task)]
-        request = SweepRequest(tuple(levels), tuple(columns), results, workers, fresh, typed_command())
+        request = SweepRequest(
+            tuple(levels), tuple(columns), results, workers, fresh, typed_command(), label_efficiency
+        )
         finished, failures = run_distributed(
             cells, request, EngineSpec(engine, address, jobs, threads), settings, errors
         )
@@ -102,6 +105,7 @@ def run(
                 workers=workers,
                 by=columns,
                 shift=levels,
+                label_efficiency=label_efficiency,
                 fresh=fresh,
                 settings=settings,
                 notify=progress.notify,

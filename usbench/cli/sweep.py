@@ -52,7 +52,13 @@ def sweep(
     before = None if fresh else read_report(asked.results, asked.name)
     console = Console(stderr=True)
     request = SweepRequest(
-        asked.levels, asked.columns, asked.results, asked.workers, fresh, f"usbench sweep {grid.name}"
+        asked.levels,
+        asked.columns,
+        asked.results,
+        asked.workers,
+        fresh,
+        f"usbench sweep {grid.name}",
+        asked.label_efficiency,
     )
     tables: list[SweepTable] = []  # engine, campaign and table need one another
     running = open_engine(asked.engine, lambda *message: tables[0].tell(*message))

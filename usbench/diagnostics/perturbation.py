@@ -153,11 +153,13 @@ def only_where(repeats: Sequence[Repeat], tested: Sequence[Repeat]) -> list[Repe
 
 
 def estimate(found: Predictions, metric: str) -> Estimate:
-    """Return a metric with its interval over subjects, rounded as it is stored."""
-    from usbench.statistics.bootstrap import bootstrap
+    """Return a metric with its interval over subjects under fixed predictions, rounded as it is stored.
 
-    e = bootstrap(found, [metric], n_resamples=RESAMPLES, seed=0)[metric]
-    return Estimate(rounded(e.value), rounded(e.low), rounded(e.high))
+    It holds percentiles of resamples; a perfect score, which every resample repeats, has its exact bound.
+    """
+    from usbench.evaluation.intervals import estimates
+
+    return estimates(found, [metric])[metric]
 
 
 def difference(found: Predictions, clean: Predictions, metric: str) -> dict[str, Any]:

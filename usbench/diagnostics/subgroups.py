@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from usbench.pipeline.vectors import Embedded
     from usbench.statistics._types import BoolArray
 
-DIAGNOSTIC_VERSION = 1
+DIAGNOSTIC_VERSION = 2
 MOST_LEVELS = 20
 """A column with more values than this is a measurement or a name, not a stratum."""
 
@@ -43,7 +43,8 @@ def measure_strata(
         settings: Places to use.
 
     Returns:
-        The result with ``instruments["strata"]``, and each column with one value per unit among its units' strata.
+        The result with ``instruments["strata"]``, and each column with one value per unit among its units' strata. A
+        column with two strata that are large enough has the largest ``gap`` between any two, with an interval.
 
     Raises:
         DataError: A column does not exist, is the target, has one value, or too many.
@@ -60,13 +61,17 @@ def measure_strata(
     for column in columns:
         values = [unit.strata[column] for unit in cohort.units]
         if "mixed" in values:
-            levels, scope = _by_frames(ready, result, protocol, metric, column, options, settings), "frames"
+            parts, scope = _by_frames(ready, result, protocol, column, options, settings), "frames"
         else:
             own[column] = values
-            levels, scope = _by_units(result, protocol, metric, values), "units"
+            parts, scope = _by_units(result, values), "units"
+        levels = [_level(name, part, protocol, metric) for name, part in parts.items()]
         known = sum(level["units"] for level in levels) if scope == "units" else None
         missing = len(values) - known if known is not None else sum(value is None for value in values)
         measured[column] = {"scope": scope, "missing": missing, "levels": levels}
+        sure = [level["value"] for level in levels if level["estimate"]["low"] is not None]
+        if gap := _gap({name: parts[name] for name in sure}, protocol, metric):
+            measured[column]["gap"] = gap
     section = {"version": DIAGNOSTIC_VERSION, "protocol": protocol, "metric": metric, "columns": measured}
     units = replace(result.units, strata=own)
     return replace(result, units=units, instruments={**result.instruments, "strata": section})
@@ -113,27 +118,26 @@ def check_column(ready: Prepared, column: str, option: str = "--by") -> None:
         )
 
 
-def _by_units(result: Result, protocol: str, metric: str, values: Sequence[Any]) -> list[dict[str, Any]]:
+def _by_units(result: Result, values: Sequence[Any]) -> dict[str, Result]:
+    """Return the result over the units of each value."""
     # The pages break results down by the same function, so that both tell the same figures.
     from usbench.results.subset import restrict
 
-    levels = []
-    for name in sorted({str(v) for v in values if v is not None}):
-        members = [i for i, v in enumerate(values) if v is not None and str(v) == name]
-        part = restrict(result, members)
-        levels.append(_level(name, part, protocol, metric, len(members)))
-    return levels
+    names = sorted({str(v) for v in values if v is not None})
+    return {
+        name: restrict(result, [i for i, v in enumerate(values) if v is not None and str(v) == name]) for name in names
+    }
 
 
 def _by_frames(
     ready: Prepared,
     result: Result,
     protocol: str,
-    metric: str,
     column: str,
     options: Options,
     settings: Settings,
-) -> list[dict[str, Any]]:
+) -> dict[str, Result]:
+    """Return the result over the units with frames of each value, answered from these frames alone."""
     import pandas as pd
 
     from usbench.pipeline.vectors import embed
@@ -153,13 +157,12 @@ def _by_frames(
         {name: _part(embedded, of_frame == name) for name in names},
         draw_splits(ready.task.split, ready.cohort),
     )
-    levels = []
+    parts = {}
     for name in names:
         members = np.unique(unit_index[of_frame == name]).tolist()
         entry = replace(result.protocols[protocol], repeats=answers[name])
-        part = restrict(replace(result, protocols={protocol: entry}), members)
-        levels.append(_level(name, part, protocol, metric, len(members)))
-    return levels
+        parts[name] = restrict(replace(result, protocols={protocol: entry}), members)
+    return parts
 
 
 def _part(embedded: Embedded, chosen: BoolArray) -> perturbation.Variant:
@@ -167,10 +170,10 @@ def _part(embedded: Embedded, chosen: BoolArray) -> perturbation.Variant:
     return perturbation.Variant(embedded.vectors[chosen], embedded.unit_index[chosen], places)
 
 
-def _level(name: str, part: Result, protocol: str, metric: str, units: int) -> dict[str, Any]:
-    from usbench.results.subset import MIN_SUBJECTS
+def _level(name: str, part: Result, protocol: str, metric: str) -> dict[str, Any]:
+    from usbench.results.subset import MIN_SUBJECTS, interval_fault
 
-    subjects = len(set(part.units.subject))
+    subjects, units = len(set(part.units.subject)), len(part.units.id)
     classes = {c: part.units.target.count(c) for c in part.dataset["counts"].get("classes", {})}
     found, note = Estimate(None), ""
     if subjects < MIN_SUBJECTS:
@@ -181,5 +184,35 @@ def _level(name: str, part: Result, protocol: str, metric: str, units: int) -> d
         found = perturbation.estimate(perturbation.read(part, part.protocols[protocol].repeats), metric)
         if found.value is None:
             note = "no two units of different class were tested in the same fold"
+        elif note := interval_fault(part):
+            found = Estimate(found.value)
     estimate = {"value": found.value, "low": found.low, "high": found.high}
     return {"value": name, "subjects": subjects, "units": units, "classes": classes, "estimate": estimate, "note": note}
+
+
+def _gap(parts: dict[str, Result], protocol: str, metric: str) -> dict[str, Any] | None:
+    """Return the largest gap between strata that have an interval of their own, under fixed predictions."""
+    from usbench.statistics.gaps import largest_gap
+
+    if len(parts) < 2:
+        return None
+    names = sorted({subject for part in parts.values() for subject in part.units.subject})
+    number = {name: k for k, name in enumerate(names)}
+    outcomes, subjects = {}, {}
+    for level, part in parts.items():
+        repeats = part.protocols[protocol].repeats
+        outcomes[level] = perturbation.read(part, repeats)
+        tested = [i for i, fold in enumerate(repeats[0].fold) if fold is not None]
+        subjects[level] = np.array([number[part.units.subject[i]] for i in tested])
+    found = largest_gap(outcomes, subjects, metric, perturbation.RESAMPLES)
+    if found is None:
+        return None
+    low, high = found.bounds or (None, None)
+    return {
+        "between": [found.high, found.low],
+        "value": perturbation.rounded(found.value),
+        "low": perturbation.rounded(low),
+        "high": perturbation.rounded(high),
+        "p": perturbation.rounded(found.p),
+        "strata": found.groups,
+    }

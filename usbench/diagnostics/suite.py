@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from usbench import results
-from usbench.diagnostics import frame_budget, label_permutation, near_duplicates, perturbation, shortcut
+from usbench.diagnostics import (
+    frame_budget,
+    label_efficiency,
+    label_permutation,
+    near_duplicates,
+    perturbation,
+    shortcut,
+)
 from usbench.errors import UsbenchError, did_you_mean
 from usbench.probes.facts import flat_and_nested
 from usbench.results.schema import Result
@@ -209,6 +216,10 @@ def _frame_budget(request: Request) -> dict[str, Any]:
     return frame_budget.measure_budget(request.prepared, request.result, request.options, request.settings)
 
 
+def _label_efficiency(request: Request) -> dict[str, Any]:
+    return label_efficiency.measure_label_efficiency(request.prepared, request.result, request.clean())
+
+
 def _same_column(request: Request, held: Mapping[str, Any]) -> bool:
     return request.shortcut_column is None or held.get("column") == request.shortcut_column
 
@@ -219,6 +230,9 @@ def _same_number(request: Request, held: Mapping[str, Any]) -> bool:
 
 DIAGNOSTICS: dict[str, Diagnostic] = {
     "optimism": Diagnostic("How much tuning on the scored folds flatters.", OPTIMISM_VERSION, _optimism),
+    "label_efficiency": Diagnostic(
+        "The score on shares of the training subjects.", label_efficiency.DIAGNOSTIC_VERSION, _label_efficiency
+    ),
     "shortcut": Diagnostic(
         "How well the scanner can be read from the embedding, and the score within one scanner.",
         shortcut.DIAGNOSTIC_VERSION,
@@ -245,8 +259,9 @@ def add_extras(
     levels: Sequence[Level],
     options: Options,
     settings: Settings,
+    efficiency: bool = False,
 ) -> Result:
-    """Add strata and shifts to a result, and keep it on disk after each, as shifts can take long.
+    """Add strata, shifts and the label efficiency to a result, and keep it on disk after each, as shifts can take long.
 
     Args:
         ready: Encoder, task and data that the result was computed from.
@@ -255,12 +270,15 @@ def add_extras(
         levels: Shifts to test under.
         options: How to run, and where results are kept.
         settings: Places to use.
+        efficiency: Whether to score on shares of the training subjects; of a map, which trains nothing, there is none.
 
     Raises:
         UsbenchError: A column makes no strata, or a shifted frame cannot be encoded.
     """
     if (columns or levels) and not task_kind(ready.task.kind).trains:
         raise UsbenchError(f"{ready.task.name} is a map: nothing is trained that strata or shifts could be asked of.")
+    if efficiency and task_kind(ready.task.kind).trains:
+        result = audit(ready, result, options, settings, ["label_efficiency"])
     if columns:
         from usbench.diagnostics.subgroups import measure_strata
 

@@ -2,7 +2,9 @@
 
 A result of a protocol that trains holds the scores of half-samples (`usbench.probes.half_samples`), and its intervals
 come from them. Without them (too few subjects to halve, nothing trained, or a result of before there were any) an
-interval resamples subjects under fixed predictions, and says so.
+interval holds predictions fixed, and says so: its error is DeLong's or Obuchowski's for an AUC and that of resampled
+subjects otherwise, on the scale of `usbench.statistics.half_samples`. A perfect score has its exact bound, and fewer
+than `MIN_FOR_INTERVAL` subjects on whom a metric rests have no interval.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from usbench.results.schema import Estimate
+from usbench.statistics.auc_variance import auc_covariance
 from usbench.statistics.bootstrap import Estimate as Resampled
 from usbench.statistics.bootstrap import bootstrap
 from usbench.statistics.half_samples import exact_bound, half_sample_error, interval, refit_error
@@ -22,6 +25,8 @@ from usbench.statistics.predictions import Predictions
 RESAMPLES = 2000
 HALF_SAMPLES = "half-samples"
 FIXED = "fixed predictions"
+MIN_FOR_INTERVAL = 5
+"""Fewest subjects, of each class on which a metric rests, for an interval other than an exact bound."""
 
 
 def estimates(
@@ -33,16 +38,23 @@ def estimates(
         outcome: Stored predictions.
         names: Metrics.
         uncertainty: Of the protocol's result; empty for results of before there were half-samples, whose intervals are
-            percentiles of the bootstrap as they were.
+            percentiles of the bootstrap as they were, except where these have no width.
 
     Returns:
         Estimate by name, rounded as they are stored.
     """
     found = bootstrap(outcome, names, n_resamples=RESAMPLES, seed=0)
     if not uncertainty:
-        return {name: _rounded(e.value, e.low, e.high) for name, e in found.items()}
+        return {name: _percentiles(name, outcome, e) for name, e in found.items()}
     halves = uncertainty.get("halves", {})
     return {name: _estimate(name, outcome, e, halves.get(name)) for name, e in found.items()}
+
+
+def _percentiles(name: str, outcome: Predictions, resampled: Resampled) -> Estimate:
+    value = resampled.value
+    if value is None or not resampled.degenerate:
+        return _rounded(value, resampled.low, resampled.high)
+    return _rounded(value, *(_exact(name, value, outcome) or (None, None)))
 
 
 def _estimate(name: str, outcome: Predictions, resampled: Resampled, halves: Any) -> Estimate:
@@ -53,24 +65,61 @@ def _estimate(name: str, outcome: Predictions, resampled: Resampled, halves: Any
     bounds: tuple[float, float] | None = None
     if error is not None:
         bounds = interval(name, value, refit_error(resampled.error or None, error))
-    elif not resampled.degenerate and resampled.low is not None and resampled.high is not None:
-        bounds = (resampled.low, resampled.high)
-    if bounds is None and name in METRICS and METRICS[name].scale == "share":
-        bounds = exact_bound(value, _fewest(name, outcome))
-    return _rounded(value, *(bounds or (None, None)))
+    elif fewest_subjects(name, outcome) >= MIN_FOR_INTERVAL and not resampled.degenerate and resampled.low is not None:
+        bounds = interval(name, value, _fixed_error(name, outcome, resampled.error))
+    return _rounded(value, *(bounds or _exact(name, value, outcome) or (None, None)))
 
 
-def _fewest(name: str, outcome: Predictions) -> int:
-    """Number of subjects of whom each has to be right for a perfect score: for a ranking those of the rarer side."""
-    if name == "accuracy":
-        return outcome.n_groups
-    if outcome.kind in ("regression", "ordinal"):
+def _fixed_error(name: str, outcome: Predictions, resampled: float) -> float:
+    """Return the standard error under fixed predictions; few resamples of few positives tell it less well."""
+    if name in ("auc", "fold_auc") and outcome.kind != "multiclass":
+        found = auc_covariance(outcome, outcome, within_folds=name == "fold_auc")
+        if found is not None and found[2][0, 0] > 0:
+            return float(np.sqrt(found[2][0, 0]))
+    return resampled
+
+
+def _exact(name: str, value: float, outcome: Predictions) -> tuple[float, float] | None:
+    """Return the bounds of a share, or of an AUC, of exactly 0 or 1."""
+    known = name in METRICS and METRICS[name].scale == "share"
+    return exact_bound(value, fewest_subjects(name, outcome)) if known else None
+
+
+def fewest_subjects(name: str, outcome: Predictions) -> int:
+    """Return on how many subjects a metric rests: for a ranking those of the rarer side.
+
+    Args:
+        name: The metric.
+        outcome: What it is computed from.
+    """
+    if name in ("auc", "fold_auc") and outcome.kind in ("regression", "ordinal"):
         if outcome.threshold is None:
             return 0
         sides = [outcome.y >= outcome.threshold, outcome.y < outcome.threshold]
+    elif name == "accuracy" or outcome.kind in ("regression", "ordinal"):
+        return outcome.n_groups
+    elif name in ("sensitivity", "specificity"):
+        sides = [outcome.y == (name == "sensitivity")]
     else:
         sides = [outcome.y == label for label in range(outcome.n_classes)]
     return min(len(np.unique(outcome.group[side])) for side in sides)
+
+
+def interval_note(outcome: Predictions, names: Sequence[str]) -> str:
+    """Say for which metrics there are too few subjects for an interval; empty where there are enough.
+
+    Args:
+        outcome: Stored predictions.
+        names: Metrics.
+    """
+    few = {name: n for name in names if (n := fewest_subjects(name, outcome)) < MIN_FOR_INTERVAL}
+    if not few:
+        return ""
+    told = ", ".join(METRICS[name].title if name in METRICS else name for name in few)
+    return (
+        f"No interval, unless a score is perfect, for {told}: {min(few.values())} subjects are too few where at least "
+        f"{MIN_FOR_INTERVAL} of each class are needed."
+    )
 
 
 def _rounded(value: float | None, low: float | None, high: float | None) -> Estimate:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from usbench.errors import DataError, ResultError
-from usbench.evaluation.intervals import FIXED, HALF_SAMPLES, estimates
+from usbench.evaluation.intervals import FIXED, HALF_SAMPLES, estimates, interval_note
 from usbench.results.schema import ProtocolResult, Repeat, Result, Units
 from usbench.statistics.metrics import METRICS
 from usbench.statistics.predictions import UNTESTED, Predictions
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from usbench.task.task import Task
 
 # Raised when the same predictions would get other metrics or intervals.
-EVALUATION_VERSION = 2
+EVALUATION_VERSION = 3
 # Share of folds at the edge of a grid above which a page says so.
 EDGE_SHARE = 0.1
 # Significant digits of stored scores: far below any effect, and enough to keep ties apart.
@@ -131,11 +131,14 @@ def scored_protocol(
     predictions = from_stored(task.kind, cohort.classes, units, repeats, task.threshold)
     uncertainty = uncertainty or {"method": FIXED}
     reason = uncertainty.get("reason")
-    notes = [f"Intervals resample subjects under fixed predictions: {reason}."] if reason else []
+    notes = [f"Intervals hold predictions fixed: {reason}."] if reason else []
+    names = metric_names(predictions)
+    if "halves" not in uncertainty and (few := interval_note(predictions, names)):
+        notes.append(few)
     if hyperparameters.get("edge", 0.0) > EDGE_SHARE:
         notes.append(edge_note(hyperparameters["edge"]))
     return ProtocolResult(
-        metrics=estimates(predictions, metric_names(predictions), uncertainty),
+        metrics=estimates(predictions, names, uncertainty),
         repeats=repeats,
         hyperparameters=hyperparameters,
         note=" ".join(notes),

@@ -193,6 +193,11 @@ class Board:
             return known
         return sorted(present)
 
+    def optional(self, protocol: str) -> list[str]:
+        """Return the metrics that a reader may add to the table of this protocol."""
+        held = [e.result.protocols[protocol].metrics for e in self.entries if protocol in e.result.protocols]
+        return [name for name in task_kind(self.task.kind).optional if any(name in metrics for metrics in held)]
+
     def column(self, metric: str) -> number_format.Column:
         """Return how a metric is printed here."""
         return number_format.column(metric, self.task.unit_of_target)

@@ -5,6 +5,10 @@ same subjects, with the error of fixed predictions (DeLong or Obuchowski for an 
 which is all there is where an encoder has no half-samples. Interval and p-value are two readings of the same error, so
 that they cannot contradict each other: the 95 % interval excludes zero exactly when the uncorrected p is below 5 %.
 
+*Few subjects.* With fewer than 20 subjects, or 10 of a class, nothing is halved and no standard error is to be relied
+on. There the two are exchanged subject by subject as well (`usbench.statistics.paired_permutation`); p is the larger of
+both, and the interval the wider, so that it still excludes zero exactly when p is below 5 %.
+
 *Baselines.* The best one is picked by its score. To beat it is the harder for that, so p is corrected for the number of
 encoders only; to be worse than it is the easier, so p is then corrected for encoders times baselines (Holm). An
 encoder's untrained twin and texture are named before any score is known, and are compared for their own sake.
@@ -32,8 +36,15 @@ from usbench.statistics._types import FloatArray
 from usbench.statistics.auc_variance import auc_test
 from usbench.statistics.bootstrap import draw
 from usbench.statistics.exact import holm
-from usbench.statistics.half_samples import half_sample_error, normal_p, refit_error
+from usbench.statistics.half_samples import (
+    MIN_OF_A_CLASS,
+    MIN_SUBJECTS,
+    half_sample_error,
+    normal_p,
+    refit_error,
+)
 from usbench.statistics.metrics import METRICS, prepare
+from usbench.statistics.paired_permutation import exchange_test
 from usbench.statistics.predictions import Predictions
 
 RESAMPLES = 2000
@@ -44,6 +55,8 @@ MARGIN = 0.03
 """Differences of a share or an AUC that are small enough to call two encoders equivalent."""
 
 HALF_SAMPLES = "half-sample refits"
+EXACT = "exact permutation"
+PERMUTATION = "permutation"
 _Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 # Resampled metrics are sums of a few thousand terms at most: digits beyond these are rounding, which differs between
 # processors and numbers of threads and would turn ties into differences.
@@ -117,6 +130,7 @@ class Comparator:
         self._values: dict[str, float] = {}
         self._halves = {}
         self._kernels = {}
+        self._differences: dict[tuple[str, str], Difference | None] = {}
         for name, item in predictions.items():
             kernel = prepare(metric, item)
             value = float(kernel(np.ones((1, item.n_units)))[0])
@@ -172,12 +186,24 @@ class Comparator:
 
     def difference(self, a: str, b: str) -> Difference | None:
         """Compare two encoders; ``None`` where the metric does not exist for one, or nothing can be tested."""
+        if (a, b) not in self._differences:
+            self._differences[a, b] = self._difference(a, b)
+        return self._differences[a, b]
+
+    def _difference(self, a: str, b: str) -> Difference | None:
         if a == b or a not in self._values or b not in self._values:
             return None
         value = self._values[a] - self._values[b]
         fixed, test = self._fixed_error(a, b)
         first, second = self._halves[a], self._halves[b]
         halved = half_sample_error(first, second) if first and second and len(first) == len(second) else None
+        if halved is None and few_subjects(self._predictions[a]):
+            found = exchange_test(self._predictions[a], self._predictions[b], self.metric)
+            if found is not None:
+                reach = max(_Z * (fixed or 0.0), found.critical)
+                p = max(found.p, normal_p(value, fixed) if fixed else 0.0)
+                told = EXACT if found.exact else PERMUTATION
+                return Difference(b, value, value - reach, value + reach, p, p, told, reach / _Z)
         if fixed is None and halved is None:
             return None
         error = refit_error(fixed, halved)
@@ -249,6 +275,20 @@ class Comparator:
         draws = np.round(self.draws[a] - self.draws[b], _DIGITS)
         draws = draws[~np.isnan(draws)]
         return (None if len(draws) < RESAMPLES / 2 else float(draws.std())), "paired bootstrap"
+
+
+def few_subjects(outcome: Predictions) -> bool:
+    """Whether there are too few subjects to halve them, so that no standard error is to be relied on.
+
+    Args:
+        outcome: Predictions of any encoder of the board.
+    """
+    if outcome.n_groups < MIN_SUBJECTS:
+        return True
+    if outcome.kind in ("regression", "ordinal"):
+        return False
+    of_class = [len(np.unique(outcome.group[outcome.y == k])) for k in range(outcome.n_classes)]
+    return min(of_class) < MIN_OF_A_CLASS
 
 
 def corrected(found: Mapping[tuple[str, str], Difference | None]) -> dict[tuple[str, str], Difference]:

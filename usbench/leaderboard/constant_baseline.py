@@ -23,7 +23,7 @@ NAME = "constant"
 # Draws of the folds that are looked at: the answers hardly differ between them.
 _DRAWS = 5
 # One value for everybody correlates with nothing; classes all called alike leave no F1 of the other class.
-_MEANINGLESS = ("pearson_r",)
+_MEANINGLESS = ("pearson_r", "fold_pearson_r", "brier", "calibration_slope")
 
 
 def constant_floor(like: Result) -> Result | None:

@@ -75,6 +75,13 @@ def _shortcut(result: Result, s: Section) -> str:
     return text
 
 
+def _label_efficiency(result: Result, s: Section) -> str:
+    column = _column(result, s["metric"])
+    parts = [f"{column.value(p['estimate']['value'])} on {p['subjects']:.0f}" for p in s["curve"]]
+    first, *others = parts
+    return f"{column.title}: {first} training subjects, {', '.join(others)}."
+
+
 def _budget(result: Result, s: Section) -> str:
     column = _column(result, s["metric"])
     parts = []
@@ -112,6 +119,7 @@ def _permutation(result: Result, s: Section) -> str:
 
 _TEXTS = {
     "optimism": _optimism,
+    "label_efficiency": _label_efficiency,
     "shortcut": _shortcut,
     "frame_budget": _budget,
     "duplicates": _duplicates,

@@ -88,7 +88,7 @@ def column(metric: str, unit_of_target: str = "") -> Column:
         return Column(metric, known.title, "%", 1, 100.0, known.higher_is_better)
     if known.unit == "target":
         return Column(metric, known.title, unit_of_target, 2, 1.0, known.higher_is_better)
-    decimals = 2 if metric == "pearson_r" else 3
+    decimals = 2 if metric in ("pearson_r", "fold_pearson_r", "calibration_slope") else 3
     return Column(metric, known.title, "", decimals, 1.0, known.higher_is_better)
 
 

@@ -79,7 +79,8 @@ def compare_pair(
         raise ResultError(
             f"{first} and {second} did not decide about the same units of {board.name}: run both on the same data."
         )
-    known = [name for name in board.shown(protocol) if name in METRICS]
+    usual = [name for name in board.shown(protocol) if name in METRICS]
+    known = usual + [name for name in board.optional(protocol) if name in METRICS]
     for name in metrics or ():
         if name not in known:
             raise UnknownNameError(f"no metric {name!r} here.{did_you_mean(name, known)} There are {', '.join(known)}.")

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from usbench.errors import ResultError
+from usbench.evaluation.intervals import estimates
 from usbench.evaluation.scoring import predictions_of
 from usbench.leaderboard.board import Board, Entry
 from usbench.results.schema import Estimate, Result
-from usbench.results.subset import MIN_SUBJECTS, restrict
-from usbench.statistics.bootstrap import bootstrap
-
-RESAMPLES = 1000
+from usbench.results.subset import MIN_SUBJECTS, interval_fault, restrict
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,9 @@ class Stratum:
         value: Its value.
         subjects: Number of subjects.
         units: Number of units.
-        estimate: The metric in this group; without value where it does not exist or the group is too small.
+        estimate: The metric in this group; without value where it does not exist or the group is too small, without
+            interval where it has too few subjects for one.
+        note: Why there is no interval or no value; empty where there are both.
     """
 
     column: str
@@ -31,6 +31,7 @@ class Stratum:
     subjects: int
     units: int
     estimate: Estimate
+    note: str = ""
 
 
 def strata_of(board: Board, entry: Entry, protocol: str | None = None) -> list[Stratum]:
@@ -57,16 +58,17 @@ def strata_of(board: Board, entry: Entry, protocol: str | None = None) -> list[S
         for name in names:
             members = [i for i, v in enumerate(values) if v is not None and str(v) == name]
             subjects = len({result.units.subject[i] for i in members})
-            estimate = Estimate(None)
+            estimate, note = Estimate(None), f"too small: {subjects} of at least {MIN_SUBJECTS} subjects"
             if subjects >= MIN_SUBJECTS:
-                estimate = _estimate(restrict(result, members), protocol, metric)
-            found.append(Stratum(column, name, subjects, len(members), estimate))
+                part = restrict(result, members)
+                estimate, note = _estimate(part, protocol, metric), interval_fault(part)
+                estimate = Estimate(estimate.value) if note else estimate
+            found.append(Stratum(column, name, subjects, len(members), estimate, note))
     return found
 
 
 def _estimate(result: Result, protocol: str, metric: str) -> Estimate:
     try:
-        found = bootstrap(predictions_of(result, protocol), [metric], n_resamples=RESAMPLES)[metric]
+        return estimates(predictions_of(result, protocol), [metric])[metric]
     except ResultError:  # no unit of this group was tested
         return Estimate(None)
-    return Estimate(found.value, found.low, found.high)

@@ -15,7 +15,7 @@ from usbench.leaderboard.comparison import ALPHA, MARGIN, Difference, Standing
 from usbench.leaderboard.number_format import Column
 from usbench.statistics.metrics import METRICS
 
-Claim = Literal["better", "worse", "equivalent", "open"]
+Claim = Literal["better", "worse", "different", "equivalent", "open"]
 
 
 def claim(difference: Difference, column: Column) -> Claim:
@@ -26,10 +26,12 @@ def claim(difference: Difference, column: Column) -> Claim:
         column: The metric.
 
     Returns:
-        ``better`` or ``worse`` of the first; ``equivalent`` where the whole interval is within the margin; ``open``
-        where nothing is shown.
+        ``better`` or ``worse`` of the first; ``different`` in a metric that is best at a value in between;
+        ``equivalent`` where the whole interval is within the margin; ``open`` where nothing is shown.
     """
     if difference.p_adjusted < ALPHA:
+        if column.higher_is_better is None:
+            return "different"
         return "better" if column.better(difference.value, 0.0) else "worse"
     margin = margin_of(column)
     return "equivalent" if margin is not None and difference.within(margin) else "open"
@@ -67,8 +69,10 @@ def between_two(a: str, b: str, difference: Difference | None, column: Column, s
         return f"No difference in {column.title} is shown between {a} and {b} ({evidence})."
     if found == "equivalent":
         return f"{a} and {b} are equivalent in {column.title} within {_margin(column)} ({evidence})."
-    winner, loser = (a, b) if found == "better" else (b, a)
     size = f"{column.value(abs(difference.value))}{unit_of(column)}"
+    if found == "different":
+        return f"{a} and {b} differ by {size} in {column.title} ({evidence}); more of it is not better by itself."
+    winner, loser = (a, b) if found == "better" else (b, a)
     return f"{winner} is better than {loser} by {size} in {column.title} ({evidence})."
 
 
@@ -100,6 +104,41 @@ def of_board(standing: Standing, titles: Mapping[str, str], column: Column, subj
     return " ".join(parts)
 
 
+def of_one(standing: Standing, name: str, titles: Mapping[str, str], column: Column) -> str:
+    """Say in a sentence or two what the paired tests of a board support about one encoder.
+
+    Args:
+        standing: The tests.
+        name: Name of the encoder.
+        titles: Encoder name to printed name.
+        column: The metric that ranks.
+
+    Returns:
+        The sentences; nothing for a baseline that nobody judged and that is not among the best.
+    """
+    parts = []
+    found = standing.differences.get(name)
+    if found is not None:
+        words = {
+            "better": "shown to beat",
+            "worse": "shown to be worse than",
+            "different": "shown to differ from",
+            "equivalent": f"equivalent, within {_margin(column)}, to",
+            "open": "not shown to differ from",
+        }
+        interval = f"95 % interval {column.difference(found.low)} to {column.difference(found.high)}"
+        p = number_format.p_value(found.p_adjusted)
+        parts.append(
+            f"It is {words[claim(found, column)]} the best baseline, {titles[found.against]} (difference "
+            f"{column.difference(found.value)}, {interval}; corrected p {p if p.startswith('<') else f'= {p}'})."
+        )
+    if name in standing.leaders:
+        best = name == standing.comparator.best()
+        said = "has the best score here" if best else "is not told from the best score by a comparison with it"
+        parts.append(f"It {said}.")
+    return " ".join(parts)
+
+
 def unit_of(column: Column) -> str:
     """Return what is printed after a difference of a metric."""
     return {"%": " points", "": ""}.get(column.unit, f" {column.unit}")
@@ -116,6 +155,9 @@ def _best_baseline(standing: Standing, titles: Mapping[str, str], column: Column
         if above
         else f"No encoder is shown to beat the best baseline ({best})."
     ]
+    apart = [titles[name] for name, told in found.items() if told == "different"]
+    if apart:
+        parts.append(f"Shown to differ from it: {listed(apart)}.")
     if below:
         parts.append(f"Shown to be worse than it: {listed(below)}.")
     if equal:
@@ -130,7 +172,13 @@ def _named_beforehand(standing: Standing, titles: Mapping[str, str], column: Col
         for d in differences:
             if d.against != standing.best_floor:
                 told.setdefault((d.against, claim(d, column)), []).append(titles[name])
-    words = {"better": "better than", "worse": "worse than", "equivalent": "equivalent to", "open": "not told from"}
+    words = {
+        "better": "better than",
+        "worse": "worse than",
+        "different": "different from",
+        "equivalent": f"equivalent within {_margin(column)} to",
+        "open": "not told from",
+    }
     clauses = [f"{listed(names)} {words[found]} {titles[against]}" for (against, found), names in told.items()]
     return [f"Against the baselines named beforehand: {'; '.join(clauses)}."] if clauses else []
 

@@ -6,7 +6,7 @@ import shlex
 
 from usbench.leaderboard import number_format, verdicts
 from usbench.leaderboard.board import Board, Entry
-from usbench.leaderboard.comparison import HALF_SAMPLES
+from usbench.leaderboard.comparison import EXACT, HALF_SAMPLES, PERMUTATION
 
 PHANTOM = (
     "Simulated images, not patients. These figures say that the pipeline works; they say nothing about any patient, "
@@ -105,7 +105,7 @@ def intervals(board: Board) -> str:
     source = (
         "join refits in half-samples of the subjects with resamples of the subjects under fixed predictions"
         if halved
-        else "resample subjects under fixed predictions"
+        else "hold predictions fixed"
     )
     return (
         f"Intervals are 95 % and {source}. Δ best baseline is the difference to the best baseline on the same "
@@ -119,6 +119,8 @@ def test_names(board: Board) -> str:
     names = sorted({d.test for d in board.standing().differences.values()})
     spoken = {
         HALF_SAMPLES: "standard errors from refits in half-samples",
+        EXACT: "every exchange of the two by subject counted",
+        PERMUTATION: "4,999 random exchanges of the two by subject",
         "DeLong": "DeLong's variance of fixed predictions",
         "Obuchowski": "Obuchowski's variance of fixed predictions",
         "paired bootstrap": "a bootstrap of fixed predictions",

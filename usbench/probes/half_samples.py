@@ -24,16 +24,13 @@ from usbench.errors import DataError
 from usbench.probes.data import FoldChoice, ProbeData
 from usbench.probes.protocols import Question, get_protocol, pose
 from usbench.statistics._types import AnyArray, BoolArray
+from usbench.statistics.half_samples import MIN_OF_A_CLASS, MIN_SUBJECTS
 from usbench.statistics.metrics import compute
 from usbench.statistics.splits import Split, group_codes, subject_folds
 
 HALVINGS = 12
 MOST_DRAWS = 3
 """Most draws of the folds in a half: further ones hardly change what the draws have in common."""
-MIN_SUBJECTS = 20
-"""Fewest subjects in all that are halved."""
-MIN_OF_A_CLASS = 10
-"""Fewest subjects of each class that are halved: a half must hold some to train on and some to test."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,10 @@ from usbench.statistics.metrics import METRICS
 Pairs = Sequence[Sequence[float | None]]
 """Scores of both halves of each halving, None where the metric does not exist there."""
 
+MIN_SUBJECTS = 20
+"""Fewest subjects in all that are halved."""
+MIN_OF_A_CLASS = 10
+"""Fewest subjects of each class that are halved: a half must hold some to train on and some to test."""
 MIN_PAIRS = 6
 """Fewest halvings in which a metric must exist for a standard error."""
 

@@ -112,6 +112,41 @@ def pearson(outcome: Predictions) -> Kernel:
     return kernel
 
 
+def pearson_within_folds(outcome: Predictions) -> Kernel:
+    """Correlation of truth and prediction within folds: 0 in expectation where there is no signal.
+
+    Each fold has a model of its own, whose mean leans against the test fold: the higher the targets that are tested,
+    the lower those that were trained on. Both are therefore centred within the fold. Predictions are also divided by
+    their spread in the fold: a model that finds nothing shrinks to a constant, and does so when its training folds
+    contradict each other, so that folds that happen to rank rightly would weigh too little.
+    """
+    repeats = []
+    for score, fold in zip(outcome.score, outcome.fold, strict=True):
+        member = (fold[:, None] == np.unique(fold)).astype(np.float64)
+        size = member.sum(axis=0)
+        # Centred before anything is squared: what is left of a constant is then rounding, not a difference of squares.
+        x, y = (v - member @ ((member.T @ v) / size) for v in (score, outcome.y))
+        sums = np.concatenate([member * v[:, None] for v in (np.ones_like(x), x, y, x * x, y * y, x * y)], axis=1)
+        repeats.append((sums, (1e-9 * np.abs(score).max()) ** 2))
+    floor_y = (1e-9 * np.abs(outcome.y).max()) ** 2
+
+    def kernel(weights: FloatArray) -> FloatArray:
+        found = np.empty((len(repeats), len(weights)))
+        for k, (sums, floor_x) in enumerate(repeats):
+            n, sx, sy, sxx, syy, sxy = np.split(weights @ sums, 6, axis=1)
+            safe = np.where(n > 0, n, 1.0)
+            square_x, square_y, product = sxx - sx**2 / safe, syy - sy**2 / safe, sxy - sx * sy / safe
+            varies = square_x > floor_x * safe
+            spread = np.sqrt(np.where(varies, square_x / safe, 1.0))
+            units, square = np.where(varies, n, 0.0).sum(axis=1), np.where(varies, square_y, 0.0).sum(axis=1)
+            square[square <= floor_y * units] = 0.0
+            found[k] = ratio(np.where(varies, product / spread, 0.0).sum(axis=1), np.sqrt(units * square))
+        mean: FloatArray = np.clip(found, -1.0, 1.0).mean(axis=0)
+        return mean
+
+    return kernel
+
+
 def mean_absolute_error(outcome: Predictions) -> Kernel:
     """Mean absolute error."""
     error = np.abs(outcome.predicted - outcome.y).mean(axis=0)  # of a regression, the score itself

@@ -28,7 +28,7 @@ from typing import Literal
 import numpy as np
 
 from usbench.errors import UnknownNameError, did_you_mean
-from usbench.statistics import kernels, ordinal
+from usbench.statistics import calibration, kernels, operating_points, ordinal
 from usbench.statistics.predictions import Kind, Predictions
 
 
@@ -41,7 +41,8 @@ class Metric:
         title: Column heading.
         unit: "%" where a share is shown in percent, "target" where it has the target's unit, "" where it has
             none.
-        higher_is_better: Direction.
+        higher_is_better: Direction; None for a metric that is best at a value in between, such as a slope at 1, and
+            so ranks nothing.
         kinds: The kinds of outcome it is defined for.
         chance: Value without any signal, None where it depends on the data.
         description: One sentence for the reader of a page.
@@ -53,7 +54,7 @@ class Metric:
     name: str
     title: str
     unit: str
-    higher_is_better: bool
+    higher_is_better: bool | None
     kinds: tuple[Kind, ...]
     chance: float | None
     description: str
@@ -169,6 +170,17 @@ METRICS: dict[str, Metric] = {
             scale="correlation",
         ),
         Metric(
+            "fold_pearson_r",
+            "Pearson r within folds",
+            "",
+            True,
+            _REGRESSION,
+            0.0,
+            "Correlation of truth and prediction, both standardised within the fold: 0 without any signal.",
+            kernels.pearson_within_folds,
+            scale="correlation",
+        ),
+        Metric(
             "mae",
             "MAE",
             "target",
@@ -189,6 +201,60 @@ METRICS: dict[str, Metric] = {
             "Root mean squared error.",
             kernels.root_mean_squared_error,
             scale="error",
+        ),
+        Metric(
+            "auprc",
+            "AUPRC",
+            "",
+            True,
+            _BINARY,
+            None,
+            "Average precision, folds pooled; without any signal the share of positive units.",
+            operating_points.average_precision,
+            scale="share",
+        ),
+        Metric(
+            "sensitivity_at_90_specificity",
+            "Sensitivity at 90 % specificity",
+            "%",
+            True,
+            _BINARY,
+            0.1,
+            "Share of positive units above the threshold that keeps 90 % of the others below, folds pooled.",
+            lambda outcome: operating_points.sensitivity_at(outcome, 0.90),
+            scale="share",
+        ),
+        Metric(
+            "sensitivity_at_95_specificity",
+            "Sensitivity at 95 % specificity",
+            "%",
+            True,
+            _BINARY,
+            0.05,
+            "Share of positive units above the threshold that keeps 95 % of the others below, folds pooled.",
+            lambda outcome: operating_points.sensitivity_at(outcome, 0.95),
+            scale="share",
+        ),
+        Metric(
+            "brier",
+            "Brier score",
+            "",
+            False,
+            _BINARY,
+            None,
+            "Mean squared error of the probability, by Platt scaling fitted on the other folds.",
+            calibration.brier,
+            scale="error",
+        ),
+        Metric(
+            "calibration_slope",
+            "Calibration slope",
+            "",
+            None,
+            _BINARY,
+            None,
+            "Slope of the truth on the logit of that probability: 1 is calibrated, below 1 too extreme.",
+            calibration.calibration_slope,
         ),
         Metric(
             "quadratic_kappa",

@@ -74,6 +74,7 @@ class SweepRequest:
         workers: Decoding threads of one job.
         fresh: Whether to probe again although an equal result exists.
         command: What was typed, for the provenance of results.
+        label_efficiency: Whether to score on shares of the training subjects as well.
     """
 
     levels: tuple[Level, ...] = ()
@@ -82,3 +83,4 @@ class SweepRequest:
     workers: int | None = None
     fresh: bool = False
     command: str = ""
+    label_efficiency: bool = True

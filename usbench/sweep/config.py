@@ -57,6 +57,7 @@ _GRID: dict[str, tuple[type, ...]] = {
     "batch_size": (int,),
     "workers": (int,),
     "engine": (dict,),
+    "label_efficiency": (bool,),
 }
 _ENGINE: dict[str, tuple[type, ...]] = {
     "name": (str,),
@@ -124,6 +125,7 @@ class Grid:
         workers: Decoding threads of one job.
         engine: Where jobs run.
         name: Name of the file, for the report.
+        label_efficiency: Whether to score on shares of the training subjects as well.
     """
 
     encoders: tuple[EncoderSpec, ...]
@@ -137,6 +139,7 @@ class Grid:
     workers: int | None = None
     engine: EngineSpec = EngineSpec()
     name: str = "grid"
+    label_efficiency: bool = True
 
     def __post_init__(self) -> None:
         """Refuse an empty grid, and one whose results would overwrite one another.
@@ -215,6 +218,7 @@ def _grid(table: dict[str, Any], path: Path) -> Grid:
         workers=table.get("workers"),
         engine=EngineSpec(**pick(table.get("engine", {}), _ENGINE, f"{path}: [engine]")),
         name=path.stem,
+        label_efficiency=table.get("label_efficiency", True),
     )
 
 

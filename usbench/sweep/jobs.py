@@ -215,6 +215,7 @@ class Evaluate:
         levels: Shifts to test under as well.
         workers: Decoding threads.
         files: Name of the encoder's folder in the store, and of the files in it that others have just published.
+        label_efficiency: Whether to score on shares of the training subjects as well.
     """
 
     cell: Cell
@@ -224,6 +225,7 @@ class Evaluate:
     levels: tuple[Level, ...]
     workers: int | None
     files: tuple[str, tuple[str, ...]]
+    label_efficiency: bool = True
 
     def perform(self, handshake: Handshake) -> Result:
         """Do it; see :class:`usbench.sweep.worker.Job`."""
@@ -246,7 +248,7 @@ class Evaluate:
             progress=lambda text, done, total: progress(text)(done, total),
         )
         result = self.result or run_prepared(ready, options, handshake.settings)
-        return add_extras(ready, result, self.columns, self.levels, options, handshake.settings)
+        return add_extras(ready, result, self.columns, self.levels, options, handshake.settings, self.label_efficiency)
 
 
 @dataclass(frozen=True)

@@ -204,7 +204,7 @@ def _answered(data: _Counted, grid: Grid, encoder: Any) -> bool:
         kept = results.load(path) if path.exists() else None
     except UsbenchError:
         return False
-    if kept is None or not holds_all(kept, grid.columns, grid.levels):
+    if kept is None or not holds_all(kept, grid.columns, grid.levels, grid.label_efficiency):
         return False
     return kept.inputs == inputs_digest(encoder, task, data.located, data.digests, decoding_versions())
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from usbench import results
 from usbench.core.settings import Settings
+from usbench.diagnostics.label_efficiency import DIAGNOSTIC_VERSION
 from usbench.diagnostics.shifts.levels import Level
 from usbench.embedding.extract import Shard
 from usbench.errors import UsbenchError
@@ -26,6 +27,7 @@ from usbench.sweep.jobs import Encode, Evaluate, Found, Survey
 from usbench.sweep.preflight import handshake, inspect
 from usbench.sweep.specs import Cell, EncoderSpec, Source
 from usbench.sweep.worker import Answer
+from usbench.task.kinds import task_kind
 
 # Frames of one encoding job: what a lost worker can cost. On a GPU they go by faster, and its process is new each time.
 SHARD_FRAMES, SHARD_FRAMES_GPU = 256, 4096
@@ -263,6 +265,7 @@ class Campaign:
             self._wish.levels,
             self._wish.workers,
             (found.identity[:32], tuple(record.files)),
+            self._wish.label_efficiency,
         )
         self._queues[0].append(_CellTicket(job=job, label=str(record), record=record))
 
@@ -278,7 +281,8 @@ class Campaign:
             return frozenset()
         paths = self._wish.results.glob(f"*/{results.slug(record.name)}.json")
         kept = [result for path in paths if (result := _load(path)) is not None]
-        return frozenset(r.inputs for r in kept if holds_all(r, self._wish.columns, self._wish.levels))
+        wish = self._wish
+        return frozenset(r.inputs for r in kept if holds_all(r, wish.columns, wish.levels, wish.label_efficiency))
 
     def _cached(self, record: Record, found: Found) -> results.Result | None:
         if self._wish.results is None or self._wish.fresh:
@@ -355,8 +359,11 @@ def _name(spec: EncoderSpec) -> str:
         return spec.name
 
 
-def holds_all(result: results.Result, columns: Sequence[str], levels: Sequence[Level]) -> bool:
-    """Say whether a result holds the strata and shifts asked for."""
+def holds_all(result: results.Result, columns: Sequence[str], levels: Sequence[Level], label_efficiency: bool) -> bool:
+    """Say whether a result holds the strata and shifts asked for, and the scores on fewer training subjects."""
+    curve = result.instruments.get("label_efficiency", {})
+    if label_efficiency and task_kind(result.task["kind"]).trains and curve.get("version") != DIAGNOSTIC_VERSION:
+        return False
     strata = result.instruments.get("strata", {}).get("columns", {})
     shifts = result.instruments.get("shifts", {}).get("measured", {})
     return all(column in strata for column in columns) and all(str(level) in shifts for level in levels)

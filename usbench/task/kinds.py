@@ -25,6 +25,7 @@ class TaskKind:
             with the share of positives. Regression is ranked by the mean absolute error, in which a constant prediction
             can compete; a correlation is undefined for it.
         shown: Metrics that a page shows, in this order.
+        optional: Metrics that the reader of the site may switch on.
         terminal: Metrics of the headline protocol in the terminal's table.
         terminal_beside: Metrics of the other protocols there.
         published: Metrics of the publication beside which a board is set.
@@ -36,6 +37,7 @@ class TaskKind:
     question: Question
     primary: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     terminal: tuple[str, ...] = ()
     terminal_beside: tuple[str, ...] = ()
     published: tuple[str, ...] = ("pearson_r", "mae")
@@ -56,6 +58,13 @@ KINDS: Mapping[str, TaskKind] = {
             "classification",
             primary=("fold_auc", "auc", "accuracy"),
             shown=("fold_auc", "accuracy", "balanced_accuracy", "f1", "specificity", "sensitivity", "auc"),
+            optional=(
+                "sensitivity_at_90_specificity",
+                "sensitivity_at_95_specificity",
+                "auprc",
+                "brier",
+                "calibration_slope",
+            ),
             terminal=("fold_auc", "accuracy"),
             terminal_beside=("auc", "accuracy"),
             published=("accuracy", "auc"),
@@ -76,8 +85,8 @@ KINDS: Mapping[str, TaskKind] = {
             "regression",
             "regression",
             primary=("mae", "pearson_r"),
-            shown=("mae", "rmse", "pearson_r", "auc"),
-            terminal=("pearson_r", "mae"),
+            shown=("mae", "rmse", "fold_pearson_r", "fold_auc", "pearson_r", "auc"),
+            terminal=("fold_pearson_r", "mae"),
             terminal_beside=("pearson_r", "mae"),
             tuned="mae",
             protocols=("ridge-nested@2", "knn@1"),

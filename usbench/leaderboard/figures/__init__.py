@@ -6,9 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from usbench.leaderboard.board import Board
-from usbench.leaderboard.figures import forest, maps, pareto, scatter
+from usbench.leaderboard.figures import forest, label_efficiency, maps, pareto, scatter
 from usbench.leaderboard.figures import shifts as shift_curves
 from usbench.leaderboard.figures.svg import Drawing
+
+OF_SECTIONS = ("-label-efficiency", "-shifts")
+"""Ends of the names of figures that belong to a section of a page and not to the scores."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,12 @@ def figures_of(board: Board) -> list[Figure]:
             "Score against compute; the line joins those no cheaper one matches.",
             pareto.pareto,
             pareto.csv_of,
+        ),
+        (
+            "label-efficiency",
+            "Score against the number of training subjects; dashed, the best baseline on all of them.",
+            label_efficiency.label_efficiency,
+            label_efficiency.csv_of,
         ),
         (
             "shifts",

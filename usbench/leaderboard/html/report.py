@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from usbench.errors import UnknownNameError, did_you_mean
-from usbench.leaderboard import wording
+from usbench.leaderboard import verdicts, wording
 from usbench.leaderboard.board import Board, Entry, files_of, gather
 from usbench.leaderboard.figures import figures_of
 from usbench.leaderboard.html import views
@@ -81,21 +81,10 @@ def verdict_on(board: Board, entry: Entry) -> str:
     column = board.column(standing.metric)
     value = entry.estimate(board.headline, standing.metric)
     parts = [f"{column.title} {column.value(value.value)} (95 % interval {column.interval(value.low, value.high)})."]
-    found = standing.differences.get(entry.name)
-    floor = next((e.title for e in board.entries if e.name == standing.best_floor), "")
-    if found is not None:
-        shown = found.p_adjusted < 0.05
-        better = column.better(found.value, 0.0)
-        said = ("shown to beat" if better else "shown to be worse than") if shown else "not shown to differ from"
-        interval = f"{column.difference(found.low)} to {column.difference(found.high)}"
-        parts.append(
-            f"It is {said} the best baseline, {floor} (difference {column.difference(found.value)}, {interval})."
-        )
-    if entry.name in standing.leaders:
-        parts.append("It is the best here, or not significantly different from the best.")
+    parts.append(verdicts.of_one(standing, entry.name, {e.name: e.title for e in board.entries}, column))
     if entry.result.leakage.get("state") != "clean":
         parts.append(f"Leakage: {entry.result.leakage.get('state')}. {entry.result.leakage.get('detail', '')}")
-    return " ".join(parts)
+    return " ".join(part for part in parts if part)
 
 
 def _unlinked(table: Table) -> Table:

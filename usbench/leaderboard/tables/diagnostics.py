@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from usbench.leaderboard import number_format, wording
@@ -10,12 +11,13 @@ from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.diagnostics_text import findings
 from usbench.leaderboard.figures.shifts import shift_order
 from usbench.leaderboard.number_format import DASH, MINUS
-from usbench.leaderboard.tables import drop
+from usbench.leaderboard.tables import drop, label_efficiency
 from usbench.leaderboard.tables.model import Bullets, Cell, Heading, Paragraph, Row, Section, Span, Table, name_cell
+from usbench.results.subset import MIN_FOR_INTERVAL
 
 Cells = Callable[[Entry], list[Cell]]
 DAGGER = "†"
-_WITH_COLUMNS = ("optimism", "shortcut", "frame_budget", "duplicates", "permutation")
+_WITH_COLUMNS = ("optimism", "label_efficiency", "shortcut", "frame_budget", "duplicates", "permutation")
 
 
 def sections(board: Board) -> list[Section]:
@@ -24,7 +26,14 @@ def sections(board: Board) -> list[Section]:
     Args:
         board: The board.
     """
-    found = (drop.section(board), _map(board), _strata(board), _trust(board), _robustness(board))
+    found = (
+        drop.section(board),
+        label_efficiency.section(board),
+        _map(board),
+        _strata(board),
+        _trust(board),
+        _robustness(board),
+    )
     return [section for section in found if section is not None]
 
 
@@ -73,7 +82,12 @@ def _strata(board: Board) -> Section | None:
         return None
     key, title, shown = "by-stratum", "By stratum", board.column(metric or "")
     blocks: list[Table | Paragraph | Bullets] = [
-        Paragraph.of(f"{shown.heading}, with 95 % intervals over the subjects of the stratum.")
+        Paragraph.of(
+            f"{shown.heading}, with 95 % intervals over the subjects of the stratum under fixed predictions; those of "
+            f"fewer than {MIN_FOR_INTERVAL} subjects of a class have none. The largest gap is that between any two "
+            "strata with an interval: subjects are resampled for all strata at once, and of more than two the interval "
+            "allows for the choice, though not for several columns or encoders."
+        )
     ]
     for number, name in enumerate(columns, start=1):
         measured = [(e, s["columns"][name]) for e, s in held if name in s["columns"]]
@@ -82,10 +96,14 @@ def _strata(board: Board) -> Section | None:
             _figures(f"c{i}", f"{value} ({number_format.plural(n, 'subject')})", interval="brackets")
             for i, (value, n) in enumerate(subjects.items(), start=1)
         ]
+        gaps = any("gap" in column for _, column in measured)
+        if gaps:
+            headings.append(_figures("gap", "Largest gap", interval="brackets"))
         rows = []
         for entry, column in measured:
             found = {x["value"]: x for x in column["levels"]}
-            rows.append(_row(entry, [_in_stratum(shown, found.get(value)) for value in subjects]))
+            cells = [_in_stratum(shown, found.get(value)) for value in subjects]
+            rows.append(_row(entry, [*cells, _gap(shown, column.get("gap"))] if gaps else cells))
         blocks.append(_table(f"{key}-{number}", title, headings, rows, name.replace("_", " ").capitalize()))
         if any(column["scope"] == "frames" for _, column in measured):
             blocks.append(
@@ -103,12 +121,23 @@ def _in_stratum(column: number_format.Column, level: dict[str, Any] | None) -> C
     e = level["estimate"]
     if e["value"] is None:
         return Cell(str(level["note"]).partition(":")[0] or DASH)
+    if e["low"] is None:
+        return replace(_number(column.value(e["value"]), e["value"]), note=str(level["note"]))
     return _number(column.value(e["value"]), e["value"], column.interval(e["low"], e["high"]))
 
 
+def _gap(column: number_format.Column, gap: dict[str, Any] | None) -> Cell:
+    if gap is None:
+        return Cell(DASH)
+    high, low = gap["between"]
+    between = "" if gap["low"] is None else f"{column.difference(gap['low'])} to {column.difference(gap['high'])}"
+    return Cell(f"{column.difference(gap['value'])}, {high} against {low}", gap["value"], between)
+
+
 def _trust(board: Board) -> Section | None:
-    # Optimism has a column in the table of scores.
-    audited = [e for e in board.entries if any(name != "optimism" for name in findings(e.result))]
+    # Optimism has a column in the table of scores, label efficiency a section of its own.
+    elsewhere = ("optimism", "label_efficiency")
+    audited = [e for e in board.entries if any(name not in elsewhere for name in findings(e.result))]
     if not audited:
         return None
     key, title = "how-far-to-trust-these-scores", "How far to trust these scores"

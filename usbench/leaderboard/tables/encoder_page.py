@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.number_format import DASH
@@ -65,7 +66,15 @@ def by_group(board: Board, entry: Entry) -> Table | None:
     for group in groups:
         counts = [group.subjects, group.units] if several else [group.subjects]
         cells = [Cell(str(n), n) for n in counts]
-        rows.append(Row([Cell(f"{group.column}: {group.value}"), *cells, metric_cell(column, group.estimate)]))
+        rows.append(
+            Row(
+                [
+                    Cell(f"{group.column}: {group.value}"),
+                    *cells,
+                    replace(metric_cell(column, group.estimate), note=group.note),
+                ]
+            )
+        )
     return Table(f"strata-{board.name.replace('@', '-')}", f"{column.title} by group, 95 % intervals", headings, rows)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from usbench.errors import ResultError
 from usbench.leaderboard import number_format, wording
@@ -68,11 +69,14 @@ def scores(board: Board, protocol: str, headline: bool) -> Table:
     about, shown = protocol_facts(protocol), board.shown(protocol)
     parts = [Part(Heading("encoder", "Encoder"), lambda entry: name_cell(entry, entry.name in standing.leaders))]
     for name in shown:
-        # The AUC pooled over folds and the balanced accuracy are for those who look for them.
-        aside = len(shown) > 4 and name != metric and name in ("auc", "balanced_accuracy", "rmse")
+        # What pools folds has its counterpart within them; that and the balanced accuracy are for those who look.
+        pooled = name == "pearson_r" and "fold_pearson_r" in shown
+        aside = len(shown) > 4 and name != metric and (pooled or name in ("auc", "balanced_accuracy", "rmse"))
         parts.append(_metric(board, protocol, name, standing, hidden=aside and not about.from_paper))
         if name == metric and headline and standing.best_floor is not None:
             parts += _against_floor(board, standing)
+    # Markdown has no chooser of columns: there a table of so many would be read by nobody.
+    parts += [_metric(board, protocol, name, standing, hidden=True, only="html") for name in board.optional(protocol)]
     tuned = task_kind(board.task.kind).tuned
     pair = flat_and_nested(board.protocols)
     if not headline and pair is not None and pair[0] == protocol and tuned is not None:
@@ -161,9 +165,17 @@ def delta_cell(column: number_format.Column, found: Difference | None, nothing: 
     return Cell(column.difference(found.value), found.value, interval)
 
 
-def _metric(board: Board, protocol: str, metric: str, standing: Standing, hidden: bool = False) -> Part:
+def _metric(
+    board: Board,
+    protocol: str,
+    metric: str,
+    standing: Standing,
+    hidden: bool = False,
+    only: Literal["", "html"] = "",
+) -> Part:
     column, ranks = board.column(metric), metric == standing.metric
-    heading = replace(metric_heading(column), hidden=hidden, interval="95 % interval" if ranks else "")
+    interval = "95 % interval" if ranks else ""
+    heading = replace(metric_heading(column), hidden=hidden, interval=interval, only=only)
 
     def fill(entry: Entry) -> Cell:
         leads = ranks and entry.name in standing.leaders
