@@ -17,7 +17,7 @@ from usbench.evaluation.intervals import RESAMPLES
 from usbench.evaluation.scoring import build_outcome, evaluate
 from usbench.probes.facts import protocol_facts
 from usbench.results.schema import ProtocolResult, Repeat, Units
-from usbench.task.kinds import task_kind
+from usbench.task.kinds import shown_metrics
 
 if TYPE_CHECKING:
     from usbench.core.types import Vectors
@@ -70,7 +70,7 @@ def measure_drop(
     paired = task.transfer is None
     within = evaluate(name, task, cohort, vectors, unit_index, _folds(task, cohort), places, halves=False)
     units = cohort.describe([0] * len(cohort.units))
-    shown = [m for m in task_kind(task.kind).shown if m in within.metrics and m in protocols[name].metrics]
+    shown = shown_metrics(task.kind, [m for m in within.metrics if m in protocols[name].metrics])
     differences = _differences(task, cohort.classes, units, within.repeats, protocols[name].repeats, shown)
     where = "within all data" if paired else f"within {task.transfer.train.name}" if task.transfer else ""
     return {

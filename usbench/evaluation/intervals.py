@@ -16,8 +16,9 @@ from usbench.results.schema import Estimate
 from usbench.statistics.bootstrap import Estimate as Resampled
 from usbench.statistics.bootstrap import bootstrap
 from usbench.statistics.half_samples import exact_bound, half_sample_error, interval, refit_error
-from usbench.statistics.metrics import METRICS
+from usbench.statistics.metrics import find_metric
 from usbench.statistics.outcome import Outcome
+from usbench.statistics.thresholds import at_threshold
 
 RESAMPLES = 2000
 HALF_SAMPLES = "half-samples"
@@ -55,8 +56,9 @@ def _estimate(name: str, outcome: Outcome, resampled: Resampled, halves: Any) ->
         bounds = interval(name, value, refit_error(resampled.error or None, error))
     elif not resampled.degenerate and resampled.low is not None and resampled.high is not None:
         bounds = (resampled.low, resampled.high)
-    if bounds is None and name in METRICS and METRICS[name].scale == "share":
-        bounds = exact_bound(value, _fewest(name, outcome))
+    known = find_metric(name)
+    if bounds is None and known is not None and known.scale == "share":
+        bounds = exact_bound(value, _fewest(name, at_threshold(name, outcome)))
     return _rounded(value, *(bounds or (None, None)))
 
 

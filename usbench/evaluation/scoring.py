@@ -24,6 +24,7 @@ from usbench.statistics.outcome import (
     ordinal_outcome,
     regression_outcome,
 )
+from usbench.statistics.thresholds import auc_name
 from usbench.task.kinds import probe_question
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def evaluate(
     probe = run_protocol(protocol, data, splits, seed=0, question=question, n_jobs=-1)
     repeats = repeats_of(probe, len(cohort.units), cohort.classes)
     units = cohort.describe([0] * len(cohort.units))
-    outcome = build_outcome(task.kind, cohort.classes, units, repeats, task.threshold)
+    outcome = build_outcome(task.kind, cohort.classes, units, repeats, task.threshold, task.further_thresholds)
     if not halves:
         return scored_protocol(task, cohort, repeats, _hyperparameters(probe))
     folds = task.split.folds if task.split.kind == "grouped" else None
@@ -135,7 +136,7 @@ def scored_protocol(
             subjects are resampled under fixed predictions.
     """
     units = cohort.describe([0] * len(cohort.units))
-    outcome = build_outcome(task.kind, cohort.classes, units, repeats, task.threshold)
+    outcome = build_outcome(task.kind, cohort.classes, units, repeats, task.threshold, task.further_thresholds)
     uncertainty = uncertainty or {"method": FIXED}
     reason = uncertainty.get("reason")
     notes = [f"Intervals resample subjects under fixed predictions: {reason}."] if reason else []
@@ -196,7 +197,12 @@ def outcome_of(result: Result, protocol: str) -> Outcome:
     classes = tuple(result.dataset["counts"].get("classes", {}))
     try:
         return build_outcome(
-            kind, classes, result.units, result.protocols[protocol].repeats, result.task.get("threshold")
+            kind,
+            classes,
+            result.units,
+            result.protocols[protocol].repeats,
+            result.task.get("threshold"),
+            result.task.get("further_thresholds", ()),
         )
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise ResultError(
@@ -205,7 +211,12 @@ def outcome_of(result: Result, protocol: str) -> Outcome:
 
 
 def build_outcome(
-    kind: str, classes: Sequence[str], units: Units, repeats: Sequence[Repeat], threshold: float | None
+    kind: str,
+    classes: Sequence[str],
+    units: Units,
+    repeats: Sequence[Repeat],
+    threshold: float | None,
+    further_thresholds: Sequence[float] = (),
 ) -> Outcome:
     """Arrange stored predictions for metrics, intervals and tests, over the units that were tested.
 
@@ -216,13 +227,15 @@ def build_outcome(
         units: The units.
         repeats: Predictions aligned with the units.
         threshold: Clinical threshold of a regression target.
+        further_thresholds: Thresholds of a regression target that have an AUC of their own beside it.
     """
     tested = [i for i, fold in enumerate(repeats[0].fold) if fold is not None]
     groups = [units.subject[i] for i in tested]
     fold = np.array([[repeat.fold[i] for i in tested] for repeat in repeats], dtype=np.int64)
     score = np.array([[repeat.score[i] for i in tested] for repeat in repeats], dtype=np.float64)
     if kind == "regression":
-        return regression_outcome([units.target[i] for i in tested], score, fold, groups, threshold)
+        found = regression_outcome([units.target[i] for i in tested], score, fold, groups, threshold)
+        return replace(found, further_thresholds=tuple(further_thresholds))
     if kind == "map":
         asked = {units.target[i] for i in tested}
         classes = [name for name in classes if name in asked]
@@ -254,7 +267,7 @@ def metric_names(outcome: Outcome) -> list[str]:
     names = [name for name, metric in METRICS.items() if outcome.kind in metric.kinds]
     if outcome.kind in ("regression", "ordinal") and outcome.threshold is None:
         names = [name for name in names if name not in ("auc", "fold_auc")]
-    return names
+    return names + [auc_name(threshold) for threshold in outcome.further_thresholds]
 
 
 def repeats_of(probe: ProbeResult, n_units: int, classes: Sequence[str]) -> list[Repeat]:

@@ -34,8 +34,9 @@ from usbench.statistics.auc_variance import auc_test
 from usbench.statistics.bootstrap import draw
 from usbench.statistics.exact import holm
 from usbench.statistics.half_samples import half_sample_error, normal_p, refit_error
-from usbench.statistics.metrics import METRICS, prepare
+from usbench.statistics.metrics import get_metric, prepare
 from usbench.statistics.outcome import Outcome
+from usbench.statistics.thresholds import at_threshold, threshold_of
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -113,7 +114,7 @@ class Comparator:
 
     def __init__(self, metric: str, scored: Mapping[str, Scored]) -> None:
         self.metric = metric
-        self.higher_is_better = METRICS[metric].higher_is_better
+        self.higher_is_better = get_metric(metric).higher_is_better
         self._outcomes: dict[str, Outcome] = {}
         self._values: dict[str, float] = {}
         self._halves = {}
@@ -240,8 +241,9 @@ class Comparator:
 
     def _fixed_error(self, a: str, b: str) -> tuple[float | None, str]:
         """Standard error of a difference under fixed predictions, and where it comes from."""
-        first, second = self._outcomes[a], self._outcomes[b]
-        if self.metric in ("auc", "fold_auc") and first.kind != "multiclass":
+        first, second = (at_threshold(self.metric, self._outcomes[name]) for name in (a, b))
+        ranks = self.metric in ("auc", "fold_auc") or threshold_of(self.metric) is not None
+        if ranks and first.kind != "multiclass":
             found = auc_test(first, second, within_folds=self.metric == "fold_auc")
             if found is not None:
                 return found.standard_error, "Obuchowski" if found.clustered else "DeLong"

@@ -143,6 +143,7 @@ def _task_facts(task: Task, cohort: Cohort) -> dict[str, Any]:
         "split": task.transfer.describe() if task.transfer else task.split.describe(),
         **({"slots": task.slots.describe()} if task.slots else {}),
         "threshold": task.threshold,
+        **({"further_thresholds": list(task.further_thresholds)} if task.further_thresholds else {}),
         "unit_of_target": task.unit_of_target,
         "reported": task.reported,
     }

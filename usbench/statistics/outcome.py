@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -34,6 +34,7 @@ class Outcome:
         n_groups: Number of subjects.
         n_classes: Number of classes; 0 for regression.
         threshold: Regression and ordinal only: units with `y >= threshold` count as positive for the AUC. None: no AUC.
+        further_thresholds: Regression only: thresholds that have an AUC of their own beside it.
     """
 
     kind: Kind
@@ -45,6 +46,7 @@ class Outcome:
     n_groups: int
     n_classes: int
     threshold: float | None = None
+    further_thresholds: tuple[float, ...] = ()
 
     @property
     def n_units(self) -> int:
@@ -59,17 +61,7 @@ class Outcome:
     def one_repeat(self, repeat: int) -> Outcome:
         """Return the outcome of a single repeat, for spread over splits or initialisations."""
         pick = slice(repeat, repeat + 1)
-        return Outcome(
-            self.kind,
-            self.y,
-            self.score[pick],
-            self.predicted[pick],
-            self.fold[pick],
-            self.group,
-            self.n_groups,
-            self.n_classes,
-            self.threshold,
-        )
+        return replace(self, score=self.score[pick], predicted=self.predicted[pick], fold=self.fold[pick])
 
 
 def binary_outcome(

@@ -34,6 +34,7 @@ from usbench.statistics.bootstrap import bca_bounds, draw, jackknife, percentile
 from usbench.statistics.exact import holm, mcnemar_exact, sign_flip_exact
 from usbench.statistics.metrics import get_metric, prepare
 from usbench.statistics.outcome import Outcome
+from usbench.statistics.thresholds import at_threshold, threshold_of
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,8 @@ def bootstrap_p(draws: FloatArray) -> float:
 
 def _test(a: Outcome, b: Outcome, metric: str, p_bootstrap: float | None) -> tuple[float | None, str]:
     """The p value of the test that suits the metric, and the test's name."""
-    if metric in ("auc", "fold_auc") and a.kind != "multiclass":
+    if (metric in ("auc", "fold_auc") or threshold_of(metric) is not None) and a.kind != "multiclass":
+        a, b = at_threshold(metric, a), at_threshold(metric, b)
         found = (
             None
             if a.kind in ("regression", "ordinal") and a.threshold is None

@@ -51,8 +51,8 @@ def _head(board: Board) -> str:
         facts.append(f"**Data**: {first.dataset['title']}, {wording.sample(board)}. Licence: {licence}.")
         facts += [f"**Note**: {note}" for note in board.notes]
     facts.append(f"**Decision**: for each {task.unit}. **Frames**: `{task.frames}`. **Splits**: {task.split}.")
-    if task.threshold is not None:
-        facts.append(f"**AUC**: of the prediction, for values at or above {task.threshold:g} {task.unit_of_target}.")
+    if task.thresholds:
+        facts.append(f"**AUC**: of the prediction, for values at or above {task.thresholds}.")
     return "\n".join(lines + [f"- {fact}" for fact in facts]) + "\n"
 
 

@@ -68,8 +68,9 @@ def scores(board: Board, protocol: str, headline: bool) -> Table:
     about, shown = protocol_facts(protocol), board.shown(protocol)
     parts = [Part(Heading("encoder", "Encoder"), lambda entry: name_cell(entry, entry.name in standing.leaders))]
     for name in shown:
-        # The AUC pooled over folds and the balanced accuracy are for those who look for them.
-        aside = len(shown) > 4 and name != metric and name in ("auc", "balanced_accuracy", "rmse")
+        # The AUC pooled over folds, beside the one within them, and the balanced accuracy are for those who look.
+        rare = {"balanced_accuracy", "rmse", *(["auc"] if "fold_auc" in shown else [])}
+        aside = len(shown) > 4 and name != metric and name in rare
         parts.append(_metric(board, protocol, name, standing, hidden=aside and not about.from_paper))
         if name == metric and headline and standing.best_floor is not None:
             parts += _against_floor(board, standing)
