@@ -47,6 +47,8 @@ class DatasetCard:
         synthetic: Whether it is simulated; such results never enter a table beside real ones.
         aliases: Other names under which pre-training lists may mention it.
         note: A sentence printed with every result, for example that it is a subset.
+        cohort: Name of the dataset whose patients these are, where it is a part or a copy of another one; by default
+            its own. Rankings count a cohort once.
     """
 
     name: str
@@ -60,6 +62,7 @@ class DatasetCard:
     synthetic: bool = False
     aliases: tuple[str, ...] = ()
     note: str = ""
+    cohort: str = ""
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,8 @@ _Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 # Resampled metrics are sums of a few thousand terms at most: digits beyond these are rounding, which differs between
 # processors and numbers of threads and would turn ties into differences.
 _DIGITS = 10
+# Weights that are held at a time, as float64.
+_BLOCK = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,23 @@ class Comparator:
             return {}
         found = draw(reference, self._kernels, n_resamples, LEVEL, seed=0, stratify=False)
         return {name: np.round(values, _DIGITS) for name, values in found.items()}
+
+    def weighted(self, counts: FloatArray) -> dict[str, FloatArray]:
+        """Return the metric of every encoder on resamples that were drawn elsewhere, for several boards at once.
+
+        Args:
+            counts: How often each subject occurs in each resample, float64 ``[n_resamples, n_subjects]``.
+
+        Returns:
+            float64 ``[n_resamples]`` by name, NaN where undefined.
+        """
+        found: dict[str, FloatArray] = {}
+        for name, kernel in self._kernels.items():
+            outcome = self._outcomes[name]
+            blocks = np.array_split(counts, max(1, counts.shape[0] * outcome.n_units // _BLOCK))
+            values = np.concatenate([kernel(block[:, outcome.group]) for block in blocks])
+            found[name] = np.round(values, _DIGITS)
+        return found
 
     def best(self, names: Sequence[str] | None = None) -> str | None:
         """Return the best by the point estimate, the first by name among equals.

@@ -163,6 +163,7 @@ def _dataset_facts(
         counts["classes"] = {name: sum(u.target == name for u in cohort.units) for name in cohort.classes}
     return {
         "name": located.dataset.name,
+        "cohort": card.cohort or located.dataset.name,
         "title": card.title,
         "provision": located.provision,
         "synthetic": card.synthetic,
