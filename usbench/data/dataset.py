@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from usbench.core.settings import Settings
+    from usbench.data.datasheet import Datasheet
     from usbench.media import Media
 
 
@@ -107,6 +108,21 @@ class Dataset(abc.ABC):
     def constituents(self) -> tuple[str, ...]:
         """Names of the sets that this one is composed of, spelt as on encoders' cards; empty for a set of its own."""
         return ()
+
+    @classmethod
+    def datasheet(cls) -> Datasheet | None:
+        """Return the long form of the card: by default ``cards/NAME.toml`` beside the reader's module.
+
+        Raises:
+            DataError: The file is malformed.
+        """
+        import sys
+
+        from usbench.data.datasheet import read_datasheet
+
+        module = getattr(sys.modules.get(cls.__module__), "__file__", None)
+        path = Path(module).with_name("cards") / f"{cls.card.name}.toml" if module else None
+        return read_datasheet(path) if path is not None and path.is_file() else None
 
     @abc.abstractmethod
     def read(self) -> Index:
