@@ -3,12 +3,18 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo torture test slow check lint types imports leaderboard install clean
+.PHONY: demo cards torture test slow check lint types imports leaderboard install clean
 
 ## The main job on embedded real patients: TUSA and the baselines, within one dataset and from one to another.
 demo: $(VENV)/.installed
 	$(BIN)/usbench run -e tusa -e tusa.random -e texture -e pixels \
 	  -t breast_lesion -t breast_transfer --data subset --results runs/demo
+
+## The pages and the Croissant metadata of all datasets, from the readers' cards and datasheets.
+cards: $(VENV)/.installed
+	for name in $$($(BIN)/python -c "import usbench_tasks; print(*usbench_tasks.DATASETS)"); do \
+	  $(BIN)/usbench data show $$name --as markdown > tasks/cards/$$name.md && \
+	  $(BIN)/usbench data show $$name --as croissant > tasks/cards/$$name.json || exit 1; done
 
 ## An hour of kills, flipped bits, full disks and hostile files; SECONDS is for each of its tests.
 SECONDS ?= 400

@@ -60,24 +60,6 @@ def test_scanners_with_too_few_patients_are_left_out_by_name(images: pd.DataFram
     assert validate(results.result_path(options.results, measured), options.results) == []
 
 
-def test_frames_of_a_smaller_budget_score_as_a_run_of_their_own(
-    clips: pd.DataFrame, clip_task: dict[str, Any], run: Any, brightness: Encoder
-) -> None:
-    from usbench.data.frame_sampling import RandomFrames
-    from usbench.diagnostics import perturbation
-
-    ready, result, options, settings = run(clips, brightness, **clip_task)
-    curve = audit(ready, result, options, settings, ["frame_budget"]).instruments["frame_budget"]["curve"]
-    assert [point["frames"] for point in curve] == [1, 5, 10]
-    _, five, _, _ = run(clips, brightness, keep=False, **{**clip_task, "frames": RandomFrames(5)})
-    own = five.protocols["svc-nested@2"].metrics["fold_auc"]
-    # Budgets are compared on the same predictions, so that nothing is refitted for their intervals.
-    fixed = perturbation.estimate(perturbation.read(five, five.protocols["svc-nested@2"].repeats), "fold_auc")
-    assert curve[1]["estimate"] == {"value": own.value, "low": fixed.low, "high": fixed.high}
-    assert curve[2]["estimate"]["value"] == result.protocols["svc-nested@2"].metrics["fold_auc"].value
-    assert "difference" not in curve[2]
-
-
 def test_a_picture_under_two_names_is_found_across_the_split(images: pd.DataFrame, run: Any, tmp_path: Path) -> None:
     from PIL import Image
 
@@ -103,7 +85,7 @@ def test_all_instruments_in_one_call_and_none_twice(images: pd.DataFrame, run: A
     assert results.load(path) == measured
     assert validate(path, options.results) == []
     assert measured.instruments["permutation"]["n"] == 39
-    assert "Not measured: the task takes all" in findings(measured)["frame_budget"]
+    assert "Not measured: there is one frame per decision" in findings(measured)["frame_budget"]
     monkeypatch.setattr("usbench.diagnostics.suite.label_permutation.permutation_of_labels", None)
     again = audit(ready, measured, options, settings, n_permutations=39)
     assert again == measured

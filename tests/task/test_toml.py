@@ -62,7 +62,10 @@ def test_external_validation_is_one_word(tmp_path):
         ('dataset = "m.csv"\ntarget = "a"\nunit = 3', "'unit' must be text, not 3"),
         ('dataset = "m.csv"\ntarget = "a"\nframes = "ransom:3"', "unknown frame policy"),
         ('dataset = "m.csv"\ntarget = "a"\nname = "../x"', "cannot be the name of a task"),
-        ('dataset = "m.csv"\ntarget = "a"\nthreshold = true', "'threshold' must be a number, not True"),
+        (
+            'dataset = "m.csv"\ntarget = "a"\nthreshold = true',
+            "'threshold' must be a number or a list of numbers, not True",
+        ),
         ('dataset = "m.csv"\ntarget = "a"\nstrata = "sex"', "'strata' must be a list"),
         ('dataset = "m.csv"\ntarget = "a"\nprotocols = []', "name at least one protocol"),
         ('dataset = "m.csv"\ntarget = "a"\nkind = "regression"\nprotocols = ["svc-nested@1"]', "cannot use an SVC"),

@@ -12,6 +12,7 @@ from usbench.errors import DataError, UsbenchError
 from usbench.evaluation.drop import drop_of_figures
 from usbench.plugins.catalog import load_task
 from usbench.plugins.data_sources import dataset_for
+from usbench.submission.validate import validate
 from usbench.task import SplitPlan
 from usbench.task.cohort import build_cohort, draw_splits
 from usbench.task.toml import read_task_file
@@ -66,9 +67,10 @@ def test_ten_lines_of_toml_give_scores_and_the_drop(folder):
     within = [fold is not None for fold in drop["repeats"][0]["fold"]]
     assert within == [not there for there in tested]
     again = drop_of_figures(
-        drop, "binary", ("benign", "malignant"), result.units, result.protocols["svc-nested@1"].repeats, None
+        drop, "binary", ("benign", "malignant"), result.units, result.protocols["svc-nested@1"], None
     )
-    assert {m: e["drop"] for m, e in drop["metrics"].items()} == again
+    assert {m: {side: e[side] for side in ("within", "drop")} for m, e in drop["metrics"].items()} == again
+    assert validate(next((folder / "runs").glob("*/*.json"))) == []
 
 
 def index_of(folder):
@@ -142,10 +144,8 @@ def test_each_scanner_is_held_out_in_turn_and_the_drop_is_paired():
     assert drop["paired"]
     assert drop["reference"] == "5 folds by subject within all data, 5 draws"
     assert None not in drop["repeats"][0]["fold"]
-    again = drop_of_figures(
-        drop, "binary", ("benign", "malignant"), result.units, result.protocols["knn@1"].repeats, None
-    )
-    assert {m: e["drop"] for m, e in drop["metrics"].items()} == again
+    again = drop_of_figures(drop, "binary", ("benign", "malignant"), result.units, result.protocols["knn@1"], None)
+    assert {m: {side: e[side] for side in ("within", "drop")} for m, e in drop["metrics"].items()} == again
 
 
 def held_out(change):

@@ -61,7 +61,11 @@ IMAGES = np.zeros((10, 4, 6), np.uint8)
         ),
         (
             lambda f: save(f, data=struct(**{"id": 1, "class": 0, "fat": np.nan, "images": IMAGES})),
-            "'fat' of patient 1 is not a number",
+            "'fat' of patient 1 is not a number from 0 to 100",
+        ),
+        (
+            lambda f: save(f, data=struct(**{"id": 1, "class": 1, "fat": 120.0, "images": IMAGES})),
+            "'fat' of patient 1 is not a number from 0 to 100",
         ),
     ],
 )

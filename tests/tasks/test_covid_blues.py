@@ -65,6 +65,11 @@ def damage_value(root):
     (root / "clinical_variables.csv").write_text(text.replace("89.5", "many"))
 
 
+def damage_saturation(root):
+    text = (root / "clinical_variables.csv").read_text()
+    (root / "clinical_variables.csv").write_text(text.replace("89.5", "895"))
+
+
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
@@ -74,6 +79,7 @@ def damage_value(root):
         (damage_rename, "the name is not patient_<number>_<L1..R3>.mp4"),
         (damage_patient, "no row for patient 2"),
         (damage_value, "column 'oxygen_saturation_without_ox' has 'many'"),
+        (damage_saturation, "row 4: 'oxygen_saturation_without_ox' is not a number from 0 to 100 (percent)"),
     ],
 )
 def test_damage_is_told_with_the_file(covid_folder, damage, told):

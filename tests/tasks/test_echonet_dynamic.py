@@ -38,6 +38,12 @@ def bad_ef(root):
     table.to_csv(root / "FileList.csv", index=False)
 
 
+def set_ef(root, value):
+    table = pd.read_csv(root / "FileList.csv")
+    table.loc[1, "EF"] = value
+    table.to_csv(root / "FileList.csv", index=False)
+
+
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
@@ -45,6 +51,8 @@ def bad_ef(root):
         (lambda root: (root / "FileList.csv").unlink(), "FileList.csv: no such file"),
         (lambda root: (root / "Videos").rename(root / "videos-elsewhere"), "no .avi videos"),
         (bad_ef, "row 3: 'EF' is missing or not a number"),
+        (lambda root: set_ef(root, 131.0), "row 3: 'EF' is not a number from 0 to 100 (percent)"),
+        (lambda root: set_ef(root, -2.0), "row 3: 'EF' is not a number from 0 to 100 (percent)"),
     ],
 )
 def test_damage_is_told_with_the_file(echonet_folder, damage, told):

@@ -2,13 +2,16 @@ import pandas as pd
 import pytest
 from usbench_tasks.datasets.salivary_glands import SalivaryGlands
 
+from usbench import run
 from usbench.errors import DataError
+from usbench.plugins.catalog import load_task
 
 
 @pytest.fixture
 def folder(tmp_path):
     from made_up_files import write_image
 
+    tmp_path = tmp_path / "sgus"
     rows = []
     for i in range(6):
         write_image(tmp_path / "images" / f"{i}.png", i)
@@ -44,6 +47,20 @@ def test_a_grade_that_does_not_exist_is_refused(folder, column, value):
     table.to_csv(folder / "labels.csv", index=False)
     with pytest.raises(DataError, match=f"row 4: '{column}' is not a grade 0, 1, 2 or 3"):
         _ = SalivaryGlands(folder).index
+
+
+def test_a_grade_in_words_is_refused_as_it_has_no_order(folder):
+    table = pd.read_csv(folder / "labels.csv").astype({"omeract": str})
+    table.loc[2, "omeract"] = "mild"
+    table.to_csv(folder / "labels.csv", index=False)
+    with pytest.raises(DataError, match="row 4: 'omeract' is not a grade 0, 1, 2 or 3"):
+        _ = SalivaryGlands(folder).index
+
+
+def test_one_centre_cannot_be_held_out(folder):
+    """All six images are of one centre: the bundled task says so before anything is encoded."""
+    with pytest.raises(DataError, match=r"column 'centre' has one value only \('Udine'\), so that nothing can be held"):
+        run("pixels", load_task("salivary_gland_centre"), data_root=folder.parent)
 
 
 def test_an_absent_image_is_told(folder):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from usbench.cli import options
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from usbench.data.dataset import Dataset
 
-app = typer.Typer(help="Say where datasets lie, and check them.")
+app = typer.Typer(help="Describe and fetch datasets, say where they lie, and check them.")
+Form = Literal["text", "markdown", "croissant"]
 
 SHOWN = 10
 """Findings of one kind that are printed before the rest is only counted."""
@@ -98,6 +102,89 @@ def check(
         if decode
         else "no file is under two subjects; --decode looks at the pictures too"
     )
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Dataset name, or path/file.py:Class.")],
+    form: Annotated[Form, typer.Option("--as", help="How: for the terminal, as a page, or as JSON-LD.")] = "text",
+) -> None:
+    """Show the card of a dataset: who is in it, how to get it, its faults, and what it overlaps with."""
+    from usbench.data.croissant import as_json
+    from usbench.data.datasheet import as_markdown, describe
+    from usbench.errors import DataError
+
+    reader = _reader(name)
+    sheet = reader.datasheet()
+    if form == "text":
+        show_lines(describe(reader.card, sheet))
+        return
+    if sheet is None:
+        raise DataError(f"{reader.card.name}: has no datasheet, cards/{reader.card.name}.toml beside its reader.")
+    typer.echo((as_json if form == "croissant" else as_markdown)(reader.card, sheet), nl=False)
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="Dataset name, or path/file.py:Class.")],
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Folder in which the dataset's own folder is made.", file_okay=False)
+    ] = None,
+) -> None:
+    """Download a dataset whose publisher gives a direct link, compare digests, unpack it and remember where it lies."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from usbench.core.settings import load_settings, register
+    from usbench.data.fetch import fetch_files, how_to_get
+    from usbench.errors import DataError
+
+    name, settings = _spelled_as_registered(name), load_settings()
+    reader = _reader(name)
+    card, sheet = reader.card, reader.datasheet()
+    if reader.embedded_root(settings) is not None:
+        raise DataError(f"{name}: there is nothing to download. {how_to_get(card, sheet)}")
+    folder = (to.expanduser() if to is not None else settings.download_dir) / card.name
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    if sheet is not None and sheet.files and not folder.exists():
+        typer.echo(f"{card.name}: licence {card.licence}. By downloading you accept it.")
+    with Progress(*columns, transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def told(file: str, done: int, total: int | None) -> None:
+            if file not in tasks:
+                tasks[file] = bar.add_task(file, total=None)
+            bar.update(tasks[file], completed=done, total=total)
+
+        root = fetch_files(card, sheet, folder, told)
+    for file in sheet.files if sheet is not None else ():
+        checked = f"as stated by {file.digest_from}" if file.sha256 else "no digest is known, so it was not compared"
+        typer.echo(f"{file.filename}: {checked}")
+    dataset = reader.at(root, settings)
+    for line in _summary(dataset, name):
+        typer.echo(line)
+    if sheet is not None and sheet.images not in (None, len(dataset.index.table)):
+        typer.echo(f"note: the card states {sheet.images} files; this is another version of the dataset")
+    typer.echo(f"{name}: remembered in {register('data', name, root)}")
+
+
+def show_lines(lines: Iterable[tuple[str, list[str]]]) -> None:
+    """Print labels and texts, wrapped; further texts of a label begin with a dash."""
+    import textwrap
+
+    for label, texts in lines:
+        for number, text in enumerate(texts):
+            mark = "- " if len(texts) > 1 else ""
+            first, *rest = textwrap.wrap(mark + text, 90, break_long_words=False, break_on_hyphens=False) or [""]
+            typer.echo(f"{label if number == 0 else '':<16} {first}")
+            for line in rest:
+                typer.echo(f"{'':<16} {' ' * len(mark)}{line}")
+
+
+def _reader(name: str) -> type[Dataset]:
+    """Return the reader of a dataset: registered, or ``path/file.py:Class``."""
+    from usbench.plugins.catalog import DATASETS
+
+    return DATASETS.get(_spelled_as_registered(name)).value
 
 
 def _spelled_as_registered(name: str) -> str:

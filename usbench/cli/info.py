@@ -23,26 +23,17 @@ def info(name: Annotated[str, typer.Argument(help="Name of an encoder, a task or
     if name in TASKS.names() or name.endswith(".toml"):
         _show(_task_lines(load_task(name)))
     elif name in DATASETS.names():
+        from usbench.cli.data import show_lines
         from usbench.core.settings import load_settings
+        from usbench.data.datasheet import describe
         from usbench.plugins.data_sources import where_is
 
-        card = DATASETS.get(name).value.card
-        _show(
-            [
-                ("dataset", card.name),
-                ("title", card.title),
-                ("organ", card.organ),
-                ("licence", card.licence),
-                ("citation", card.citation),
-                ("source", card.url),
-                ("note", card.note),
-                ("synthetic", "yes" if card.synthetic else "no"),
-                (
-                    "where",
-                    where_is(name, load_settings()) or "not found; `usbench data add` registers a folder",
-                ),
-            ]
-        )
+        reader = DATASETS.get(name).value
+        where = where_is(name, load_settings())
+        missing = "not found; `usbench data add` registers a folder"
+        if (sheet := reader.datasheet()) is not None and sheet.files:
+            missing += f", `usbench data fetch {name}` downloads it"
+        show_lines([*describe(reader.card, sheet), ("where", [where or missing])])
     elif name in ENCODERS.names() or ":" in name:
         _show(_encoder_lines(load_encoder(name)))
     else:

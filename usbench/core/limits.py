@@ -90,6 +90,9 @@ DOCUMENT_BYTES = Limit("USBENCH_MAX_DOCUMENT_BYTES", 2**28, "bytes")
 WEIGHTS_BYTES = Limit("USBENCH_MAX_WEIGHTS_BYTES", 2**36, "bytes")
 """The tensors of one file of weights, unpacked: 64 GiB."""
 
+DATASET_BYTES = Limit("USBENCH_MAX_DATASET_BYTES", 2**38, "bytes")
+"""One downloaded file of a dataset, and all that an archive unpacks to: 256 GiB."""
+
 
 def pixels_fault(where: object, height: int, width: int, frames: int = 1, *, samples: int = 1, bits: int = 8) -> str:
     """Say why a picture or video is too large, by what its header claims; empty when it is not.

@@ -71,6 +71,11 @@ class Settings:
         return self.cache_dir / "embeddings"
 
     @property
+    def download_dir(self) -> Path:
+        """Where downloaded datasets go, a folder for each: they are large, and no cache that may be emptied."""
+        return Path(platformdirs.user_data_dir("usbench")) / "data"
+
+    @property
     def phantom_dir(self) -> Path:
         """Where simulated phantoms are kept once made."""
         return self.cache_dir / "phantoms"

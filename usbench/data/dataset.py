@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from usbench.core.settings import Settings
+    from usbench.data.datasheet import Datasheet
     from usbench.media import Media
 
 
@@ -47,6 +48,8 @@ class DatasetCard:
         synthetic: Whether it is simulated; such results never enter a table beside real ones.
         aliases: Other names under which pre-training lists may mention it.
         note: A sentence printed with every result, for example that it is a subset.
+        cohort: Name of the dataset whose patients these are, where it is a part or a copy of another one; by default
+            its own. Rankings count a cohort once.
     """
 
     name: str
@@ -60,6 +63,7 @@ class DatasetCard:
     synthetic: bool = False
     aliases: tuple[str, ...] = ()
     note: str = ""
+    cohort: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,21 @@ class Dataset(abc.ABC):
     def constituents(self) -> tuple[str, ...]:
         """Names of the sets that this one is composed of, spelt as on encoders' cards; empty for a set of its own."""
         return ()
+
+    @classmethod
+    def datasheet(cls) -> Datasheet | None:
+        """Return the long form of the card: by default ``cards/NAME.toml`` beside the reader's module.
+
+        Raises:
+            DataError: The file is malformed.
+        """
+        import sys
+
+        from usbench.data.datasheet import read_datasheet
+
+        module = getattr(sys.modules.get(cls.__module__), "__file__", None)
+        path = Path(module).with_name("cards") / f"{cls.card.name}.toml" if module else None
+        return read_datasheet(path) if path is not None and path.is_file() else None
 
     @abc.abstractmethod
     def read(self) -> Index:

@@ -133,15 +133,27 @@ class RandomFrames(FramePolicy):
         """Draw the frames; in the result they are in their natural order."""
         pool = _pool(items)
         keys = [item.key or f"#{position}" for position, item in enumerate(items)]
-        prefixes = [hashlib.blake2b(f"{self.seed}\0{unit}\0{key}\0".encode(), digest_size=8) for key in keys]
 
         def rank(frame: tuple[int, int]) -> bytes:
-            hashed = prefixes[frame[0]].copy()
-            hashed.update(frame[1].to_bytes(8, "little"))
-            return hashed.digest()
+            return frame_rank(self.seed, unit, keys[frame[0]], frame[1])
 
         chosen = pool if len(pool) <= self.n else sorted(sorted(pool, key=rank)[: self.n])
         return Selection(tuple(chosen), self.n, len(pool))
+
+
+def frame_rank(seed: int, unit: str, key: str, frame: int) -> bytes:
+    """Return the pseudo-random rank of a frame in a draw: those of lowest rank are taken first.
+
+    Args:
+        seed: Seed of the draw.
+        unit: Identity of the unit.
+        key: Name of the item, as of :class:`FrameSource`.
+        frame: Number of the frame in the item, from 0.
+
+    Returns:
+        8 bytes, to be compared as they are.
+    """
+    return hashlib.blake2b(f"{seed}\0{unit}\0{key}\0".encode() + frame.to_bytes(8, "little"), digest_size=8).digest()
 
 
 @dataclass(frozen=True)

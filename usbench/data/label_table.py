@@ -212,3 +212,23 @@ def _as_text(value: object) -> str:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
+
+
+def percentages(table: pd.DataFrame, column: str, where: object) -> pd.Series[float]:
+    """Return a column of percentages, such as an ejection fraction; empty cells stay missing.
+
+    Args:
+        table: The table.
+        column: Name of the column.
+        where: File for messages.
+
+    Raises:
+        DataError: A value is no number from 0 to 100; the message names the row.
+    """
+    import pandas as pd
+
+    values = pd.to_numeric(table[column], errors="coerce").astype("float64")
+    wrong = table[column].notna() & ~((values >= 0) & (values <= 100))
+    if wrong.any():
+        raise DataError(f"{where}, {row_numbers(table, wrong)}: {column!r} is not a number from 0 to 100 (percent).")
+    return values

@@ -60,6 +60,7 @@ class TransferDataset(Dataset):
             redistributable=a.redistributable and b.redistributable,
             synthetic=a.synthetic or b.synthetic,
             aliases=tuple(dict.fromkeys((a.name, *a.aliases, b.name, *b.aliases))),
+            cohort=b.cohort or b.name,  # who is decided about
             note=" ".join(dict.fromkeys(note for note in (a.note, b.note) if note)),
         )
         super().__init__(train.dataset.root)

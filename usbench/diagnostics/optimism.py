@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from usbench.errors import DataError
-from usbench.statistics.metrics import METRICS
+from usbench.statistics.metrics import get_metric
 from usbench.statistics.paired import compare
 from usbench.statistics.predictions import Predictions
 
@@ -62,7 +62,7 @@ def optimism(
     for metric in metrics:
         c = compare(flat, nested, metric, "flat", "nested", n_resamples, seed=seed)
         bounds = (c.difference, c.low, c.high)
-        if not METRICS[metric].higher_is_better and c.difference is not None:
+        if not get_metric(metric).higher_is_better and c.difference is not None:
             bounds = (-c.difference, None if c.high is None else -c.high, None if c.low is None else -c.low)
         found[metric] = Optimism(metric, c.value_a, c.value_b, *bounds)
     return found

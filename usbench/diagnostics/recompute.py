@@ -9,9 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from usbench.diagnostics import perturbation
+from usbench.diagnostics.frame_budget import draws_of
 from usbench.diagnostics.shortcut import METRIC, shortcut_predictions
 from usbench.errors import DataError, UsbenchError
 from usbench.results.schema import Estimate, Result
+from usbench.statistics import metrics
 
 TOLERANCE = 2e-6
 
@@ -66,7 +68,7 @@ def _checks(result: Result) -> Iterator[tuple[str, dict[str, Any], Any]]:
     for point in budget.get("curve", ()):
         if "score" in point:
             where = f"instruments/frame_budget/{point['frames']}"
-            yield where, point["estimate"], lambda e=point: _scored(result, budget, e)
+            yield where, point["estimate"], lambda e=point: _budgeted(result, budget, e)
     shortcut = result.instruments.get("shortcut", {})
     if "repeats" in shortcut:
         yield "instruments/shortcut", shortcut["estimate"], lambda: _shortcut(result, shortcut)
@@ -80,6 +82,17 @@ def _scored(result: Result, section: dict[str, Any], entry: dict[str, Any]) -> E
         for repeat, score, predicted in zip(repeats, entry["score"], answers, strict=True)
     ]
     return perturbation.estimate(perturbation.read(result, shifted), section["metric"])
+
+
+def _budgeted(result: Result, section: dict[str, Any], point: dict[str, Any]) -> Estimate:
+    draws = draws_of(section, point, result.protocols[section["protocol"]].repeats)
+    outcomes = [perturbation.read(result, draw) for draw in draws]
+    for stated, found in zip(point.get("draws", ()), outcomes, strict=bool(point.get("draws"))):
+        value = metrics.compute(section["metric"], found)
+        if (stated is None) != (value is None) or (value is not None and abs(stated - value) > TOLERANCE):
+            raise DataError(f"a draw of {point['frames']} frames states {stated}, its predictions give {value}")
+    every = perturbation.read(result, [repeat for draw in draws for repeat in draw])
+    return perturbation.estimate(every, section["metric"])
 
 
 def _shortcut(result: Result, section: dict[str, Any]) -> Estimate:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     from usbench.core.settings import Settings
     from usbench.pipeline.context import Options, Prepared
+    from usbench.pipeline.vectors import Embedded
 
 OPTIMISM_VERSION = 1
 PERMUTATION_VERSION = 1
@@ -53,13 +54,20 @@ class Request:
     settings: Settings
     n_permutations: int = DEFAULT_PERMUTATIONS
     shortcut_column: str | None = None
-    _clean: perturbation.Variant | None = None
+    _embedded: Embedded | None = None
+
+    def embedded(self) -> Embedded:
+        """The task's own frames with their vectors, from the store; read once for all diagnostics."""
+        if self._embedded is None:
+            from usbench.pipeline.vectors import embed
+
+            self._embedded = embed(self.prepared, self.options, self.settings)
+        return self._embedded
 
     def clean(self) -> perturbation.Variant:
-        """Vectors of the task's own frames, from the store; read once for all diagnostics."""
-        if self._clean is None:
-            self._clean = embedded(self.prepared, self.options, self.settings)
-        return self._clean
+        """Vectors of the task's own frames, as a variant that probes are trained on."""
+        found = self.embedded()
+        return perturbation.Variant(found.vectors, found.unit_index, found.places)
 
 
 @dataclass(frozen=True)
@@ -213,7 +221,7 @@ def _shortcut(request: Request) -> dict[str, Any]:
 
 
 def _frame_budget(request: Request) -> dict[str, Any]:
-    return frame_budget.measure_budget(request.prepared, request.result, request.options, request.settings)
+    return frame_budget.measure_budget(request.prepared, request.result, request.embedded())
 
 
 def _label_efficiency(request: Request) -> dict[str, Any]:
@@ -239,7 +247,9 @@ DIAGNOSTICS: dict[str, Diagnostic] = {
         _shortcut,
         _same_column,
     ),
-    "frame_budget": Diagnostic("The score on fewer frames.", frame_budget.DIAGNOSTIC_VERSION, _frame_budget),
+    "frame_budget": Diagnostic(
+        "The score on fewer frames, drawn several times.", frame_budget.DIAGNOSTIC_VERSION, _frame_budget
+    ),
     "duplicates": Diagnostic(
         "Near-identical images of different subjects across the split.",
         near_duplicates.DIAGNOSTIC_VERSION,

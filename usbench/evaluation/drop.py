@@ -3,21 +3,27 @@
 The comparison is the same protocol with folds of whole subjects: over all data where a centre is held out, and over
 the training dataset where the test data are another one. In the first case the very same units are answered twice, so
 the drop is a paired difference; in the second the patients are others, and the drop is a difference of two samples.
+
+Its interval knows of refitting as that of every score does: both are refitted in the same halves of the subjects, so
+that the chance which they have in common, that of the patients trained on, cancels. Interval and p-value are two
+readings of one standard error.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from usbench.errors import DataError
-from usbench.evaluation.intervals import RESAMPLES
+from usbench.evaluation.intervals import RESAMPLES, estimates
 from usbench.evaluation.scoring import evaluate, from_stored
 from usbench.probes.facts import protocol_facts
-from usbench.results.schema import ProtocolResult, Repeat, Units
-from usbench.task.kinds import task_kind
+from usbench.results.schema import ProtocolResult, Repeat, Result, Units
+from usbench.task.kinds import shown_metrics
 
 if TYPE_CHECKING:
     from usbench.core.types import Vectors
@@ -31,6 +37,9 @@ if TYPE_CHECKING:
 FOLDS, REPEATS = 5, 5
 """Folds of whole subjects that the comparison uses, and how often they are drawn."""
 DIGITS = 6
+DROP_VERSION = 2
+"""Raised when the same predictions would get another drop or interval."""
+_Z = NormalDist().inv_cdf(0.975)
 
 
 def measures_drop(task: Task) -> bool:
@@ -58,8 +67,9 @@ def measure_drop(
 
     Returns:
         ``protocol``, ``reference`` (in words), ``paired``, ``metrics`` (name to ``within``, ``elsewhere`` and
-        ``drop``, each with value and interval, and ``p`` of a paired drop), and ``repeats``, the predictions within.
-        Empty where every protocol tunes on its test folds.
+        ``drop``, each with value and interval, and ``p`` of the drop), ``repeats``, the predictions within, and
+        ``uncertainty``, where the intervals come from, as of a protocol. Empty where every protocol tunes on its test
+        folds.
 
     Raises:
         DataError: The known data cannot be cut into folds.
@@ -68,10 +78,12 @@ def measure_drop(
     if name is None:
         return {}
     paired = task.transfer is None
-    within = evaluate(name, task, cohort, vectors, unit_index, _folds(task, cohort), places, halves=False)
+    within = evaluate(name, task, cohort, vectors, unit_index, _folds(task, cohort), places)
     units = cohort.describe([0] * len(cohort.units))
-    shown = [m for m in task_kind(task.kind).shown if m in within.metrics and m in protocols[name].metrics]
-    differences = _differences(task, cohort.classes, units, within.repeats, protocols[name].repeats, shown)
+    shown = shown_metrics(task.kind, [m for m in within.metrics if m in protocols[name].metrics])
+    a = from_stored(task.kind, cohort.classes, units, within.repeats, task.threshold)
+    b = from_stored(task.kind, cohort.classes, units, protocols[name].repeats, task.threshold)
+    differences = _compare(a, b, shown, paired, within.uncertainty, protocols[name].uncertainty)
     where = "within all data" if paired else f"within {task.transfer.train.name}" if task.transfer else ""
     return {
         "protocol": name,
@@ -86,66 +98,128 @@ def measure_drop(
             for m in shown
         },
         "repeats": [asdict(repeat) for repeat in within.repeats],
+        "uncertainty": within.uncertainty,
     }
 
 
 def drop_of_figures(
-    figures: dict[str, Any], kind: str, classes: tuple[str, ...], units: Units, repeats: list[Repeat], cut: float | None
-) -> dict[str, dict[str, float | None]]:
-    """Compute the drops anew from the predictions that a result keeps, to check what it states.
+    figures: Mapping[str, Any],
+    kind: str,
+    classes: tuple[str, ...],
+    units: Units,
+    elsewhere: ProtocolResult,
+    cut: float | None,
+) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Compute scores within and drops anew from the predictions that a result keeps, to check what it states.
 
     Args:
         figures: What :func:`measure_drop` returned.
         kind: Kind of the task.
         classes: Class names by number.
         units: The units.
-        repeats: Predictions on data from elsewhere, of the same protocol.
+        elsewhere: What the same protocol gave on data from elsewhere.
         cut: Threshold of the task.
 
     Returns:
-        Metric to value and interval.
+        Metric to ``within`` and ``drop``, as they are stored.
     """
     within = [Repeat(**repeat) for repeat in figures["repeats"]]
     a = from_stored(kind, classes, units, within, cut)
-    b = from_stored(kind, classes, units, repeats, cut)
-    return _compare(a, b, list(figures["metrics"]), bool(figures["paired"]))
+    b = from_stored(kind, classes, units, elsewhere.repeats, cut)
+    names = list(figures["metrics"])
+    scores = estimates(a, names, figures["uncertainty"])
+    drops = _compare(a, b, names, bool(figures["paired"]), figures["uncertainty"], elsewhere.uncertainty)
+    return {name: {"within": asdict(scores[name]), "drop": drops[name]} for name in names}
 
 
-def _differences(
-    task: Task, classes: tuple[str, ...], units: Units, within: list[Repeat], elsewhere: list[Repeat], shown: list[str]
+def with_drop(result: Result) -> Result:
+    """Return a result whose drop, where it states one, is computed anew from its predictions.
+
+    Args:
+        result: Any result, for example one whose units were given another order.
+    """
+    figures = result.figures.get("drop")
+    if not figures:
+        return result
+    elsewhere = result.protocols[figures["protocol"]]
+    classes = tuple(result.dataset["counts"].get("classes", {}))
+    found = drop_of_figures(
+        figures, result.task["kind"], classes, result.units, elsewhere, result.task.get("threshold")
+    )
+    metrics = {name: {**found[name], "elsewhere": asdict(elsewhere.metrics[name])} for name in figures["metrics"]}
+    return replace(result, figures={**result.figures, "drop": {**figures, "metrics": metrics}})
+
+
+def _compare(
+    a: Predictions,
+    b: Predictions,
+    metrics: list[str],
+    paired: bool,
+    within: Mapping[str, Any],
+    elsewhere: Mapping[str, Any],
 ) -> dict[str, dict[str, float | None]]:
-    a = from_stored(task.kind, classes, units, within, task.threshold)
-    b = from_stored(task.kind, classes, units, elsewhere, task.threshold)
-    return _compare(a, b, shown, task.transfer is None)
+    """Return by how much the second is worse: positive where something is lost.
 
-
-def _compare(a: Predictions, b: Predictions, metrics: list[str], paired: bool) -> dict[str, dict[str, float | None]]:
-    """Return by how much the second is worse: positive where something is lost."""
-    from usbench.statistics.bootstrap import draw
+    Args:
+        a: Predictions within.
+        b: Predictions elsewhere.
+        metrics: Names of metrics.
+        paired: Whether both are on the same units.
+        within: Uncertainty of the first, as of a protocol's result.
+        elsewhere: Uncertainty of the second.
+    """
+    from usbench.statistics.half_samples import half_sample_error, normal_p, refit_error
     from usbench.statistics.metrics import get_metric, prepare
-    from usbench.statistics.paired import compare
 
     found: dict[str, dict[str, float | None]] = {}
     for name in metrics:
         sign = 1.0 if get_metric(name).higher_is_better else -1.0
-        if paired:
-            c = compare(a, b, name, n_resamples=RESAMPLES, seed=0)
-            ends = [None if v is None else sign * v for v in (c.low, c.high)]
-            low, high = ends if sign > 0 else ends[::-1]
-            value = None if c.difference is None else sign * c.difference
-            found[name] = {"value": _round(value), "low": _round(low), "high": _round(high), "p": _round(c.p)}
-            continue
-        values, draws = [], []
-        for seed, outcome in enumerate((a, b)):
-            kernel = prepare(name, outcome)
-            values.append(float(kernel(np.ones((1, outcome.n_units)))[0]))
-            draws.append(draw(outcome, {name: kernel}, RESAMPLES, 0.95, seed)[name])
-        spread = sign * (draws[0] - draws[1])
-        spread = spread[np.isfinite(spread)]
+        kernels = [prepare(name, outcome) for outcome in (a, b)]
+        values = [float(kernel(np.ones((1, o.n_units)))[0]) for kernel, o in zip(kernels, (a, b), strict=True)]
         value = sign * (values[0] - values[1])
-        low, high = np.quantile(spread, (0.025, 0.975)) if len(spread) else (None, None)
-        found[name] = {"value": _round(value), "low": _round(low), "high": _round(high)}
+        first, second = (side.get("halves", {}).get(name) for side in (within, elsewhere))
+        # Without the same halvings of the same subjects there is no telling which half belongs to which.
+        joint = bool(first) and bool(second) and _halving(within) == _halving(elsewhere)
+        halved = half_sample_error(first, second) if joint else None
+        fixed = _fixed_error(a, b, name, paired)
+        error = refit_error(fixed, halved)
+        known = error > 0 and np.isfinite(value)
+        bounds = (value - _Z * error, value + _Z * error) if known else (None, None)
+        found[name] = {
+            "value": _round(value),
+            "low": _round(bounds[0]),
+            "high": _round(bounds[1]),
+            "p": _round(normal_p(value, error)) if known else None,
+        }
     return found
+
+
+def _halving(uncertainty: Mapping[str, Any]) -> tuple[Any, ...]:
+    return uncertainty.get("halvings"), uncertainty.get("seed")
+
+
+def _fixed_error(a: Predictions, b: Predictions, metric: str, paired: bool) -> float | None:
+    """Standard error of the difference under fixed predictions: of pairs by the same resamples of both."""
+    from usbench.statistics.auc_variance import auc_test
+    from usbench.statistics.bootstrap import draw
+    from usbench.statistics.metrics import prepare
+    from usbench.statistics.thresholds import at_threshold, threshold_of
+
+    if paired and a.kind != "multiclass" and (metric in ("auc", "fold_auc") or threshold_of(metric) is not None):
+        first, second = at_threshold(metric, a), at_threshold(metric, b)
+        found = auc_test(first, second, within_folds=metric == "fold_auc")
+        if found is not None:
+            return found.standard_error
+    if min(a.n_groups, b.n_groups) < 2:
+        return None
+    seeds = (0, 0) if paired else (0, 1)
+    draws = [
+        draw(outcome, {metric: prepare(metric, outcome)}, RESAMPLES, 0.95, seed, False)[metric]
+        for seed, outcome in zip(seeds, (a, b), strict=True)
+    ]
+    gaps = np.round(draws[0] - draws[1], 10)
+    gaps = gaps[np.isfinite(gaps)]
+    return None if len(gaps) < RESAMPLES / 2 else float(gaps.std())
 
 
 def _folds(task: Task, cohort: Cohort) -> list[list[Split]]:

@@ -19,8 +19,9 @@ from usbench.statistics.auc_variance import auc_covariance
 from usbench.statistics.bootstrap import Estimate as Resampled
 from usbench.statistics.bootstrap import bootstrap
 from usbench.statistics.half_samples import exact_bound, half_sample_error, interval, refit_error
-from usbench.statistics.metrics import METRICS
+from usbench.statistics.metrics import find_metric
 from usbench.statistics.predictions import Predictions
+from usbench.statistics.thresholds import at_threshold, threshold_of
 
 RESAMPLES = 2000
 HALF_SAMPLES = "half-samples"
@@ -72,7 +73,8 @@ def _estimate(name: str, outcome: Predictions, resampled: Resampled, halves: Any
 
 def _fixed_error(name: str, outcome: Predictions, resampled: float) -> float:
     """Return the standard error under fixed predictions; few resamples of few positives tell it less well."""
-    if name in ("auc", "fold_auc") and outcome.kind != "multiclass":
+    outcome = at_threshold(name, outcome)
+    if (name in ("auc", "fold_auc") or threshold_of(name) is not None) and outcome.kind != "multiclass":
         found = auc_covariance(outcome, outcome, within_folds=name == "fold_auc")
         if found is not None and found[2][0, 0] > 0:
             return float(np.sqrt(found[2][0, 0]))
@@ -81,8 +83,8 @@ def _fixed_error(name: str, outcome: Predictions, resampled: float) -> float:
 
 def _exact(name: str, value: float, outcome: Predictions) -> tuple[float, float] | None:
     """Return the bounds of a share, or of an AUC, of exactly 0 or 1."""
-    known = name in METRICS and METRICS[name].scale == "share"
-    return exact_bound(value, fewest_subjects(name, outcome)) if known else None
+    metric = find_metric(name)
+    return exact_bound(value, fewest_subjects(name, outcome)) if metric and metric.scale == "share" else None
 
 
 def fewest_subjects(name: str, outcome: Predictions) -> int:
@@ -92,7 +94,9 @@ def fewest_subjects(name: str, outcome: Predictions) -> int:
         name: The metric.
         outcome: What it is computed from.
     """
-    if name in ("auc", "fold_auc") and outcome.kind in ("regression", "ordinal"):
+    outcome = at_threshold(name, outcome)
+    ranks = name in ("auc", "fold_auc") or threshold_of(name) is not None
+    if ranks and outcome.kind in ("regression", "ordinal"):
         if outcome.threshold is None:
             return 0
         sides = [outcome.y >= outcome.threshold, outcome.y < outcome.threshold]
@@ -115,7 +119,7 @@ def interval_note(outcome: Predictions, names: Sequence[str]) -> str:
     few = {name: n for name in names if (n := fewest_subjects(name, outcome)) < MIN_FOR_INTERVAL}
     if not few:
         return ""
-    told = ", ".join(METRICS[name].title if name in METRICS else name for name in few)
+    told = ", ".join(metric.title if (metric := find_metric(name)) else name for name in few)
     return (
         f"No interval, unless a score is perfect, for {told}: {min(few.values())} subjects are too few where at least "
         f"{MIN_FOR_INTERVAL} of each class are needed."

@@ -17,6 +17,7 @@ from usbench.evaluation.intervals import FIXED, HALF_SAMPLES, estimates, interva
 from usbench.results.schema import ProtocolResult, Repeat, Result, Units
 from usbench.statistics.metrics import METRICS
 from usbench.statistics.predictions import UNTESTED, Predictions
+from usbench.statistics.thresholds import auc_name
 from usbench.task.kinds import probe_question
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def evaluate(
     if not halves:
         return scored_protocol(task, cohort, repeats, _hyperparameters(probe))
     units = cohort.describe([0] * len(cohort.units))
-    predictions = from_stored(task.kind, cohort.classes, units, repeats, task.threshold)
+    predictions = from_stored(task.kind, cohort.classes, units, repeats, task.threshold, task.further_thresholds)
     folds = task.split.folds if task.split.kind == "grouped" else None
     halved = refit_halves(
         protocol,
@@ -128,7 +129,7 @@ def scored_protocol(
             subjects are resampled under fixed predictions.
     """
     units = cohort.describe([0] * len(cohort.units))
-    predictions = from_stored(task.kind, cohort.classes, units, repeats, task.threshold)
+    predictions = from_stored(task.kind, cohort.classes, units, repeats, task.threshold, task.further_thresholds)
     uncertainty = uncertainty or {"method": FIXED}
     reason = uncertainty.get("reason")
     notes = [f"Intervals hold predictions fixed: {reason}."] if reason else []
@@ -201,7 +202,14 @@ def predictions_of(result: Result, protocol: str, where: str = "") -> Prediction
     classes = tuple(result.dataset["counts"].get("classes", {}))
     prefix = f"{where}: " if where else ""
     try:
-        found = from_stored(result.task["kind"], classes, result.units, entry.repeats, result.task.get("threshold"))
+        found = from_stored(
+            result.task["kind"],
+            classes,
+            result.units,
+            entry.repeats,
+            result.task.get("threshold"),
+            result.task.get("further_thresholds", ()),
+        )
     except DataError as error:
         raise ResultError(f"{prefix}{error}") from None
     except (KeyError, ValueError, TypeError, IndexError) as error:
@@ -213,7 +221,12 @@ def predictions_of(result: Result, protocol: str, where: str = "") -> Prediction
 
 
 def from_stored(
-    kind: str, classes: Sequence[str], units: Units, repeats: Sequence[Repeat], threshold: float | None
+    kind: str,
+    classes: Sequence[str],
+    units: Units,
+    repeats: Sequence[Repeat],
+    threshold: float | None,
+    further_thresholds: Sequence[float] = (),
 ) -> Predictions:
     """Read predictions from the form in which results store them, over the units that were tested.
 
@@ -224,6 +237,7 @@ def from_stored(
         units: The units.
         repeats: Predictions aligned with the units.
         threshold: Clinical threshold of a regression target.
+        further_thresholds: Thresholds of a regression target that have an AUC of their own beside it.
     """
     tested = [i for i, fold in enumerate(repeats[0].fold) if fold is not None]
     groups = [units.subject[i] for i in tested]
@@ -231,7 +245,7 @@ def from_stored(
     score = np.array([[repeat.score[i] for i in tested] for repeat in repeats], dtype=np.float64)
     if kind == "regression":
         found = Predictions.regression([units.target[i] for i in tested], score, fold, groups, threshold)
-        return _named(found, units, tested)
+        return _named(replace(found, further_thresholds=tuple(further_thresholds)), units, tested)
     if kind == "map":
         asked = {units.target[i] for i in tested}
         classes = [name for name in classes if name in asked]
@@ -269,7 +283,7 @@ def metric_names(predictions: Predictions) -> list[str]:
     names = [name for name, metric in METRICS.items() if predictions.kind in metric.kinds]
     if predictions.kind in ("regression", "ordinal") and predictions.threshold is None:
         names = [name for name in names if name not in ("auc", "fold_auc")]
-    return names
+    return names + [auc_name(threshold) for threshold in predictions.further_thresholds]
 
 
 def to_stored(

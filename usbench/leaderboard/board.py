@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from usbench.leaderboard.published_values import Reported, load_reported
 from usbench.probes.facts import flat_and_nested
 from usbench.results.schema import Estimate, Result, load_all, result_path
 from usbench.results.text import shown
-from usbench.task.kinds import KINDS, task_kind
+from usbench.statistics.thresholds import threshold_of
+from usbench.task.kinds import KINDS, shown_metrics, task_kind
 from usbench.task.task import Task
 
 
@@ -40,6 +41,7 @@ class TaskFacts:
     threshold: float | None = None
     description: str = ""
     registered: bool = False
+    further_thresholds: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, task: Task) -> TaskFacts:
@@ -58,6 +60,7 @@ class TaskFacts:
             threshold=task.threshold,
             description=task.description,
             registered=True,
+            further_thresholds=task.further_thresholds,
         )
 
     @classmethod
@@ -76,7 +79,14 @@ class TaskFacts:
             reported=task.get("reported"),
             unit_of_target=task.get("unit_of_target") or "",
             threshold=task.get("threshold"),
+            further_thresholds=tuple(task.get("further_thresholds", ())),
         )
+
+    @property
+    def thresholds(self) -> str:
+        """The thresholds of the AUC in words, such as ``50 and 40 %``; empty where there is none."""
+        values = [] if self.threshold is None else [f"{t:g}" for t in (self.threshold, *self.further_thresholds)]
+        return f"{' and '.join(values)} {self.unit_of_target}".rstrip() if values else ""
 
 
 @dataclass(frozen=True)
@@ -188,10 +198,7 @@ class Board:
         present = {
             m for e in self.entries if protocol in e.result.protocols for m in e.result.protocols[protocol].metrics
         }
-        known = [m for m in task_kind(self.task.kind).shown if m in present]
-        if self.task.kind in KINDS:
-            return known
-        return sorted(present)
+        return shown_metrics(self.task.kind, sorted(present)) if self.task.kind in KINDS else sorted(present)
 
     def optional(self, protocol: str) -> list[str]:
         """Return the metrics that a reader may add to the table of this protocol."""
@@ -199,8 +206,13 @@ class Board:
         return [name for name in task_kind(self.task.kind).optional if any(name in metrics for metrics in held)]
 
     def column(self, metric: str) -> number_format.Column:
-        """Return how a metric is printed here."""
-        return number_format.column(metric, self.task.unit_of_target)
+        """Return how a metric is printed here; an AUC with its threshold where there is more than one."""
+        found = number_format.column(metric, self.task.unit_of_target)
+        threshold = self.task.threshold if metric in ("auc", "fold_auc") else threshold_of(metric)
+        if not self.task.further_thresholds or threshold is None:
+            return found
+        title = "AUC within folds" if metric == "fold_auc" else "AUC"
+        return replace(found, title=f"{title} at {threshold:g} {self.task.unit_of_target}".rstrip())
 
     def optimism(self, entry: Entry) -> float | None:
         """Return how much better the paper's protocol looks than the nested one, in the metric that was tuned.

@@ -43,9 +43,10 @@ from usbench.statistics.half_samples import (
     normal_p,
     refit_error,
 )
-from usbench.statistics.metrics import METRICS, prepare
+from usbench.statistics.metrics import get_metric, prepare
 from usbench.statistics.paired_permutation import exchange_test
 from usbench.statistics.predictions import Predictions
+from usbench.statistics.thresholds import at_threshold, threshold_of
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -61,6 +62,8 @@ _Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 # Resampled metrics are sums of a few thousand terms at most: digits beyond these are rounding, which differs between
 # processors and numbers of threads and would turn ties into differences.
 _DIGITS = 10
+# Weights that are held at a time, as float64.
+_BLOCK = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ class Comparator:
 
     def __init__(self, metric: str, predictions: Mapping[str, Predictions]) -> None:
         self.metric = metric
-        self.higher_is_better = METRICS[metric].higher_is_better
+        self.higher_is_better = get_metric(metric).higher_is_better
         self._predictions: dict[str, Predictions] = {}
         self._values: dict[str, float] = {}
         self._halves = {}
@@ -169,6 +172,23 @@ class Comparator:
             return {}
         found = draw(reference, self._kernels, n_resamples, LEVEL, seed=0)
         return {name: np.round(values, _DIGITS) for name, values in found.items()}
+
+    def weighted(self, counts: FloatArray) -> dict[str, FloatArray]:
+        """Return the metric of every encoder on resamples that were drawn elsewhere, for several boards at once.
+
+        Args:
+            counts: How often each subject occurs in each resample, float64 ``[n_resamples, n_subjects]``.
+
+        Returns:
+            float64 ``[n_resamples]`` by name, NaN where undefined.
+        """
+        found: dict[str, FloatArray] = {}
+        for name, kernel in self._kernels.items():
+            outcome = self._outcomes[name]
+            blocks = np.array_split(counts, max(1, counts.shape[0] * outcome.n_units // _BLOCK))
+            values = np.concatenate([kernel(block[:, outcome.group]) for block in blocks])
+            found[name] = np.round(values, _DIGITS)
+        return found
 
     def best(self, names: Sequence[str] | None = None) -> str | None:
         """Return the best by the point estimate, the first by name among equals.
@@ -265,8 +285,9 @@ class Comparator:
 
     def _fixed_error(self, a: str, b: str) -> tuple[float | None, str]:
         """Standard error of a difference under fixed predictions, and where it comes from."""
-        first, second = self._predictions[a], self._predictions[b]
-        if self.metric in ("auc", "fold_auc") and first.kind != "multiclass":
+        first, second = (at_threshold(self.metric, self._predictions[name]) for name in (a, b))
+        ranks = self.metric in ("auc", "fold_auc") or threshold_of(self.metric) is not None
+        if ranks and first.kind != "multiclass":
             found = auc_test(first, second, within_folds=self.metric == "fold_auc")
             if found is not None:
                 return found.standard_error, "Obuchowski" if found.clustered else "DeLong"

@@ -87,6 +87,8 @@ def _budget(result: Result, s: Section) -> str:
     parts = []
     for point in s["curve"]:
         text = f"{column.value(point['estimate']['value'])} on {number_format.plural(point['frames'], 'frame')}"
+        if draws := [value for value in point.get("draws", ()) if value is not None]:
+            text += f" ({column.value(min(draws))} to {column.value(max(draws))} in {len(draws)} draws)"
         if "difference" in point:
             text += f", {_change(column, point['difference'])}"
         parts.append(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from usbench.statistics.metrics import METRICS
+from usbench.statistics.metrics import find_metric
 
 DASH = "–"
 MINUS = "−"
@@ -81,7 +81,7 @@ def column(metric: str, unit_of_target: str = "") -> Column:
         metric: Name in result files; unknown ones are printed as they are.
         unit_of_target: Physical unit of a regression target.
     """
-    known = METRICS.get(metric)
+    known = find_metric(metric)
     if known is None:
         return Column(metric, metric.replace("_", " ").capitalize(), "", 3, 1.0, None)
     if known.unit == "%":

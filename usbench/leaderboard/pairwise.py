@@ -14,7 +14,7 @@ from usbench.leaderboard.comparison import Comparator, Difference
 from usbench.leaderboard.verdicts import between_two
 from usbench.results.text import told_of
 from usbench.statistics.exact import holm
-from usbench.statistics.metrics import METRICS
+from usbench.statistics.metrics import find_metric
 from usbench.statistics.predictions import Predictions
 
 
@@ -79,8 +79,8 @@ def compare_pair(
         raise ResultError(
             f"{first} and {second} did not decide about the same units of {board.name}: run both on the same data."
         )
-    usual = [name for name in board.shown(protocol) if name in METRICS]
-    known = usual + [name for name in board.optional(protocol) if name in METRICS]
+    usual = [name for name in board.shown(protocol) if find_metric(name) is not None]
+    known = usual + [name for name in board.optional(protocol) if find_metric(name) is not None]
     for name in metrics or ():
         if name not in known:
             raise UnknownNameError(f"no metric {name!r} here.{did_you_mean(name, known)} There are {', '.join(known)}.")

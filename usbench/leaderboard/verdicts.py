@@ -13,7 +13,7 @@ from typing import Literal
 from usbench.leaderboard import number_format
 from usbench.leaderboard.comparison import ALPHA, MARGIN, Difference, Standing
 from usbench.leaderboard.number_format import Column
-from usbench.statistics.metrics import METRICS
+from usbench.statistics.metrics import find_metric
 
 Claim = Literal["better", "worse", "different", "equivalent", "open"]
 
@@ -39,7 +39,7 @@ def claim(difference: Difference, column: Column) -> Claim:
 
 def margin_of(column: Column) -> float | None:
     """Return the margin of equivalence of a metric, ``None`` where none is agreed upon."""
-    known = METRICS.get(column.metric)
+    known = find_metric(column.metric)
     return MARGIN if known is not None and known.scale == "share" else None
 
 

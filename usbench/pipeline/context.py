@@ -191,6 +191,7 @@ def _announce(task: Task, located: Located, notify: Notify) -> None:
 
 def inputs_digest(encoder: Encoder, task: Task, located: Located, digests: Mapping[str, str], decoding: str) -> str:
     """Digest everything that decides the figures: equal digests mean equal results."""
+    from usbench.evaluation.drop import DROP_VERSION, measures_drop
     from usbench.evaluation.scoring import EVALUATION_VERSION
 
     parts = [
@@ -203,4 +204,6 @@ def inputs_digest(encoder: Encoder, task: Task, located: Located, digests: Mappi
         f"{RUNNER_VERSION}.{EVALUATION_VERSION}",
         json.dumps(provenance.package_versions(), sort_keys=True),
     ]
+    if measures_drop(task):
+        parts.append(f"drop {DROP_VERSION}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

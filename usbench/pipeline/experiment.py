@@ -128,6 +128,7 @@ def _task_facts(task: Task, cohort: Cohort) -> dict[str, Any]:
         "split": task.transfer.describe() if task.transfer else task.split.describe(),
         **({"slots": task.slots.describe()} if task.slots else {}),
         "threshold": task.threshold,
+        **({"further_thresholds": list(task.further_thresholds)} if task.further_thresholds else {}),
         "unit_of_target": task.unit_of_target,
         "reported": task.reported,
     }
@@ -147,6 +148,7 @@ def _dataset_facts(
         counts["classes"] = {name: sum(u.target == name for u in cohort.units) for name in cohort.classes}
     return {
         "name": located.dataset.name,
+        "cohort": card.cohort or located.dataset.name,
         "title": card.title,
         "provision": located.provision,
         "synthetic": card.synthetic,

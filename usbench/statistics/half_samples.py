@@ -17,7 +17,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from usbench.statistics.metrics import METRICS
+from usbench.statistics.metrics import find_metric
 
 Pairs = Sequence[Sequence[float | None]]
 """Scores of both halves of each halving, None where the metric does not exist there."""
@@ -74,7 +74,7 @@ def interval(metric: str, value: float, error: float, level: float = 0.95) -> tu
     """Put an interval around a score.
 
     Args:
-        metric: Key of `METRICS`; it decides the scale.
+        metric: Name of the metric; it decides the scale.
         value: The score.
         error: Its standard error.
         level: Confidence level.
@@ -86,7 +86,8 @@ def interval(metric: str, value: float, error: float, level: float = 0.95) -> tu
     reach = NormalDist().inv_cdf((1 + level) / 2) * error
     if error <= 0:
         return None
-    scale = METRICS[metric].scale if metric in METRICS else "plain"
+    known = find_metric(metric)
+    scale = known.scale if known is not None else "plain"
     if scale == "correlation":
         if abs(value) >= 1:
             return None

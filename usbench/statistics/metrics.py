@@ -22,7 +22,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -30,6 +30,7 @@ import numpy as np
 from usbench.errors import UnknownNameError, did_you_mean
 from usbench.statistics import calibration, kernels, operating_points, ordinal
 from usbench.statistics.predictions import Kind, Predictions
+from usbench.statistics.thresholds import at_threshold, threshold_of
 
 
 @dataclass(frozen=True)
@@ -271,11 +272,33 @@ METRICS: dict[str, Metric] = {
 }
 
 
+def find_metric(name: str) -> Metric | None:
+    """Look a metric up that may not be known, such as one of a newer result file.
+
+    Args:
+        name: Key of `METRICS`, or the name of an AUC at a threshold of its own, such as ``auc_at_40``.
+
+    Returns:
+        The metric, or None.
+    """
+    threshold = threshold_of(name)
+    if name in METRICS or threshold is None:
+        return METRICS.get(name)
+    return replace(
+        METRICS["auc"],
+        name=name,
+        title=f"AUC at {threshold:g}",
+        kinds=_REGRESSION,
+        description=f"The AUC of the prediction for values at or above {threshold:g}.",
+        prepare=lambda outcome: kernels.auc(at_threshold(name, outcome), within_folds=False),
+    )
+
+
 def get_metric(name: str) -> Metric:
     """Look a metric up.
 
     Args:
-        name: Key of `METRICS`.
+        name: As of `find_metric`.
 
     Returns:
         The metric.
@@ -283,9 +306,10 @@ def get_metric(name: str) -> Metric:
     Raises:
         UnknownNameError: If there is no such metric.
     """
-    if name not in METRICS:
+    found = find_metric(name)
+    if found is None:
         raise UnknownNameError(f"Unknown metric {name!r}.{did_you_mean(name, METRICS)}")
-    return METRICS[name]
+    return found
 
 
 def prepare(name: str, outcome: Predictions) -> kernels.Kernel:

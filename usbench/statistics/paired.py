@@ -32,6 +32,7 @@ from usbench.statistics.bootstrap import draw, percentile_bounds
 from usbench.statistics.exact import mcnemar_exact, sign_flip_exact
 from usbench.statistics.metrics import prepare
 from usbench.statistics.predictions import Predictions
+from usbench.statistics.thresholds import at_threshold, threshold_of
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ def bootstrap_p(draws: FloatArray) -> float:
 
 def _test(a: Predictions, b: Predictions, metric: str, p_bootstrap: float | None) -> tuple[float | None, str]:
     """The p value of the test that suits the metric, and the test's name."""
-    if metric in ("auc", "fold_auc") and a.kind != "multiclass":
+    if (metric in ("auc", "fold_auc") or threshold_of(metric) is not None) and a.kind != "multiclass":
+        a, b = at_threshold(metric, a), at_threshold(metric, b)
         found = (
             None
             if a.kind in ("regression", "ordinal") and a.threshold is None

@@ -44,6 +44,7 @@ class Predictions:
         n_groups: Number of subjects.
         n_classes: Number of classes; 0 for regression.
         threshold: Regression and ordinal only: units with `y >= threshold` count as positive for the AUC. None: no AUC.
+        further_thresholds: Regression only: thresholds that have an AUC of their own beside it.
         unit: Name of each unit; empty where they have none.
         truth: True class or value of each unit as a result writes it; empty where they have no names.
         halves: Metric to the scores of both halves of each halving, for standard errors that know of refitting; empty
@@ -59,6 +60,7 @@ class Predictions:
     n_groups: int
     n_classes: int
     threshold: float | None = None
+    further_thresholds: tuple[float, ...] = ()
     unit: tuple[str, ...] = ()
     truth: tuple[Any, ...] = ()
     halves: Mapping[str, Pairs] = field(default_factory=dict)

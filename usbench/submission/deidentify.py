@@ -21,6 +21,7 @@ from typing import Any
 from usbench.core.atomic_files import atomic_write
 from usbench.diagnostics.recompute import refreshed
 from usbench.errors import ResultError
+from usbench.evaluation.drop import with_drop
 from usbench.results.schema import Result, Units, load, result_path
 from usbench.results.text import with_text
 
@@ -140,7 +141,7 @@ def _hidden(result: Result, secret: bytes) -> Result:
         instruments=_rearranged(_without_examples(result.instruments), order),
         figures=_rearranged(result.figures, order),
     )
-    return refreshed(_with_intervals(moved))
+    return refreshed(with_drop(_with_intervals(moved)))
 
 
 def _keyed(key: bytes, kind: str, digest: str) -> str:

@@ -192,17 +192,20 @@ def _drop(result: Result) -> list[tuple[str, str]]:
             result.task["kind"],
             tuple(result.dataset["counts"].get("classes", {})),
             result.units,
-            result.protocols[figures["protocol"]].repeats,
+            result.protocols[figures["protocol"]],
             result.task.get("threshold"),
         )
-        stated = {name: entry["drop"] for name, entry in figures["metrics"].items()}
+        stated = {
+            f"{name}, {side}": entry[side] for name, entry in figures["metrics"].items() for side in ("within", "drop")
+        }
     except (KeyError, IndexError, TypeError, ValueError, DataError) as error:
         return [("predictions", f"do not fit the units ({error!r})")]
     return [
         (f"{name}/{part}", f"is {stated[name].get(part)}, the predictions give {value}")
-        for name, parts in found.items()
+        for metric, sides in found.items()
+        for side, parts in sides.items()
         for part, value in parts.items()
-        if not _equal(stated[name].get(part), value)
+        if not _equal(stated[name := f"{metric}, {side}"].get(part), value)
     ]
 
 

@@ -6,9 +6,11 @@ a kind ranked by another one, by an edit of that entry.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+from usbench.statistics.thresholds import threshold_of
 
 Question = Literal["classification", "regression", "ordinal", "retrieval"]
 
@@ -122,6 +124,25 @@ def task_kind(name: str) -> TaskKind:
             kind without metrics, so that readers of results show what they can.
     """
     return KINDS.get(name, TaskKind(name, "classification"))
+
+
+def shown_metrics(kind: str, present: Iterable[str]) -> list[str]:
+    """Return the metrics of a kind that a page shows, of those that are there.
+
+    Args:
+        kind: Name of the kind.
+        present: Metrics that results hold.
+
+    Returns:
+        In the kind's order; AUCs at thresholds of their own follow the AUC at the first one.
+    """
+    there = list(dict.fromkeys(present))
+    further = sorted((name for name in there if threshold_of(name) is not None), key=there.index)
+    found: list[str] = []
+    for name in task_kind(kind).shown:
+        found += [name] if name in there else []
+        found += further if name == "auc" else []
+    return found
 
 
 def probe_question(name: str) -> Literal["classification", "regression", "ordinal"]:

@@ -16,11 +16,13 @@ from typing import Any, Literal
 
 from usbench.data.frame_sampling import AllFrames, FramePolicy
 from usbench.errors import UsbenchError
+from usbench.statistics.thresholds import auc_name, threshold_of
 from usbench.task.slots import Slots
 from usbench.task.transfer import Transfer
 
 Kind = Literal["binary", "multiclass", "regression", "ordinal", "map"]
 Unit = Literal["subject", "case", "image"]
+MOST_THRESHOLDS = 10
 SplitKind = Literal["grouped", "official", "leave-one-out", "fixed", "held-out", "none"]
 
 
@@ -89,7 +91,7 @@ class Task:
         split: How subjects are divided.
         protocols: Versioned probe protocols, the headline one first.
         strata: Columns by which scores can be broken down.
-        threshold: Clinical threshold of a regression target, for its AUC.
+        threshold: Clinical threshold of a regression target, for its AUC; in TOML one number, or a list of them.
         unit_of_target: Physical unit of a regression target, for printing.
         fallback: Dataset used when ``dataset`` is not found: a redistributable subset of real data.
         twin: Synthetic dataset used by ``--data phantom``, and unasked only where the real data are not published.
@@ -99,6 +101,7 @@ class Task:
         transfer: The two datasets of a task that is trained on one and tested on the other; ``dataset`` then names
             the pair.
         order: Grades of an ordinal target from low to high; by default numbers, by size.
+        further_thresholds: Further clinical thresholds of a regression target, each with an AUC of its own.
     """
 
     name: str
@@ -122,6 +125,7 @@ class Task:
     slots: Slots | None = None
     transfer: Transfer | None = None
     order: tuple[str, ...] = ()
+    further_thresholds: tuple[float, ...] = ()
 
     def __repr__(self) -> str:
         """Return the declaration; fields that came later are told only where they are used.
@@ -129,7 +133,7 @@ class Task:
         A digest of this text decides whether a stored result is still valid, and so it must not change for tasks that
         do not use them.
         """
-        return _compact(self, later=("slots", "transfer", "order"))
+        return _compact(self, later=("slots", "transfer", "order", "further_thresholds"))
 
     def __post_init__(self) -> None:
         """Refuse a declaration that cannot run.
@@ -147,6 +151,7 @@ class Task:
             raise UsbenchError(
                 f"task {self.name}: `order` names at least two different grades, not {list(self.order)}."
             )
+        self._check_thresholds()
         if self.transfer is not None and (self.split.kind != "fixed" or self.kind == "map"):
             raise UsbenchError(
                 f"task {self.name}: a task of two datasets trains on one and tests on the other; it has no "
@@ -157,6 +162,20 @@ class Task:
                 f"task {self.name}: a map has no splits and everything else needs them: "
                 f"kind {self.kind!r} with split {self.split.kind!r}."
             )
+
+    def _check_thresholds(self) -> None:
+        if not self.further_thresholds:
+            return
+        every = [self.threshold, *self.further_thresholds]
+        if self.kind != "regression" or self.threshold is None:
+            raise UsbenchError(
+                f"task {self.name}: several thresholds have a meaning for kind 'regression' only, not {self.kind!r}."
+            )
+        if len(set(every)) < len(every) or len(every) > MOST_THRESHOLDS:
+            raise UsbenchError(f"task {self.name}: give 1 to {MOST_THRESHOLDS} different thresholds, not {every}.")
+        for threshold in self.further_thresholds:
+            if threshold_of(auc_name(threshold)) != threshold:
+                raise UsbenchError(f"task {self.name}: threshold {threshold!r} has more digits than a metric's name.")
 
 
 def _compact(declaration: Any, later: tuple[str, ...]) -> str:

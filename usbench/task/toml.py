@@ -14,8 +14,9 @@
     kind = "grouped"                     # grouped, official, leave-one-out, fixed
     folds = 5
 
-Keys are the fields of :class:`usbench.Task`. Only ``dataset`` and ``target`` are required. Instead of ``dataset``, a
-task may be trained on one dataset and tested on another::
+Keys are the fields of :class:`usbench.Task`; ``threshold`` is a number, or a list where several are clinical. Only
+``dataset`` and ``target`` are required. Instead of ``dataset``, a task may be trained on one dataset and tested on
+another::
 
     train = "bus-bra"
     test = { dataset = "clinic.csv", target = "label", labels = { "1" = "malignant", "0" = "benign" } }
@@ -40,11 +41,11 @@ from usbench.task.slots import Slots
 from usbench.task.task import Kind, SplitKind, SplitPlan, Task, Unit
 from usbench.task.transfer import Side, Transfer
 
+LARGEST_THRESHOLD = 1e9
 _CHOICES: Mapping[str, tuple[str, ...]] = {"kind": get_args(Kind), "unit": get_args(Unit)}
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "positive": (str, int),
     "units_per_class": int,
-    "threshold": (int, float),
     "protocols": list,
     "strata": list,
     "order": list,
@@ -68,7 +69,7 @@ def read_task_file(path: Path) -> Task:
         given = read_toml(path)
     except FileNotFoundError:
         raise UsbenchError(f"{path}: no such task file.") from None
-    known = [field.name for field in dataclasses.fields(Task) if field.name != "transfer"]
+    known = [field.name for field in dataclasses.fields(Task) if field.name not in ("transfer", "further_thresholds")]
     _refuse_unknown(given, [*known, "train", "test", "local_subjects"], str(path))
     given = _two_datasets(given, path)
     for key in ("dataset", "target"):
@@ -77,6 +78,9 @@ def read_task_file(path: Path) -> Task:
     fields: dict[str, Any] = {"name": as_name(path.stem), "title": given.get("name", path.stem)}
     for key, value in given.items():
         fields[key] = _value(key, value, path)
+    if "threshold" in fields:
+        fields["threshold"], *further = fields["threshold"]
+        fields.update({"further_thresholds": tuple(further)} if further else {})
     fields.setdefault("protocols", KINDS[fields.get("kind", "binary")].protocols)
     try:
         return Task(**fields)
@@ -88,7 +92,6 @@ _TOLD: Mapping[Any, str] = {
     str: "text",
     int: "a whole number",
     list: "a list",
-    (int, float): "a number",
     (str, int): "text or a whole number",
 }
 _EXAMPLE = {"dataset": "manifest.csv", "target": "label"}
@@ -124,6 +127,8 @@ def _value(key: str, value: Any, path: Path) -> Any:
         return _split(value, path)
     if key == "slots":
         return _slots(value, path)
+    if key == "threshold":
+        return _thresholds(value, path)
     expected = _TYPES.get(key, str)
     fits: bool = isinstance(value, expected) and not isinstance(value, bool)
     if not fits:
@@ -148,8 +153,6 @@ def _value(key: str, value: Any, path: Path) -> Any:
         return str(path.parent / value)
     if key == "positive":
         return str(value)
-    if key == "threshold":
-        return float(value)
     if isinstance(value, list):
         if not all(isinstance(item, str) for item in value):
             raise UsbenchError(f"{path}: {key!r} must be a list of text, not {value!r}.")
@@ -183,6 +186,14 @@ def _split(value: Any, path: Path) -> SplitPlan:
         return SplitPlan(**value)
     except UsbenchError as error:
         raise UsbenchError(f"{path}: {error}") from None
+
+
+def _thresholds(value: Any, path: Path) -> tuple[float, ...]:
+    numbers = value if isinstance(value, list) else [value]
+    real = [n for n in numbers if isinstance(n, int | float) and not isinstance(n, bool) and abs(n) < LARGEST_THRESHOLD]
+    if not numbers or len(real) < len(numbers):
+        raise UsbenchError(f"{path}: 'threshold' must be a number or a list of numbers, not {value!r}.")
+    return tuple(float(number) for number in numbers)
 
 
 def _slots(value: Any, path: Path) -> Slots:

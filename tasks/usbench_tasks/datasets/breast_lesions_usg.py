@@ -96,6 +96,7 @@ class BreastLesionsUsgEmbedded(BreastLesionsUsg):
     card = DatasetCard(
         name="breast-lesions-usg-embedded",
         title="BrEaST-Lesions_USG (embedded, reduced)",
+        cohort="breast-lesions-usg",
         licence="CC BY 4.0",
         citation=CITATION,
         url=BreastLesionsUsg.card.url,

@@ -97,6 +97,7 @@ class BusBraSubset(BusBra):
         organ="breast",
         redistributable=True,
         aliases=("bus-bra", *BusBra.card.aliases),
+        cohort="bus-bra",
         note="Embedded subset of BUS-BRA, chosen at random within fold, class and scanner; not the full dataset.",
     )
 

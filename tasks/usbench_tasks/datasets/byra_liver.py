@@ -112,8 +112,8 @@ class ByraLiver(Dataset):
             key = str(int(element.id))
             if key in records:
                 raise DataError(f"{self.file}: patient {key} occurs twice in 'data'.")
-            if not np.isfinite(float(element.fat)):
-                raise DataError(f"{self.file}: 'fat' of patient {key} is not a number.")
+            if not 0 <= float(element.fat) <= 100:  # also false for a value that is no number
+                raise DataError(f"{self.file}: 'fat' of patient {key} is not a number from 0 to 100 (percent).")
             records[key] = {
                 "fat": float(element.fat),
                 "class": int(getattr(element, "class")),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usbench.data.dataset import Dataset, DatasetCard, Index
-from usbench.data.label_table import listed, read_table, row_numbers
+from usbench.data.label_table import listed, percentages, read_table, row_numbers
 from usbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Camus(Dataset):
         absent = ~table["file"].map(lambda name: (self.root / name).is_file()).astype(bool)
         if absent.any():
             raise DataError(f"{path}, {row_numbers(table, absent)}: no such file {listed(table['file'][absent], 3)}.")
-        table = table.assign(path=table["file"], ef=_percent(table, column, str(path)), **_own_views(table))
+        table = table.assign(path=table["file"], ef=percentages(table, column, path), **_own_views(table))
         table["place"] = table["view"] + " " + table["phase"]
         columns = ["path", "subject", "view", "phase", "place", "ef", *_own_views(table), "split"]
         return Index(table[[c for c in columns if c in table.columns]], (OFFICIAL if official else FROM_MASKS,))
@@ -171,17 +171,6 @@ def _image(folder: Path, stem: str) -> Path:
         if (path := folder / f"{stem}{suffix}").is_file():
             return path
     raise DataError(f"{folder}: the image {stem}.nii.gz is missing. Unpack the archive again, or remove the folder.")
-
-
-def _percent(table: pd.DataFrame, column: str, where: str) -> pd.Series[float]:
-    import pandas as pd
-
-    values = pd.to_numeric(table[column], errors="coerce").astype("float64")
-    given = table[column].notna()
-    wrong = given & ~((values >= 0) & (values <= 100))
-    if wrong.any():
-        raise DataError(f"{where}, {row_numbers(table, wrong)}: {column!r} is not a number from 0 to 100 (percent).")
-    return values
 
 
 def _own_views(table: pd.DataFrame) -> dict[str, pd.Series[float]]:

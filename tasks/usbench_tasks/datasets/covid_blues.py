@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from usbench.data.dataset import Dataset, DatasetCard, Index
-from usbench.data.label_table import listed, read_table
+from usbench.data.label_table import listed, percentages, read_table
 from usbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -127,6 +127,9 @@ class CovidBlues(Dataset):
         clean["age_group"] = pd.cut(clean["age"], [0, *AGE_BANDS.values()], right=False, labels=list(AGE_BANDS)).astype(
             "object"
         )
+        for column in (SATURATION, "oxygen_saturation_with_ox"):
+            if column in clean.columns:
+                percentages(clean, column, path)
         return clean, notes
 
     def _scores(self) -> pd.DataFrame:

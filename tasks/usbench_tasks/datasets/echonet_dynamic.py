@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from usbench.data.dataset import Dataset, DatasetCard, Index
-from usbench.data.label_table import listed, read_table, require_unique, row_numbers
+from usbench.data.label_table import listed, percentages, read_table, require_unique, row_numbers
 from usbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class EchoNetDynamic(Dataset):
             values = table[column] if column in ("Split", "FileName") else pd.to_numeric(table[column], errors="coerce")
             if values.isna().any():
                 raise DataError(f"{path}, {row_numbers(table, values.isna())}: {column!r} is missing or not a number.")
+        percentages(table, "EF", path)
         table["FileName"] = table["FileName"].str.removesuffix(".avi")
         require_unique(table, "FileName", "video", path)
         table = table.merge(self._traced_frames(), on="FileName", how="left", validate="one_to_one")

@@ -40,11 +40,14 @@ class SalivaryGlands(Dataset):
         Raises:
             DataError: The table, a column or an image is absent, or a grade is not 0, 1, 2 or 3.
         """
+        import pandas as pd
+
         path = self.root / "labels.csv"
         table = read_table(path, ("file", "subject", "centre", "machine", "omeract"), ("file", "subject", "centre"))
         for column in ("omeract", "de_vita"):
             if column in table.columns:
-                wrong = table[column].notna() & ~table[column].isin(GRADES)
+                # One word among the numbers makes text of all of them.
+                wrong = table[column].notna() & ~pd.to_numeric(table[column], errors="coerce").isin(GRADES)
                 if wrong.any():
                     raise DataError(f"{path}, {row_numbers(table, wrong)}: {column!r} is not a grade 0, 1, 2 or 3.")
         absent = ~table["file"].map(lambda name: (self.root / name).is_file()).astype(bool)

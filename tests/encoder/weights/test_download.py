@@ -1,9 +1,7 @@
 """Downloads from a server on this machine: whole, broken off and continued, changed, wrong."""
 
 import hashlib
-import http.server
 import io
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from served_file import serve
 
 from usbench.encoder.card import EncoderCard, WeightsSource
 from usbench.encoder.weights.digests import file_sha256, noted_digest
@@ -27,53 +26,8 @@ def weights(seed: int) -> bytes:
 
 @pytest.fixture
 def server() -> Iterator[Any]:
-    """A file server that knows ranges; ``break_after`` cuts the next answer short."""
-    state = SimpleNamespace(
-        content=weights(0), tag='"one"', break_after=None, ranges=[], status=None, length=True, extra={}
-    )
-    state.last = state.range = None
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked = self.headers.get("Range")
-            state.ranges.append(asked)
-            state.last = dict(self.headers)
-            if state.status:
-                self.send_response(state.status)
-                for name, value in state.extra.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            start = 0
-            if asked and self.headers.get("If-Range") == state.tag:
-                start = int(asked.removeprefix("bytes=").rstrip("-"))
-                self.send_response(206)
-                end = len(state.content) - 1
-                self.send_header("Content-Range", state.range or f"bytes {start}-{end}/{end + 1}")
-            else:
-                self.send_response(200)
-            body = state.content[start:]
-            for name, value in state.extra.items():
-                self.send_header(name, value)
-            self.send_header("ETag", state.tag)
-            if state.length:
-                self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if state.break_after is not None:
-                body, state.break_after = body[: state.break_after], None
-            self.wfile.write(body)
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=web.serve_forever, daemon=True)
-    thread.start()
-    state.url = f"http://127.0.0.1:{web.server_port}/mine.pth"
-    yield state
-    web.shutdown()
-    web.server_close()
+    """A server of one file of weights."""
+    yield from serve(weights(0), "mine.pth")
 
 
 def card(server: Any, sha256: str | None = None) -> EncoderCard:
@@ -192,8 +146,8 @@ def test_a_malformed_redirect_is_one_message(place: str, server: Any, tmp_path: 
 
 
 def test_a_server_that_drips_is_left(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("usbench.encoder.weights.download._PATIENCE", 0.5)
-    monkeypatch.setattr("usbench.encoder.weights.download._SLOWEST", 10**12)
+    monkeypatch.setattr("usbench.core.download._PATIENCE", 0.5)
+    monkeypatch.setattr("usbench.core.download._SLOWEST", 10**12)
     server.content = server.content * 20
     with pytest.raises(WeightsError, match="no answer in time"):
         fetch("mine", card(server), tmp_path, lambda done, total: time.sleep(0.2))

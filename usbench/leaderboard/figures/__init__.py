@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from usbench.leaderboard.board import Board
-from usbench.leaderboard.figures import forest, label_efficiency, maps, pareto, scatter
+from usbench.leaderboard.figures import forest, frames, label_efficiency, maps, pareto, scatter
 from usbench.leaderboard.figures import shifts as shift_curves
 from usbench.leaderboard.figures.svg import Drawing
 
-OF_SECTIONS = ("-label-efficiency", "-shifts")
-"""Ends of the names of figures that belong to a section of a page and not to the scores."""
+OF_SECTIONS = ("-label-efficiency", "-shifts", "-frames")
+"""Ends of the names of figures that stand in a section of their own and not beside the scores."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class Figure:
     caption: str
     drawing: Drawing
     csv: str
+
+    @property
+    def beside_scores(self) -> bool:
+        """Whether it stands beside the scores."""
+        return not self.name.endswith(OF_SECTIONS)
 
 
 def figures_of(board: Board) -> list[Figure]:
@@ -63,6 +68,12 @@ def figures_of(board: Board) -> list[Figure]:
             "Score against the severity of acquisition shifts. Filled marks differ from clean (Holm, 5 %).",
             shift_curves.shifts,
             shift_curves.csv_of,
+        ),
+        (
+            "frames",
+            "Score against the number of frames. Bars are the standard deviation over draws of the frames.",
+            frames.frames,
+            frames.csv_of,
         ),
     )
     found = []

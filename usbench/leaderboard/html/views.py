@@ -21,10 +21,11 @@ def index_view(boards: Sequence[Board], known: Sequence[Known]) -> dict[str, Any
         boards: Boards of real images.
         known: Encoders that are named even if nobody has run them.
     """
+    found = rank(boards)
     return {
         "matrix": overview.matrix([board for board in boards if board.entries], known),
-        "ranking": overview.ranking(rank(boards)),
-        "ranking_note": wording.RANKING_NOTE,
+        "ranking": overview.ranking(found),
+        "ranking_note": "" if found is None else overview.ranking_text(found),
         "no_ranking": wording.NO_RANKING,
         "tasks": [_card(board) for board in boards if board.entries],
         "waiting": overview.tasks_without_result(boards),

@@ -64,8 +64,7 @@ def _ranking(boards: Sequence[Board]) -> str:
     shown = overview.ranking(found)
     if found is None or shown is None:
         return f"## Ranking\n\n{wording.NO_RANKING}\n" if any(board.entries for board in boards) else ""
-    text = f"Over the {len(found.boards)} tasks on which all of these were measured. {wording.RANKING_NOTE}"
-    lines = ["## Ranking", "", text, "", write(shown)]
+    lines = ["## Ranking", "", overview.ranking_text(found), "", write(shown)]
     if found.left_out:
         lines += [f"Not measured on all of them: {', '.join(found.left_out)}.", ""]
     return "\n".join(lines)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from usbench.leaderboard import wording
 from usbench.leaderboard.board import Board
-from usbench.leaderboard.figures import OF_SECTIONS, Figure
+from usbench.leaderboard.figures import Figure
 from usbench.leaderboard.markdown.diagnostics import write_section
 from usbench.leaderboard.markdown.table import write
 from usbench.leaderboard.tables import diagnostics
@@ -24,7 +24,7 @@ def task_page(board: Board, figures: Sequence[Figure] = ()) -> str:
     parts = [_head(board)]
     if not board.entries:
         parts.append(_nothing(board))
-    scores = [figure for figure in figures if not figure.name.endswith(OF_SECTIONS)]
+    scores = [figure for figure in figures if figure.beside_scores]
     for number, protocol in enumerate(board.protocols if board.entries else ()):
         parts.append(_protocol(board, protocol, number == 0, scores if number == 0 else ()))
     parts += [write_section(section, figures) for section in diagnostics.sections(board)]
@@ -51,8 +51,8 @@ def _head(board: Board) -> str:
         facts.append(f"**Data**: {first.dataset['title']}, {wording.sample(board)}. Licence: {licence}.")
         facts += [f"**Note**: {note}" for note in board.notes]
     facts.append(f"**Decision**: for each {task.unit}. **Frames**: `{task.frames}`. **Splits**: {task.split}.")
-    if task.threshold is not None:
-        facts.append(f"**AUC**: of the prediction, for values at or above {task.threshold:g} {task.unit_of_target}.")
+    if task.thresholds:
+        facts.append(f"**AUC**: of the prediction, for values at or above {task.thresholds}.")
     return "\n".join(lines + [f"- {fact}" for fact in facts]) + "\n"
 
 

@@ -11,7 +11,7 @@ from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.diagnostics_text import findings
 from usbench.leaderboard.figures.shifts import shift_order
 from usbench.leaderboard.number_format import DASH, MINUS
-from usbench.leaderboard.tables import drop, label_efficiency
+from usbench.leaderboard.tables import drop, frame_budget, label_efficiency
 from usbench.leaderboard.tables.model import Bullets, Cell, Heading, Paragraph, Row, Section, Span, Table, name_cell
 from usbench.results.subset import MIN_FOR_INTERVAL
 
@@ -32,6 +32,7 @@ def sections(board: Board) -> list[Section]:
         _map(board),
         _strata(board),
         _trust(board),
+        frame_budget.section(board),
         _robustness(board),
     )
     return [section for section in found if section is not None]
@@ -142,7 +143,7 @@ def _trust(board: Board) -> Section | None:
         return None
     key, title = "how-far-to-trust-these-scores", "How far to trust these scores"
     headings, fills = list[Heading](), list[Cells]()
-    for add in (_shortcut_columns, _budget_columns, _permutation_columns):
+    for add in (_shortcut_columns, _permutation_columns):
         columns, fill = add(board, audited)
         headings += columns
         fills.append(fill)
@@ -187,20 +188,6 @@ def _shortcut_columns(board: Board, audited: Sequence[Entry]) -> tuple[list[Head
     return [_figures("", label, "brackets" if label == "Δ all pairs" else "") for label in labels], fill
 
 
-def _budget_columns(board: Board, audited: Sequence[Entry]) -> tuple[list[Heading], Cells]:
-    held = [s for e in audited if "curve" in (s := e.result.instruments.get("frame_budget", {}))]
-    if not held:
-        return [], lambda entry: []
-    column = board.column(held[0]["metric"])
-    budgets = [point["frames"] for point in held[0]["curve"]]
-
-    def fill(entry: Entry) -> list[Cell]:
-        curve = {p["frames"]: p for p in entry.result.instruments.get("frame_budget", {}).get("curve", ())}
-        return [_starred(column, curve[n]) if n in curve else Cell(DASH) for n in budgets]
-
-    return [_figures("", f"{column.title} on {number_format.plural(n, 'frame')}") for n in budgets], fill
-
-
 def _permutation_columns(board: Board, audited: Sequence[Entry]) -> tuple[list[Heading], Cells]:
     if not any("n" in e.result.instruments.get("permutation", {}) for e in audited):
         return [], lambda entry: []
@@ -230,13 +217,6 @@ def _notes(audited: Sequence[Entry]) -> list[Paragraph]:
                 f"{100 * shortcut['chance']:.1f} % ({len(shortcut['subjects'])} values, {n} subjects{left}). ",
                 Span(f"Within one {what}", "emphasis"),
                 f" counts only pairs that knowing the {what} cannot order.",
-            )
-        )
-    if any("curve" in e.result.instruments.get("frame_budget", {}) for e in audited):
-        notes.append(
-            Paragraph.of(
-                f"Frame budget: trained and tested on so many frames; {DAGGER} marks a difference to the full budget "
-                "(paired, p < 0.05, not corrected)."
             )
         )
     if any("n" in e.result.instruments.get("permutation", {}) for e in audited):
@@ -321,12 +301,6 @@ def _moved(level: dict[str, Any] | None) -> Cell:
         return Cell(DASH)
     moved = level["drift"]["value"]
     return _number(f"{moved:.2f}", moved, aside=level["trained"])
-
-
-def _starred(column: number_format.Column, point: dict[str, Any]) -> Cell:
-    p = point.get("difference", {}).get("p")
-    value = point["estimate"]["value"]
-    return _number(column.value(value), value, mark=DAGGER if p is not None and p < 0.05 else "")
 
 
 def _over_seeds(spread: dict[str, Any], decimals: int, factor: float = 1.0) -> Cell:

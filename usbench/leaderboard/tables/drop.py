@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from usbench.leaderboard import number_format
-from usbench.leaderboard.board import Board
-from usbench.leaderboard.tables.model import Cell, Heading, Paragraph, Row, Section, Table, name_cell
+from usbench.leaderboard.board import Board, Entry
+from usbench.leaderboard.tables.model import Cell, Heading, Paragraph, Row, Section, Table, name_cell, p_cell
 
 SHOWN = 2
 """Metrics shown, the one that ranks first."""
@@ -27,7 +28,7 @@ def section(board: Board) -> Section | None:
     blocks: list[Any] = [
         Paragraph.of(
             f"{first['protocol']} with {first['reference']}, beside the score on data from elsewhere, and what is "
-            "lost: positive is worse. Intervals, 95 %, resample subjects under fixed predictions; "
+            f"lost: positive is worse. Intervals are 95 % and {_source(held)}; "
             + (
                 "the same units are answered twice, so that the drop is a paired difference."
                 if first["paired"]
@@ -43,6 +44,7 @@ def section(board: Board) -> Section | None:
             Heading("elsewhere", f"{shown.heading}, elsewhere", numeric=True),
             Heading("drop", "Drop", numeric=True),
             Heading("interval", "95 % interval"),
+            Heading("p", "p", "Two-sided p-value of the drop, not corrected for the number of encoders", True),
         ]
         rows = []
         for entry, drop in held:
@@ -61,7 +63,18 @@ def section(board: Board) -> Section | None:
                 Cell(shown.value(found["elsewhere"]["value"])),
                 Cell(shown.difference(found["drop"]["value"])),
                 Cell(between),
+                p_cell(found["drop"].get("p")),
             ]
             rows.append(Row(cells, entry.floor))
         blocks.append(Table(f"drop-{number}", f"{title}: {shown.title}", headings, rows))
     return Section("drop", title, blocks)
+
+
+def _source(held: Sequence[tuple[Entry, dict[str, Any]]]) -> str:
+    """Say where the intervals come from."""
+    halved = sum(bool(drop.get("uncertainty", {}).get("halves")) for _, drop in held)
+    joined = "join refits of both in the same half-samples of the subjects with resamples under fixed predictions"
+    fixed = "resample subjects under fixed predictions"
+    if 0 < halved < len(held):
+        return f"{joined}, or where subjects are too few to halve {fixed}"
+    return joined if halved else fixed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from usbench.leaderboard import wording
+from usbench.leaderboard import number_format, wording
 from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.bundled import Known
 from usbench.leaderboard.number_format import DASH, Column
@@ -69,8 +69,16 @@ def ranking(found: Ranking | None) -> Table | None:
         cells = [Cell(f"{value:g}", value, italic=row.floor) for value in ranks]
         # Baselines stay among the encoders: where they stand is what a ranking is for.
         rows.append(Row([name_cell(entries[row.name]), mean, *cells], row.floor))
-    caption = f"Mean rank over {len(found.boards)} tasks, with 95 % intervals"
+    caption = f"Mean rank over {len(found.boards)} tasks of {len(found.cohorts)} cohorts, with 95 % intervals"
     return Table("ranking", caption, headings, rows, mixed=True)
+
+
+def ranking_text(found: Ranking) -> str:
+    """Say what a ranking is over, and which tasks share their patients."""
+    shared = [text for cohort in found.cohorts if (text := cohort.describe())]
+    tasks = f"{number_format.plural(len(found.boards), 'task')} of {number_format.plural(len(found.cohorts), 'cohort')}"
+    told = f" Tasks on the same patients: {'; '.join(shared)}." if shared else ""
+    return f"Over {tasks} on which all of these were measured. {wording.RANKING_NOTE}{told}"
 
 
 def tasks(boards: Sequence[Board]) -> Table:

@@ -70,8 +70,8 @@ def scores(board: Board, protocol: str, headline: bool) -> Table:
     parts = [Part(Heading("encoder", "Encoder"), lambda entry: name_cell(entry, entry.name in standing.leaders))]
     for name in shown:
         # What pools folds has its counterpart within them; that and the balanced accuracy are for those who look.
-        pooled = name == "pearson_r" and "fold_pearson_r" in shown
-        aside = len(shown) > 4 and name != metric and (pooled or name in ("auc", "balanced_accuracy", "rmse"))
+        rare = {"balanced_accuracy", "rmse"} | {name[5:] for name in shown if name.startswith("fold_")}
+        aside = len(shown) > 4 and name != metric and name in rare
         parts.append(_metric(board, protocol, name, standing, hidden=aside and not about.from_paper))
         if name == metric and headline and standing.best_floor is not None:
             parts += _against_floor(board, standing)
