@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SUFFIXES = (".csv", ".parquet", ".tsv")
 """File name endings of a table."""
 
+NO_FILE = "a folder, a pipe or a device, not a regular file. Write the table to a file and give that."
+"""Why a path that exists is no table; what a pipe holds can be read once, and tables are read several times."""
+
 _MISSING = ("", "nan", "NaN")
 """Cells that are empty in any column; pandas would take these for empty too:"""
 
@@ -54,6 +57,8 @@ def read_table(path: Path, required: Iterable[str] = (), text: Iterable[str] = (
     import pandas as pd
 
     if not path.is_file():
+        if path.exists():
+            raise DataError(f"{path}: {NO_FILE}")
         raise DataError(f"{path}: no such file. Check that the folder is complete, or the path.")
     required, text = list(required), list(text)
     separator, skipped = (",", 0) if path.suffix.lower() == ".parquet" else _layout(path)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from usbench.core.names import as_name
 from usbench.data.dataset import Dataset, DatasetCard, Index
-from usbench.data.label_table import SUFFIXES, listed, read_table, row_numbers
+from usbench.data.label_table import NO_FILE, SUFFIXES, listed, read_table, row_numbers
 from usbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ class ManifestDataset(Dataset):
                     "the table itself."
                 )
             path = found[0]
-        if not path.is_file():
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path}: {NO_FILE}")
+        if not path.exists():
             raise DataError(f"{path}: no such manifest. Check the path, or write one: see docs/data.md.")
         if path.suffix.lower() not in SUFFIXES:
             raise DataError(f"{path}: a manifest is a .csv or .parquet file, or .tsv, not {path.suffix or 'this'!r}.")

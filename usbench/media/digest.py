@@ -7,6 +7,7 @@ import os
 from importlib import metadata
 from pathlib import Path
 
+from usbench.core.limits import open_regular
 from usbench.media.errors import COPY_AGAIN, MediaError
 
 _DECODERS = (
@@ -41,7 +42,7 @@ def file_digest(path: str | os.PathLike[str]) -> str:
     """
     whole, key = split_key(path)
     try:
-        with whole.open("rb") as file:
+        with open_regular(whole) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             return digest if key is None else hashlib.sha256(f"{digest}{KEY_MARK}{key}".encode()).hexdigest()
     except OSError as error:

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from usbench.core.limits import open_regular
 from usbench.encoder.weights.shards import INDEX, shards
 from usbench.errors import WeightsError
 
@@ -35,7 +36,7 @@ def file_sha256(path: Path) -> str:
         status = path.stat()
         key = (str(path.resolve()), status.st_size, status.st_mtime_ns)
         if key not in _known:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 _known[key] = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror or error}). Check the path.") from None
