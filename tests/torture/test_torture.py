@@ -25,7 +25,8 @@ import pytest
 
 from usbench.cli import main
 from usbench.core.settings import load_settings
-from usbench.embedding.store import entries, read_shard, verify
+from usbench.embedding.store import read_shard
+from usbench.embedding.store_upkeep import entries, verify
 from usbench.embedding.vector_folder import read_vectors, write_vectors
 from usbench.encoder.weights import read_state
 from usbench.errors import UsbenchError
