@@ -38,8 +38,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint, tensors and plain values only; nothing in it is executed.
 
     Falls back on ``<name>.previous`` when the newest is cut short or damaged, which is said in one line, and when a
-    kill came between the two renames of :func:`save_checkpoint`. What is damaged is set aside as ``<name>.damaged``, so that
-    the next checkpoint does not take the place of the good one.
+    kill came between the two renames of :func:`save_checkpoint`. What is damaged is set aside as ``<name>.damaged``,
+    so that the next checkpoint does not take the place of the good one.
 
     Raises:
         TusaError: when there is none, or none of the two is a checkpoint of this trainer.
