@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -197,8 +198,11 @@ def _layout(path: Path) -> tuple[str, int]:
         separator = "\t"
     elif told is not None:
         separator = "\t" if told[1] == "\\t" else told[1]
-    names = [name.strip() for name in next(csv.reader([header], delimiter=separator), [])]
-    twice = [name for name in names if names.count(name) > 1]
+    try:
+        names = [name.strip() for name in next(csv.reader([header], delimiter=separator), [])]
+    except csv.Error as error:
+        raise DataError(f"{path}: not readable as a table (header row: {error}).") from None
+    twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:  # pandas would quietly call the second one 'name.1'
         raise DataError(f"{path}: column {twice[0]!r} appears twice. Rename one.")
     return separator, skipped

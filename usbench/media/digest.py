@@ -7,7 +7,7 @@ import os
 from importlib import metadata
 from pathlib import Path
 
-from usbench.core.limits import open_regular
+from usbench.core.limits import is_regular, open_regular
 from usbench.media.errors import COPY_AGAIN, MediaError
 
 _DECODERS = (
@@ -29,7 +29,7 @@ def split_key(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
     """Part ``file.mat::key`` into the file and the name of the array; the name is ``None`` where there is none."""
     text = os.fspath(path)
     file, mark, key = text.rpartition(KEY_MARK)
-    if not mark or not file or not key or Path(text).exists():
+    if not mark or not file or not key or is_regular(Path(text)):
         return Path(path), None
     return Path(file), key
 

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from usbench.core.limits import open_regular
+from usbench.core.limits import is_folder, open_regular
 from usbench.encoder.weights.shards import INDEX, shards
 from usbench.errors import WeightsError
 
@@ -29,7 +29,7 @@ def file_sha256(path: Path) -> str:
     Raises:
         WeightsError: It cannot be read.
     """
-    if path.is_dir() or path.name.endswith(INDEX):
+    if is_folder(path) or path.name.endswith(INDEX):
         lines = [f"{part.name} {file_sha256(part)}\n" for part in shards(path)[0]]
         return hashlib.sha256("".join(lines).encode()).hexdigest()
     try:
