@@ -6,6 +6,7 @@ seed each time; ``USBENCH_TORTURE_REPORT`` names a file to which each test adds 
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import random
@@ -202,7 +203,7 @@ def _change(data: dict[str, Any], rng: random.Random, odd: list[Any]) -> None:
         if rng.random() < 0.2 and isinstance(place, dict):
             del place[key]
         else:
-            place[key] = rng.choice(odd)
+            place[key] = copy.deepcopy(rng.choice(odd))  # or a second change could put a list into itself
         return
 
 

@@ -9,7 +9,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from usbench.errors import UsbenchError
 
@@ -153,7 +153,7 @@ def open_regular(path: Path) -> BufferedReader:
             raise IsADirectoryError(21, "it is a folder", str(path))
         if not stat.S_ISREG(mode):
             raise OSError(22, "it is not a regular file", str(path))
-        return cast("BufferedReader", os.fdopen(handle, "rb"))
+        return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
         raise

@@ -86,7 +86,10 @@ class Hdf5File(Stack):
 
                 file.visititems(note)
                 self._key = chosen(path, key, found)
-                dtype = file[self._key].dtype
+                data = file[self._key]
+                dtype = data.dtype
+                if data.external or data.is_virtual:  # which could be any file, or one that never ends
+                    raise MediaError(path, f"{self._key!r} lies in other files", "Copy the array into one file.")
         except MediaError:
             raise
         except Exception as error:  # the library reports damage by errors of many kinds

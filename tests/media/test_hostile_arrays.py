@@ -1,4 +1,4 @@
-"""MATLAB files are looked at before SciPy reads them, as a type that does not exist would end the process."""
+"""Arrays in files that could do harm: MATLAB types that would end the process, and HDF5 data in other files."""
 
 from __future__ import annotations
 
@@ -76,3 +76,21 @@ def test_the_files_of_many_programs_are_accepted_where_scipy_reads_them() -> Non
         check_tags(path)
         read += 1
     assert read > 80
+
+
+@pytest.mark.parametrize("kind", ["external", "virtual"])
+def test_an_hdf5_array_that_lies_in_another_file_is_refused(kind: str, tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    secret, path = tmp_path / "secret", tmp_path / "a.h5"
+    secret.write_bytes(bytes(range(100)))
+    with h5py.File(path, "w") as file:
+        if kind == "external":
+            file.create_dataset("a", (10, 10), "uint8", external=[(str(secret), 0, 100)])
+        else:
+            with h5py.File(tmp_path / "other.h5", "w") as other:
+                other["b"] = np.zeros((10, 10), np.uint8)
+            layout = h5py.VirtualLayout((10, 10), "uint8")
+            layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "b", (10, 10))
+            file.create_virtual_dataset("a", layout)
+    with pytest.raises(MediaError, match=r"'a' lies in other files"):
+        open_media(path)
