@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from usbench.core.limits import is_regular
 from usbench.encoder import Encoder, EncoderCard, Frame, Readiness
 from usbench.errors import UsbenchError, WeightsError
 from usbench_encoders import options, pixels
@@ -71,7 +72,7 @@ class Onnx(Encoder):
         Raises:
             WeightsError: It is not there.
         """
-        if not self._file.is_file():
+        if not is_regular(self._file):
             raise WeightsError(f"{self._file}: no such file. Write onnx:FILE, for example onnx:models/net.onnx.")
         return self._file
 

@@ -10,6 +10,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from usbench.core.limits import is_folder
 from usbench.encoder import EncoderCard, Frame, weights
 from usbench.errors import UsbenchError, WeightsError
 from usbench_encoders.generic import PRETRAINING_PARTS, Generic, class_token, mean_over_space, picture
@@ -75,12 +76,12 @@ class Transformers(Generic):
     @property
     def downloads(self) -> bool:
         """Whether the argument is a repository, not a folder here."""
-        return not Path(self.argument).expanduser().is_dir()
+        return not is_folder(Path(self.argument).expanduser())
 
     def weights_id(self) -> str:
         """Return a digest of the weight files of a local folder without loading them; otherwise as usual."""
         folder = Path(self.argument).expanduser()
-        if self.random or self.weights_path() is not None or not folder.is_dir():
+        if self.random or self.weights_path() is not None or not is_folder(folder):
             return super().weights_id()
         files = sorted(p for p in folder.iterdir() if p.suffix in (".safetensors", ".bin", ".json"))
         lines = [f"{path.name} {weights.file_sha256(path)}\n" for path in files]

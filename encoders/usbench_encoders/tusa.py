@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tusa
-from tusa.weights import read_metadata
+from tusa.weights import OPEN_WEIGHTS, read_metadata
 from usbench.encoder import Encoder, EncoderCard, Frame, WeightsSource, weights
 from usbench.errors import WeightsError
 from usbench_encoders.initialisation import initialisation, seeded
@@ -193,26 +193,39 @@ class TusaEncoder(TusaRandom):
             return path
         try:
             return tusa.open_weights_path(self.packaged)
-        except tusa.TusaError:
+        except tusa.TusaError as error:  # it is absent, or not the file that was published
             message = weights.absent(self.name, self.card) if self.card.weights is not None else ""
-            raise WeightsError(
-                f"{message} This installation carries no open weights {self.packaged}; "
-                "`tusa.random` is the same network untrained.".lstrip()
-            ) from None
+            raise WeightsError(f"{message} {error} `tusa.random` is the same network untrained.".lstrip()) from None
 
     def weights_id(self) -> str:
         """Return the digest of the weight file."""
         return "sha256:" + weights.file_sha256(self.weights_path())
 
-    def pretraining(self) -> tuple[str, ...] | None:
-        """Return the sets of Table I for the authors' weights; for our own, those recorded, or of a known corpus."""
+    def weights_as_published(self) -> bool | None:
+        """Say whether an export of our trainer is one of the packaged files; of another file what its card says.
+
+        Raises:
+            WeightsError: There is no file, or it cannot be read.
+        """
         path = self.weights_path()
+        if weights.file_sha256(path) in {known.sha256 for known in OPEN_WEIGHTS.values()}:
+            return True
+        return False if is_export(path) else super().weights_as_published()
+
+    def pretraining(self) -> tuple[str, ...] | None:
+        """Return the sets of Table I for the authors' weights, and those of the corpus for a packaged file.
+
+        An export of one's own names its sets itself, under ``datasets`` in its training record, or nobody knows them. A
+        packaged file that was changed is such an export: that its record names a known corpus says nothing of it.
+        """
+        path, published = self.weights_path(), self.weights_as_published()
         if not is_export(path):
-            return PAPER_PRETRAINING
+            return PAPER_PRETRAINING if published is not False else None
         training = read_metadata(path).get("training", {})
-        if "datasets" in training:
-            return tuple(str(name).lower() for name in training["datasets"])
-        return OPEN_CORPORA.get(training.get("corpus_sha256", ""))
+        if published:
+            return OPEN_CORPORA[training["corpus_sha256"]]
+        named = training.get("datasets") if isinstance(training, dict) else None
+        return tuple(str(name).lower() for name in named) if isinstance(named, list) else None
 
     def load(self) -> torch.nn.Module:
         """Build the encoder from an export of our trainer, or from the authors' file.

@@ -31,6 +31,9 @@ def test_a_kill_leaves_the_old_file_or_the_new_one(tmp_path: Path, monkeypatch: 
         writer = subprocess.Popen([sys.executable, "-c", WRITE, str(path)], stdout=subprocess.PIPE)
         assert writer.stdout is not None
         writer.stdout.readline()
+        give_up = time.monotonic() + 60
+        while not path.exists() and time.monotonic() < give_up:
+            time.sleep(0.005)
         time.sleep(0.05 + wait)
         writer.kill()
         writer.wait()

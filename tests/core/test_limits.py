@@ -1,7 +1,9 @@
 """Small files that claim to be huge, pipes where files are expected: one message, at once, in little memory."""
 
+import gzip
 import io
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -159,3 +161,119 @@ def test_documents_above_the_limit_are_not_read(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("USBENCH_MAX_DOCUMENT_BYTES", "100")
     with pytest.raises(UsbenchError, match="USBENCH_MAX_DOCUMENT_BYTES"):
         read_json(path)
+
+
+@pytest.mark.parametrize(("name", "codec", "pix_fmt"), [("a.avi", "ffv1", "gray"), ("a.mp4", "libx264", "yuv420p")])
+def test_a_video_of_gigantic_frames_is_refused_before_any_is_decoded(
+    name: str, codec: str, pix_fmt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import av
+
+    path = tmp_path / name
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.pix_fmt = 2000, 1500, pix_fmt
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((1500, 2000, 3), np.uint8))))
+        container.mux(stream.encode())
+    assert path.stat().st_size < 100_000
+    assert open_media(path).frames([0])[0].shape == (1500, 2000)
+    monkeypatch.setenv("USBENCH_MAX_FRAME_PIXELS", "1000000")
+    with pytest.raises(MediaError, match=r"3,000,000 pixels in one frame.*USBENCH_MAX_FRAME_PIXELS=3000000"):
+        open_media(path)
+
+
+def test_a_video_whose_header_claims_gigantic_frames_is_refused(tmp_path: Path) -> None:
+    import av
+
+    path = tmp_path / "a.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "gray"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8))))
+        container.mux(stream.encode())
+    size, claimed = (b"".join(side.to_bytes(4, "little") for side in pair) for pair in ((64, 48), (60000, 60000)))
+    assert size in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(size, claimed))
+    with pytest.raises(MediaError, match=r"a\.avi"), open_media(path) as media:
+        media.frames([0])
+
+
+def test_a_nifti_file_is_inflated_up_to_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    itk = pytest.importorskip("SimpleITK")
+    path = tmp_path / "a.nii.gz"
+    itk.WriteImage(itk.GetImageFromArray(np.zeros((2, 30, 40), np.uint8)), str(path))
+    with gzip.open(path) as file:
+        whole = file.read()
+    # Behind the picture that the header announces lie 50 MB of zeros.
+    path.write_bytes(gzip.compress(whole + bytes(50_000_000)))
+    assert path.stat().st_size < 100_000
+    assert open_media(path).frames([0])[0].shape == (30, 40)
+    monkeypatch.setenv("USBENCH_MAX_MEDIA_BYTES", "1000000")
+    with pytest.raises(MediaError, match="USBENCH_MAX_MEDIA_BYTES") as error:
+        open_media(path).frames([0])
+    assert str(path) in str(error.value)
+    # A header that announces more than may be held is refused before anything is inflated.
+    head = bytearray(whole)
+    struct.pack_into("<8h", head, 40, 3, 30000, 30000, 30000, 1, 1, 1, 1)
+    path.write_bytes(gzip.compress(head))
+    with pytest.raises(MediaError):
+        open_media(path).frames([0])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_pipes_and_devices_are_no_tables_tasks_grids_weights_or_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from usbench.core.settings import load_settings
+    from usbench.data.image_folder import PictureFolder
+    from usbench.data.manifest import ManifestDataset
+    from usbench.embedding.vector_folder import read_vectors
+    from usbench.encoder.weights import file_sha256
+    from usbench.media import file_digest
+    from usbench.results.schema import load
+    from usbench.sweep.config import read_grid
+    from usbench.task.toml import read_task_file
+
+    def pipe(name: str) -> Path:
+        os.mkfifo(tmp_path / name)
+        return tmp_path / name
+
+    table, toml, pickled, picture = pipe("a.csv"), pipe("a.toml"), pipe("a.pt"), pipe("a.png")
+    (tmp_path / "device.csv").symlink_to("/dev/zero")
+    (tmp_path / "manifest.csv").write_text("path,subject,label\na.png,1,x\n")
+    vectors = tmp_path / "vectors"
+    vectors.mkdir()
+    os.mkfifo(vectors / "index.csv")
+    os.mkfifo(vectors / "vectors.safetensors")
+    refused: list[tuple[Callable[[], object], str]] = [
+        (lambda: read_table(table), "a pipe or a device"),
+        (lambda: read_table(tmp_path / "device.csv"), "a pipe or a device"),
+        (lambda: ManifestDataset(table), "a pipe or a device"),
+        (lambda: ManifestDataset(tmp_path / "manifest.csv").index, r"no such file a\.png"),
+        (lambda: read_task_file(toml), "not a regular file"),
+        (lambda: read_grid(toml), "not a regular file"),
+        (lambda: load(toml), "not a regular file"),
+        (lambda: read_state(pickled), "not a regular file"),
+        (lambda: file_sha256(pickled), "not a regular file"),
+        (lambda: file_digest(picture), "not a regular file"),
+        (lambda: open_media(picture), "not a regular file"),
+        (lambda: PictureFolder(vectors).index, "no pictures"),
+        (lambda: read_vectors(vectors), "holds no index"),
+    ]
+    for read, told in refused:
+        with pytest.raises(UsbenchError, match=told):
+            read()
+    monkeypatch.setenv("USBENCH_CONFIG", str(toml))
+    with pytest.raises(UsbenchError, match="not a regular file"):
+        load_settings()
+
+
+def test_a_workbook_that_unfolds_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from usbench_tasks.datasets.breast_lesions_usg import _workbook
+
+    path = tmp_path / "clinical.xlsx"
+    pd.DataFrame({"a": [1, 2]}).to_excel(path)
+    assert len(_workbook(path)) == 2
+    monkeypatch.setenv("USBENCH_MAX_TABLE_BYTES", "1000")
+    with pytest.raises(DataError, match="USBENCH_MAX_TABLE_BYTES"):
+        _workbook(path)

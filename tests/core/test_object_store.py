@@ -13,7 +13,8 @@ from usbench.core.object_store import open_address, remove_folder
 from usbench.core.settings import load_settings
 from usbench.data.frames import frame_key
 from usbench.embedding import store as stores
-from usbench.embedding.store import Store, collect_garbage, entries, verify
+from usbench.embedding.store import Store
+from usbench.embedding.store_upkeep import collect_garbage, entries, verify
 from usbench.encoder.card import EncoderIdentity
 from usbench.errors import StoreError
 from usbench.pipeline.context import Options, prepare

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import numpy as np
 import pytest
 
 from usbench.data.frames import frame_key
-from usbench.embedding.store import Store, collect_garbage, entries, read_shard, verify
+from usbench.embedding.store import Store, read_shard
+from usbench.embedding.store_upkeep import collect_garbage, entries, verify
 from usbench.encoder.card import EncoderIdentity
 from usbench.errors import StoreError
 
@@ -190,7 +192,7 @@ def start(code: str, *arguments: object) -> subprocess.Popen[str]:
 GC = """
 import sys
 from pathlib import Path
-from usbench.embedding.store import collect_garbage
+from usbench.embedding.store_upkeep import collect_garbage
 for _ in range(int(sys.argv[2])):
     collect_garbage(Path(sys.argv[1]))
 """
@@ -241,6 +243,69 @@ def test_a_shard_that_vanishes_while_it_is_read_is_found_where_it_went(
 
     monkeypatch.setattr("usbench.embedding.store.read_shard", read)
     assert reader.missing(keys_of(6)) == []
+
+
+def test_vectors_whose_shard_was_merged_since_it_was_listed_are_found(tmp_path: Path) -> None:
+    writer = Store(tmp_path, IDENTITY)
+    for i in range(4):
+        writer.put(keys_of(2, 2 * i), vectors_of(2, start=100 * i))
+    reader = Store(tmp_path, IDENTITY)
+    assert reader.missing(keys_of(8)) == []
+    expected = reader.get(keys_of(8))
+    collect_garbage(tmp_path)
+    assert len(list(reader.folder.glob("*.safetensors"))) == 1
+    np.testing.assert_array_equal(reader.get(keys_of(8)), expected)
+    # Both a shard and what it was merged into may have been there when the folder was read, and one is gone now.
+    both = Store(tmp_path, IDENTITY)
+    small = both.put(keys_of(2), vectors_of(2))
+    assert Store(tmp_path, IDENTITY).missing(keys_of(8)) == []
+    other = Store(tmp_path, IDENTITY)
+    other.refresh()
+    small.unlink()
+    np.testing.assert_array_equal(other.get(keys_of(8)), expected)
+    # What is truly gone is said to be missing, and what comes back under the same name is read again.
+    (shard,) = reader.folder.glob("*.safetensors")
+    content = shard.read_bytes()
+    shard.unlink()
+    with pytest.raises(StoreError, match="8 of 8 frames are not stored"):
+        reader.get(keys_of(8))
+    assert reader.missing(keys_of(8)) == keys_of(8)
+    shard.write_bytes(content)
+    assert reader.missing(keys_of(8)) == []
+    np.testing.assert_array_equal(reader.get(keys_of(8)), expected)
+
+
+def test_merged_shards_have_a_few_thousand_rows(tmp_path: Path) -> None:
+    store = Store(tmp_path, IDENTITY)
+    for i in range(10):
+        store.put(keys_of(3, start=3 * i), vectors_of(3, start=100 * i))
+    before = store.get(keys_of(30))
+    assert store.compact(below=7) == 6
+    sizes = sorted(len(read_shard(path)[0]) for path in store.folder.glob("*.safetensors"))
+    assert sizes == [3, 9, 9, 9]
+    np.testing.assert_array_equal(Store(tmp_path, IDENTITY).missing(keys_of(30)), [])
+    np.testing.assert_array_equal(store.get(keys_of(30)), before)
+
+
+def test_the_store_holds_keys_and_no_vectors(tmp_path: Path) -> None:
+    """A frame of 512 values costs those who read it its vector once, and some forty bytes."""
+    shards, rows, width = 40, 250, 512
+    writer = Store(tmp_path, IDENTITY)
+    for i in range(shards):
+        writer.put(keys_of(rows, start=rows * i), vectors_of(rows, width))
+    keys = keys_of(shards * rows)
+    vectors = shards * rows * width * 4
+    tracemalloc.start()
+    reader = Store(tmp_path, IDENTITY)
+    reader.missing(keys)
+    kept, highest = tracemalloc.get_traced_memory()
+    assert kept < vectors / 20
+    assert highest < vectors / 4
+    found = reader.get(keys)
+    _, highest = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.nbytes == vectors
+    assert highest < 1.3 * vectors
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"name": 1}', "\xff", '{"name": "x", "version": 1}'])

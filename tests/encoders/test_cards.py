@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,12 @@ import numpy as np
 import pytest
 from usbench_encoders import CATALOG
 
+from usbench import load_dataset
 from usbench.encoder.card import EncoderCard
+from usbench.errors import WeightsError
+from usbench.pipeline.context import leakage
 from usbench.plugins.catalog import ENCODERS, load_encoder
+from usbench.plugins.data_sources import Located
 
 README = Path(__file__).parents[2] / "encoders" / "README.md"
 NETWORKS = ("tusa.random", "medsam.random", "ultrasam.random", "usfm.random")
@@ -157,3 +162,73 @@ def test_the_packaged_weights_of_tusa_name_their_corpus() -> None:
     assert seen is not None
     assert "busi" in seen
     assert not {"bus-bra", "covid-blues"} & set(seen)
+
+
+@pytest.mark.parametrize("packaged", ["open-v2", "scratch", "open-v1"])
+def test_a_packaged_file_of_tusa_that_was_changed_loses_what_its_card_says(packaged: str, tmp_path: Path) -> None:
+    """One value of one tensor is enough; the record in the header, which is as it was, says nothing any more."""
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    from tusa.weights import open_weights_path
+
+    original = open_weights_path(packaged)
+    located = Located(load_dataset("bus-bra-subset"), "subset")
+    same = tmp_path / "same.safetensors"
+    same.write_bytes(original.read_bytes())
+    assert leakage(load_encoder("tusa", weights=same), located)["state"] == "clean"
+    with safe_open(original, framework="pt") as file:
+        record = file.metadata()
+    state = load_file(original)
+    state[min(state)].view(-1)[0] += 1
+    changed = tmp_path / "changed.safetensors"
+    save_file(state, changed, record)
+    encoder = load_encoder("tusa", weights=changed)
+    assert encoder.weights_as_published() is False
+    assert encoder.pretraining() is None
+    found = leakage(encoder, located)
+    assert found["state"] == "unknown"
+    assert "not the published file" in found["detail"]
+    assert encoder.identity().weights != load_encoder("tusa", weights=same).identity().weights
+
+
+@pytest.mark.parametrize("name", ["tusa", "tusa.scratch", "tusa.open-v1"])
+def test_a_file_changed_in_the_package_itself_is_not_used(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tusa.weights
+
+    encoder = load_encoder(name)
+    assert encoder.weights_as_published() is True
+    assert leakage(encoder, Located(load_dataset("bus-bra-subset"), "subset"))["state"] == "clean"
+    path = encoder.weights_path()
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    (tmp_path / path.name).write_bytes(content)
+    monkeypatch.setattr(tusa.weights, "__file__", str(tmp_path / "__init__.py"))
+    told = load_encoder(name).readiness()
+    assert not told.ready
+    assert f"{tmp_path / path.name} is not the file that was published" in told.reason
+    with pytest.raises(WeightsError, match="is not the file that was published"):
+        load_encoder(name).pretraining()
+
+
+def test_an_export_of_ones_own_names_its_sets_itself(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    from tusa.weights import open_weights_path, read_metadata
+
+    original = open_weights_path("scratch")
+    record = read_metadata(original)
+    for datasets, seen in ((["BUSI", "mine"], ("busi", "mine")), ("BUSI", None), (None, None)):
+        own = {**record["training"], "datasets": datasets}
+        path = tmp_path / "own.safetensors"
+        save_file(
+            load_file(original),
+            path,
+            {
+                key: value if key == "format" else json.dumps(own if key == "training" else value)
+                for key, value in record.items()
+            },
+        )
+        assert load_encoder("tusa", weights=path).pretraining() == seen

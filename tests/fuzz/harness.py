@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +29,7 @@ from usbench.errors import UsbenchError
 from usbench.media import open_media
 
 MOST_FRAMES = 6
+LAST = "last"  # where the name of the file that is being read is noted
 TABLES = {
     "m.csv": b"path,subject,label,split,fold,frames\na.png,007,1,train,1,0-3\nb.png,8,0,test,2,\n",
     "m.tsv": "path\tsubject\tlabel\na.png\tJos\u00e9\tNone\nb.png\tNA\tMild\n".encode(),
@@ -129,23 +131,20 @@ def damaged_files(sound: dict[str, bytes], seed: int) -> Iterator[tuple[str, byt
             yield name, mutated(content, generator)
 
 
-def _main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=20)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
+def _search(folder: Path, minutes: float, seed: int) -> int:
+    """Try files until the time is over; return how many kinds of exception were found that are not ours."""
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
-    found: dict[str, str] = {}
-    tried, until = 0, time.monotonic() + 60 * arguments.minutes
-    with tempfile.TemporaryDirectory() as sound_folder, tempfile.TemporaryDirectory() as folder:
+    found: set[str] = set()
+    tried, until = 0, time.monotonic() + 60 * minutes
+    with tempfile.TemporaryDirectory() as sound_folder:
         sound = {**corpus(Path(sound_folder)), **TABLES}
-        for name, content in damaged_files(sound, arguments.seed):
+        for name, content in damaged_files(sound, seed):
             if time.monotonic() > until:
                 break
-            path = Path(folder) / name
+            path = folder / name
             path.write_bytes(content)
-            (Path(folder) / "last").write_text(f"{tried} {name}")
+            (folder / LAST).write_text(name)
             tried += 1
             try:
                 read(path)
@@ -153,12 +152,38 @@ def _main() -> int:
                 place = traceback.extract_tb(error.__traceback__)[-1]
                 key = f"{path.suffix} {type(error).__name__} {place.filename}:{place.lineno}"
                 if key not in found:
-                    kept = Path(tempfile.gettempdir()) / f"usbench-fuzz-{len(found)}-{name}"
-                    kept.write_bytes(content)
-                    found[key] = f"{key}: {error} ({kept})"
-                    print(found[key], flush=True)
-    print(f"{tried} files tried, {len(found)} kinds of exception that are not ours")
-    return bool(found)
+                    found.add(key)
+                    print(f"{key}: {error} ({_kept(path)})", flush=True)
+    print(f"{tried} files tried from seed {seed}, {len(found)} kinds of exception that are not ours", flush=True)
+    return len(found)
+
+
+def _kept(path: Path) -> Path:
+    kept = Path(tempfile.mkdtemp(prefix="usbench-fuzz-")) / path.name
+    kept.write_bytes(path.read_bytes())
+    return kept
+
+
+def _main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--here", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.here:
+        return int(_search(arguments.here, arguments.minutes, arguments.seed) > 0)
+    until, seed, faults = time.monotonic() + 60 * arguments.minutes, arguments.seed, 0
+    while (left := (until - time.monotonic()) / 60) > 0:
+        # In a process of its own: a decoder may end that altogether, which is the worst that can be found.
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, __file__, "--minutes", str(left), "--seed", str(seed), "--here", folder]
+            code = subprocess.run(command, check=False).returncode
+            if code < 0:
+                path = Path(folder) / (Path(folder) / LAST).read_text()
+                print(f"{path.suffix} ended the process by signal {-code} ({_kept(path)})", flush=True)
+            faults += code != 0
+            seed += 1
+    return int(faults > 0)
 
 
 if __name__ == "__main__":

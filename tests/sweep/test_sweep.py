@@ -207,7 +207,7 @@ def test_an_encoder_settles_its_precision_once(make_task: Any, make_grid: Any, l
         ('encoders = ["pixels"]\ntasks = ["covid"]\n[engine]\njobs = 0', "jobs = 0 must be at least 1"),
         ('encoders = ["pixels"]\ntasks = ["covid"]\n[engine]\naddress = "auto"', "for --engine ray"),
         ('encoders = ["pixels"]\ntasks = ["covid"]\nbatch_size = true', "must be a whole number"),
-        ("encoders = [", "cannot be read as TOML"),
+        ("encoders = [", "not valid TOML"),
     ],
 )
 def test_a_grid_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, told: str) -> None:

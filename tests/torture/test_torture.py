@@ -6,6 +6,7 @@ seed each time; ``USBENCH_TORTURE_REPORT`` names a file to which each test adds 
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import random
@@ -25,7 +26,8 @@ import pytest
 
 from usbench.cli import main
 from usbench.core.settings import load_settings
-from usbench.embedding.store import entries, read_shard, verify
+from usbench.embedding.store import read_shard
+from usbench.embedding.store_upkeep import entries, verify
 from usbench.embedding.vector_folder import read_vectors, write_vectors
 from usbench.encoder.weights import read_state
 from usbench.errors import UsbenchError
@@ -201,7 +203,7 @@ def _change(data: dict[str, Any], rng: random.Random, odd: list[Any]) -> None:
         if rng.random() < 0.2 and isinstance(place, dict):
             del place[key]
         else:
-            place[key] = rng.choice(odd)
+            place[key] = copy.deepcopy(rng.choice(odd))  # or a second change could put a list into itself
         return
 
 
@@ -288,6 +290,27 @@ def test_damaged_configuration_is_one_message(rounds: Rounds, tmp_path: Path, mo
             rounds.tried["refused"] += 1
 
 
+@pytest.mark.parametrize("rounds", [40], indirect=True)
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(rounds: Rounds, tmp_path: Path) -> None:
+    import torch
+
+    from tusa.training.checkpoint import digest_of, load_checkpoint, save_checkpoint
+
+    for rng in rounds:
+        path = tmp_path / "checkpoint.pt"
+        kept = [{"step": step, "learner": {"w": torch.rand(300)}, "rng": [torch.get_rng_state()]} for step in (1, 2)]
+        for content in kept:
+            save_checkpoint(path, content)
+        path.write_bytes(flipped(path.read_bytes(), rng))
+        rounds.tried["damaged checkpoints"] += 1
+        found = load_checkpoint(path)
+        rounds.tried["taken from the one before"] += found["step"] == 1
+        del found["format"]
+        assert digest_of(found) == digest_of(kept[found["step"] - 1])
+        for file in tmp_path.iterdir():
+            file.unlink()
+
+
 @pytest.mark.parametrize("rounds", [1], indirect=True)
 @pytest.mark.slow
 def test_garbage_is_collected_beside_runs(rounds: Rounds, whole: dict[str, Any], tmp_path: Path) -> None:
@@ -336,5 +359,32 @@ def test_a_full_disk_is_one_message_and_keeps_what_was_there(
             assert stop.value.code == 2
             assert "disk is full" in capsys.readouterr().err
             rounds.tried["full disks"] += 2
+    finally:
+        subprocess.run(["umount", str(disk)], capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("rounds", [3], indirect=True)
+def test_a_full_disk_keeps_the_last_checkpoints(rounds: Rounds, tmp_path: Path) -> None:
+    import torch
+
+    from tusa.training.checkpoint import load_checkpoint, save_checkpoint
+
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if not _full(disk):
+        pytest.skip("this machine mounts no small disk")
+    path = disk / "checkpoint.pt"
+    try:
+        for rng in rounds:
+            for step in (1, 2):
+                save_checkpoint(path, {"step": step, "w": torch.rand(rng.randrange(15_000))})
+            with pytest.raises(OSError, match="No space left"):
+                save_checkpoint(path, {"step": 3, "w": torch.rand(rng.randrange(70_000, 200_000))})
+            assert sorted(file.name for file in disk.iterdir()) == ["checkpoint.pt", "checkpoint.pt.previous"]
+            assert load_checkpoint(path)["step"] == 2
+            path.unlink()
+            assert load_checkpoint(path)["step"] == 1
+            (disk / "checkpoint.pt.previous").unlink()
+            rounds.tried["full disks"] += 1
     finally:
         subprocess.run(["umount", str(disk)], capture_output=True, check=False)

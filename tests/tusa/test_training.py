@@ -17,7 +17,7 @@ import torch
 from tusa.errors import TusaError
 from tusa.network import Tusa, TusaConfig
 from tusa.training.average import Average
-from tusa.training.checkpoint import load_checkpoint, save_checkpoint
+from tusa.training.checkpoint import FORMAT, load_checkpoint, save_checkpoint
 from tusa.training.config import AugmentConfig, Phase, TrainConfig
 from tusa.training.corpus import Corpus
 from tusa.training.export import export_run
@@ -335,8 +335,47 @@ def test_a_checkpoint_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(TusaError, match="No checkpoint"):
         load_checkpoint(tmp_path / CHECKPOINT)
     (tmp_path / CHECKPOINT).write_bytes(b"half a file")
-    with pytest.raises(TusaError, match="not a readable checkpoint"):
+    with pytest.raises(TusaError, match="cut short or damaged"):
         load_checkpoint(tmp_path / CHECKPOINT)
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "a flipped bit of a tensor", "zeros"])
+def test_a_damaged_checkpoint_is_told_in_one_line_and_the_one_before_is_taken(
+    damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / CHECKPOINT
+    for step in (1, 2):
+        save_checkpoint(path, {"step": step, "learner": {"w": torch.arange(1000.0), "n": [step, None, "x"]}})
+    content = bytearray(path.read_bytes())
+    if damage == "cut":
+        del content[len(content) // 2 :]
+    elif damage == "empty":
+        content.clear()
+    elif damage == "zeros":
+        content[-300:] = bytes(300)
+    else:
+        content[content.index(torch.arange(1000.0).numpy().tobytes()) + 402] ^= 1  # torch does not look at its CRC
+    path.write_bytes(content)
+    assert load_checkpoint(path)["step"] == 1
+    (told,) = caplog.messages
+    assert str(path) in told
+    assert "damaged" in told
+    assert "step 1, is taken" in told
+    assert "\n" not in told
+    # The next checkpoint must not put the damaged one in the place of the good one.
+    save_checkpoint(path, {"step": 3})
+    (tmp_path / CHECKPOINT).write_bytes(b"")
+    assert load_checkpoint(path)["step"] == 1
+    path.with_name(CHECKPOINT + ".previous").write_bytes(b"PK")
+    path.write_bytes(b"half")
+    with pytest.raises(TusaError, match="damaged") as error:
+        load_checkpoint(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_checkpoint_of_an_earlier_version_has_no_digest_and_is_read(tmp_path: Path) -> None:
+    torch.save({"format": FORMAT, "step": 7}, tmp_path / CHECKPOINT)
+    assert load_checkpoint(tmp_path / CHECKPOINT)["step"] == 7
 
 
 def test_the_checkpoint_before_is_kept_and_found(tmp_path: Path) -> None:

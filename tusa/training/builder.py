@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tusa.errors import TusaError
+from tusa.files import written_whole
 from tusa.training.sources import Frame, frames, square
 
 FLAT = 3.0
@@ -182,12 +183,13 @@ def build_corpus(
     result.organs = dict(sorted(Counter(row["organ"] for row in rows).items()))
     result.subjects = len({(row["dataset"], row["subject"]) for row in rows})
     (out / "report.json").write_text(json.dumps(result.to_dict(), indent=1, ensure_ascii=False), encoding="utf-8")
-    partial = out / "manifest.csv.partial"
-    with partial.open("w", newline="", encoding="utf-8") as file_object:
+    with (
+        written_whole(out / "manifest.csv") as partial,
+        partial.open("w", newline="", encoding="utf-8") as file_object,
+    ):
         writer = csv.DictWriter(file_object, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    partial.replace(out / "manifest.csv")
     return result
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tusa.errors import TusaError
+from tusa.files import regular
 from tusa.network import TusaConfig
 from tusa.training.config_values import check_values
 
@@ -317,7 +318,7 @@ class TrainConfig:
             TusaError: when it is missing, is not TOML, or does not fit.
         """
         try:
-            return cls.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
+            return cls.from_dict(tomllib.loads(regular(path).read_text(encoding="utf-8")))
         except OSError as error:
             raise TusaError(f"Cannot read the configuration {path}: {error.strerror}.") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

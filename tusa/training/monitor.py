@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from tusa.files import written_whole
 from tusa.network import Tusa
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class RunLog:
 
         self._path = folder / "log.csv"
         kept = [row for row in read_log(folder) if row[0] < start]
-        with self._path.open("w", newline="", encoding="utf-8") as file:
+        with written_whole(self._path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("step", "metric", "value"), *kept])
         self._board: Any = SummaryWriter(str(folder / "tensorboard"), purge_step=start)
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from tusa.errors import TusaError
+from tusa.files import save_tensors
 from tusa.training.corpus import Corpus
 
 
@@ -32,7 +33,7 @@ def shared_corpus(fabric: Any, folder: Path, read: Callable[[], Corpus]) -> Corp
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"corpus-of-node-{fabric.node_rank}.pt"
     if fabric.local_rank == 0:
-        torch.save(asdict(read()), path)
+        save_tensors(asdict(read()), path)
     try:
         fabric.barrier()
         corpus = Corpus(**torch.load(path, mmap=True, weights_only=True))

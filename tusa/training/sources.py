@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from tusa.errors import TusaError
+from tusa.files import regular
 from tusa.training.corpus import Corpus
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm"})
 FRAMES_A_VIDEO = 32
+# A file of a few bytes can claim any number of pixels. Pillow's own limit for pictures, held for videos too.
+MOST_PIXELS = 2 * 89_478_485
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ def frames(source: Path) -> Iterator[Frame]:
     if not source.exists():
         raise TusaError(f"No corpus at {source}. Check data.sources.")
     suffix = source.suffix.lower()
+    if not source.is_dir():
+        regular(source)
     if suffix == ".csv":
         yield from _manifest(source)
     elif source.is_dir():
@@ -104,6 +109,8 @@ def frames(source: Path) -> Iterator[Frame]:
 
 def read_gray(path: Path) -> NDArray[np.uint8] | None:
     """An image file as grey uint8 ``[H, W]``, by ITU-R 601 luma; ``None`` when it cannot be read."""
+    if not path.is_file():  # reading a pipe or a device could last for ever
+        return None
     try:
         with Image.open(path) as image:
             return _gray(image)
@@ -169,7 +176,12 @@ def _video(path: Path, organ: str, dataset: str, subject: str | None = None) -> 
 
     subject = subject or path.stem
     try:
+        if not path.is_file():
+            raise FileNotFoundError(path)
         with av.open(str(path)) as container:
+            shape = container.streams.video[0].codec_context
+            if shape.width * shape.height > MOST_PIXELS:
+                raise OSError("its frames are too large")
             count = sum(1 for _ in container.decode(video=0))
         wanted = set(np.unique(np.linspace(0, count - 1, min(count, FRAMES_A_VIDEO)).round().astype(int)).tolist())
         with av.open(str(path)) as container:

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tusa.errors import TusaError
+from tusa.files import written_whole
 from tusa.training.corpus import Corpus
 
 FORMAT = "tusa-teacher/1"
@@ -261,10 +262,8 @@ def fill_bank(
             for first in range(rows.start, rows.stop, batch):
                 some = slice(first, min(first + batch, rows.stop))
                 parts.append(teacher(cut(corpus.images[some], boxes[some, crop], config.size)))
-            partial = path.with_suffix(".partial")
-            with partial.open("wb") as file:
+            with written_whole(path) as partial, partial.open("wb") as file:
                 np.save(file, np.concatenate(parts).astype(np.float16))
-            partial.replace(path)
         if report:
             report(number + 1, len(places))
 
@@ -284,7 +283,7 @@ def pack_bank(folder: Path, out: Path, *, bits: int = 16) -> dict[str, Any]:
     Raises:
         TusaError: when no crop is complete.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     head: dict[str, Any] = json.loads((folder / "bank.json").read_text(encoding="utf-8"))
     starts = range(0, head["images"], PIECE)
@@ -311,10 +310,8 @@ def pack_bank(folder: Path, out: Path, *, bits: int = 16) -> dict[str, Any]:
         tensors |= {"levels": levels if bits == 8 else _nibbles(levels), "mean": mean}
         tensors["step"] = np.array([step], dtype=np.float32)
     head["bits"] = bits
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(out.name + ".partial")
-    save_file(tensors, partial, {"format": FORMAT, "about": json.dumps(head)})
-    partial.replace(out)
+    with written_whole(out) as partial:
+        partial.write_bytes(save(tensors, {"format": FORMAT, "about": json.dumps(head)}))
     return head
 
 
@@ -368,9 +365,8 @@ def _piece(folder: Path, crop: int, start: int) -> Path:
 
 def _require_same_head(path: Path, head: dict[str, Any]) -> None:
     if not path.is_file():
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)
+        with written_whole(path) as partial:
+            partial.write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
         return
     found = json.loads(path.read_text(encoding="utf-8"))
     if different := sorted(name for name in {*head, *found} if head.get(name) != found.get(name)):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tusa.errors import TusaError
+from tusa.files import written_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -120,7 +121,7 @@ def save_weights(
         TusaError: when a parameter does not survive half precision.
     """
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     state = {
         name: tensor.detach().cpu()
@@ -135,10 +136,8 @@ def save_weights(
         metadata["parts"] = json.dumps(["encoder"])
     if training is not None:
         metadata["training"] = json.dumps(training)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata)
-    partial.replace(path)
+    with written_whole(path) as partial:
+        partial.write_bytes(save(tensors, metadata))
 
 
 def load_weights(path: Path) -> Tusa:

@@ -96,6 +96,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(1) from None
+    except OSError as error:  # what no code foresaw: a name too long for the system, a disk that fails
+        if error.strerror is None:
+            raise
+        _say(f"error: {str(error.filename or 'the system')[:200]}: {error.strerror}. Check the path.")
+        raise SystemExit(2) from None
 
 
 def _print_what_the_terminal_can() -> None:

@@ -20,7 +20,7 @@ def list_entries(cache: options.Cache = None) -> None:
 
     from usbench.cli.terminal_table import Column, print_table
     from usbench.core.settings import load_settings
-    from usbench.embedding.store import entries
+    from usbench.embedding.store_upkeep import entries
 
     root = load_settings(cache_dir=cache).store_dir
     columns = [Column("encoder"), Column("preprocessing", drop=2), Column("pooling", drop=3), Column("precision")]
@@ -42,7 +42,7 @@ def verify(
 ) -> None:
     """Check every shard against its checksum."""
     from usbench.core.settings import load_settings
-    from usbench.embedding.store import verify as verify_store
+    from usbench.embedding.store_upkeep import verify as verify_store
 
     root = load_settings(cache_dir=cache).store_dir
     damaged = verify_store(root, repair)
@@ -62,7 +62,7 @@ def gc(
 ) -> None:
     """Remove stray files and merge small shards; with options, remove whole encoders."""
     from usbench.core.settings import load_settings
-    from usbench.embedding.store import collect_garbage
+    from usbench.embedding.store_upkeep import collect_garbage
 
     freed = collect_garbage(load_settings(cache_dir=cache).store_dir, unused_days, encoder or ())
     typer.echo(f"freed {freed / 1e6:.1f} MB")

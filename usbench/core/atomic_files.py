@@ -1,11 +1,14 @@
-"""Writing files so that a kill, a full disk or a second process never leaves half of one."""
+"""Writing files and folders so that a kill, a full disk or a second process never leaves half of one."""
 
 from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from usbench.errors import StoreError
@@ -56,10 +59,38 @@ def atomic_write(path: Path, content: bytes, *, private: bool = False) -> None:
         raise StoreError(explain_os_error(path, error)) from None
 
 
+@contextmanager
+def folder_aside(folder: Path) -> Iterator[Path]:
+    """Give an empty folder beside ``folder`` to fill, which the caller moves into its place when it is whole.
+
+    What was not moved is removed in the end; what a killed process could not remove is swept by the next that writes
+    there.
+
+    Args:
+        folder: The folder that is to appear; its parent is made.
+
+    Raises:
+        OSError: The parent cannot be written.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(folder.parent)
+    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name[:40]}.", suffix=_SUFFIX))
+    handle = os.open(aside, os.O_RDONLY) if os.name == "posix" else None
+    try:
+        if handle is not None:
+            _hold(handle)
+        aside.chmod(0o777 & ~_umask)
+        yield aside
+    finally:
+        if handle is not None:
+            os.close(handle)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
 def _sweep(folder: Path) -> None:
     """Remove what killed processes have left half written in a folder; once a process for each folder.
 
-    A file that is being written is locked by its process; an unlocked one that is not brand new is nobody's.
+    What is being written is locked by its process; an unlocked file or folder that is not brand new is nobody's.
     """
     if folder in _swept:
         return
@@ -67,7 +98,10 @@ def _sweep(folder: Path) -> None:
     for path in folder.glob(f".*{_SUFFIX}"):
         try:
             if time.time() - path.stat().st_mtime > _BRAND_NEW and _is_free(path):
-                path.unlink()
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
         except OSError:
             continue  # gone meanwhile, or of another user
 
@@ -88,11 +122,13 @@ def _is_free(path: Path) -> bool:
         import fcntl
     except ImportError:
         return time.time() - path.stat().st_mtime > 3600
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
     return True
 
 

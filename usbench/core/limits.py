@@ -9,9 +9,12 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import TYPE_CHECKING
 
 from usbench.errors import UsbenchError
+
+if TYPE_CHECKING:
+    from io import BufferedReader
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,23 @@ def pixels_fault(where: object, height: int, width: int, frames: int = 1, *, sam
     return FRAME_PIXELS.fault(where, height * width) or MEDIA_BYTES.fault(where, size * max(frames, 1))
 
 
-def open_regular(path: Path) -> IO[bytes]:
+def is_regular(path: Path) -> bool:
+    """Say whether there is a regular file; a name that no file can bear, being too long or holding NUL, names none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Say whether there is a folder, as :func:`is_regular` does of a file."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def open_regular(path: Path) -> BufferedReader:
     """Open a regular file for reading; a pipe, a socket or a device, on which reading could wait for ever, is refused.
 
     Args:
@@ -120,6 +139,8 @@ def open_regular(path: Path) -> IO[bytes]:
     Raises:
         OSError: It cannot be opened, or is not a regular file.
     """
+    if "\0" in str(path):
+        raise OSError(22, "no file can have NUL in its name", str(path))
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags)
     try:
@@ -128,7 +149,7 @@ def open_regular(path: Path) -> IO[bytes]:
             raise IsADirectoryError(21, "it is a folder", str(path))
         if not stat.S_ISREG(mode):
             raise OSError(22, "it is not a regular file", str(path))
-        return cast("IO[bytes]", os.fdopen(handle, "rb"))
+        return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
         raise

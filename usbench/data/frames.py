@@ -23,7 +23,7 @@ def frame_key(file_sha256: str, frame: int, decoding: str) -> bytes:
     return hashlib.sha256(f"{file_sha256}|{frame}|{decoding}".encode()).digest()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FrameRef:
     """One frame of a dataset.
 

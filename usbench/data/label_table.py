@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".csv", ".parquet", ".tsv")
 """File name endings of a table."""
+
+NO_FILE = "a folder, a pipe or a device, not a regular file. Write the table to a file and give that."
+"""Why a path that exists is no table; what a pipe holds can be read once, and tables are read several times."""
 
 _MISSING = ("", "nan", "NaN")
 """Cells that are empty in any column; pandas would take these for empty too:"""
@@ -54,6 +58,8 @@ def read_table(path: Path, required: Iterable[str] = (), text: Iterable[str] = (
     import pandas as pd
 
     if not path.is_file():
+        if path.exists():
+            raise DataError(f"{path}: {NO_FILE}")
         raise DataError(f"{path}: no such file. Check that the folder is complete, or the path.")
     required, text = list(required), list(text)
     separator, skipped = (",", 0) if path.suffix.lower() == ".parquet" else _layout(path)
@@ -192,8 +198,11 @@ def _layout(path: Path) -> tuple[str, int]:
         separator = "\t"
     elif told is not None:
         separator = "\t" if told[1] == "\\t" else told[1]
-    names = [name.strip() for name in next(csv.reader([header], delimiter=separator), [])]
-    twice = [name for name in names if names.count(name) > 1]
+    try:
+        names = [name.strip() for name in next(csv.reader([header], delimiter=separator), [])]
+    except csv.Error as error:
+        raise DataError(f"{path}: not readable as a table (header row: {error}).") from None
+    twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:  # pandas would quietly call the second one 'name.1'
         raise DataError(f"{path}: column {twice[0]!r} appears twice. Rename one.")
     return separator, skipped

@@ -17,9 +17,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from usbench.core.limits import is_regular
 from usbench.core.names import as_name
 from usbench.data.dataset import Dataset, DatasetCard, Index
-from usbench.data.label_table import SUFFIXES, listed, read_table, row_numbers
+from usbench.data.label_table import NO_FILE, SUFFIXES, listed, read_table, row_numbers
 from usbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ class ManifestDataset(Dataset):
                     "the table itself."
                 )
             path = found[0]
-        if not path.is_file():
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path}: {NO_FILE}")
+        if not path.exists():
             raise DataError(f"{path}: no such manifest. Check the path, or write one: see docs/data.md.")
         if path.suffix.lower() not in SUFFIXES:
             raise DataError(f"{path}: a manifest is a .csv or .parquet file, or .tsv, not {path.suffix or 'this'!r}.")
@@ -89,7 +92,7 @@ class ManifestDataset(Dataset):
                 self._refuse(table, table[column].isna(), f"{column!r} is empty", "Fill it in, or remove the row")
         table["path"] = table["path"].str.replace("\\", "/", regex=False)  # as written on Windows
         self._refuse(table, table["path"].duplicated(), "a file is listed again", "Keep one row per file")
-        absent = ~table["path"].map(lambda path: split_key(self.folder / path)[0].is_file()).astype(bool)
+        absent = ~table["path"].map(lambda path: is_regular(split_key(self.folder / path)[0])).astype(bool)
         first = table.loc[absent, "path"].head(1).tolist()
         self._refuse(
             table,
@@ -131,7 +134,7 @@ class ManifestDataset(Dataset):
 
     def _with_marks(self, table: pd.DataFrame) -> pd.DataFrame:
         """Split ``frames``, such as ``12-48``, into the columns ``first_frame`` and ``last_frame``."""
-        ends = table["frames"].str.extract(r"^\s*(\d+)\s*-\s*(\d+)\s*$")
+        ends = table["frames"].str.extract(r"^\s*([0-9]{1,12})\s*-\s*([0-9]{1,12})\s*$")
         wrong = table["frames"].notna() & ends[0].isna()
         self._refuse(table, wrong, "'frames' is not a range", "Write it as FIRST-LAST, counted from 0, such as 12-48")
         marks = {"first_frame": ends[0].astype("Int64"), "last_frame": ends[1].astype("Int64")}

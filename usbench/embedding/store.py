@@ -17,54 +17,29 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from usbench.core.atomic_files import atomic_write, explain_os_error
-from usbench.core.documents import parse_json
-from usbench.core.locks import one_at_a_time
-from usbench.core.object_store import is_remote, look_again, modified, remove_folder
+from usbench.core.atomic_files import atomic_write
+from usbench.core.object_store import is_remote, look_again
 from usbench.core.types import Vectors
 from usbench.data.frames import KEY_BYTES
+from usbench.embedding.key_index import KeyIndex
 from usbench.encoder.card import EncoderIdentity
 from usbench.errors import StoreError
 
-_SUFFIX = ".safetensors"
+SUFFIX = ".safetensors"
 _REPAIR = "Run `usbench cache verify --repair` to drop it; the frames in it are then encoded again."
 # How often a folder is listed anew while shards vanish from it; each time another process has merged some.
 _LOOKS = 20
+_VANISH = "shards vanish while they are read. Is something deleting them? Run it again."
 # Digits of an identity's digest that name its folder.
-_NAME_LENGTH = 32
-
-
-@dataclass(frozen=True)
-class StoreEntry:
-    """One encoder identity in the store, for ``usbench cache ls``.
-
-    Attributes:
-        digest: Folder name.
-        identity: Fields of the identity.
-        frames: Number of distinct frames.
-        dimension: Length of the vectors, ``None`` when there are none yet.
-        shards: Number of shard files.
-        size: Bytes on disk.
-        used: Seconds since the epoch when it was last read or written.
-    """
-
-    digest: str
-    identity: dict[str, Any]
-    frames: int
-    dimension: int | None
-    shards: int
-    size: int
-    used: float
+NAME_LENGTH = 32
 
 
 class Store:
@@ -79,11 +54,9 @@ class Store:
     """
 
     def __init__(self, root: Path, identity: EncoderIdentity) -> None:
-        self.folder = root / identity.digest()[:_NAME_LENGTH]
+        self.folder = root / identity.digest()[:NAME_LENGTH]
         self.identity = identity
-        self._vectors: dict[bytes, tuple[int, int]] = {}
-        self._shards: list[Vectors] = []
-        self._read: set[str] = set()
+        self._forget()
         description = self.folder / "identity.json"
         text = json.dumps(asdict(identity), indent=1, sort_keys=True) + "\n"
         # The folder's name is the digest of this text, so a description that differs is damaged, and is written anew.
@@ -95,6 +68,12 @@ class Store:
             except OSError:  # a read-only store can still be read
                 return
 
+    def _forget(self) -> None:
+        self._index = KeyIndex()
+        self._names: list[str] = []  # of the shards, by their number
+        self._widths: set[int] = set()  # lengths of their vectors
+        self._held: dict[int, Vectors] = {}
+
     def refresh(self) -> None:
         """Read the shards that other processes have published since the last look.
 
@@ -104,15 +83,15 @@ class Store:
         for _ in range(_LOOKS):
             if self._read_new():
                 return
-        raise StoreError(f"{self.folder}: shards vanish while they are read. Is something deleting them? Run it again.")
+        raise StoreError(f"{self.folder}: {_VANISH}")
 
     def _read_new(self) -> bool:
         """Read the shards that are not known yet; false when one vanished, and what holds its vectors now is listed."""
         if is_remote(self.folder):
             look_again(self.folder)
-        whole = True
-        for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
-            if path.stem not in self._read:
+        whole, known = True, set(self._names)
+        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
+            if path.stem not in known:
                 try:
                     keys, vectors = read_shard(path)
                 except FileNotFoundError:  # merged into another by `cache gc` since the folder was listed
@@ -124,27 +103,52 @@ class Store:
     def missing(self, keys: Iterable[bytes]) -> list[bytes]:
         """Return the keys that are not stored, without repetition and in the order given."""
         self.refresh()
-        return [key for key in dict.fromkeys(keys) if key not in self._vectors]
+        asked = list(dict.fromkeys(keys))
+        shards, _ = self._index.find(asked)
+        return [key for key, shard in zip(asked, shards.tolist(), strict=True) if shard < 0]
 
     def get(self, keys: Sequence[bytes]) -> Vectors:
-        """Return the vectors of ``keys``, in order.
+        """Return the vectors of ``keys``, in order; shards are read one after the other, so that one is in memory.
 
         Returns:
             float32 array of shape ``(len(keys), D)``.
 
         Raises:
-            StoreError: A key is not stored, or shards disagree on the dimension.
+            StoreError: A key is not stored, a shard is damaged, or shards disagree on the dimension.
         """
-        absent = [key for key in keys if key not in self._vectors]
-        if absent:
-            raise StoreError(f"{self.folder}: {len(absent)} of {len(keys)} frames are not stored. Run it again.")
-        if len({shard.shape[1] for shard in self._shards}) > 1:
-            raise StoreError(
-                f"{self.folder}: holds vectors of several lengths: the encoder changed without changing its "
-                f"version. Delete that folder, and raise `version` in the encoder's class."
-            )
-        rows = [self._shards[shard][row] for shard, row in (self._vectors[key] for key in keys)]
-        return np.stack(rows)
+        for _ in range(_LOOKS):
+            shards, rows = self._index.find(keys)
+            if absent := int((shards < 0).sum()):
+                raise StoreError(f"{self.folder}: {absent} of {len(keys)} frames are not stored. Run it again.")
+            if len(self._widths) > 1:
+                raise StoreError(
+                    f"{self.folder}: holds vectors of several lengths: the encoder changed without changing its "
+                    f"version. Delete that folder, and raise `version` in the encoder's class."
+                )
+            found = self._gather(shards, rows)
+            if found is not None:
+                return found
+            self._forget()
+            self.refresh()
+        raise StoreError(f"{self.folder}: {_VANISH}")
+
+    def _gather(self, shards: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Vectors | None:
+        """Return the vectors at these rows of these shards; nothing when a shard has vanished."""
+        gathered = np.empty((len(rows), next(iter(self._widths), 0)), np.float32)
+        order = np.argsort(shards, kind="stable")
+        for part in np.split(order, np.flatnonzero(np.diff(shards[order])) + 1):
+            if not len(part):
+                continue
+            shard = int(shards[part[0]])
+            try:
+                vectors = self._held[shard] if shard in self._held else read_shard(self._path(shard))[1]
+            except FileNotFoundError:  # merged into another by `cache gc` since it was listed
+                return None
+            gathered[part] = vectors[rows[part]]
+        return gathered
+
+    def _path(self, shard: int) -> Path:
+        return self.folder / f"{self._names[shard]}{SUFFIX}"
 
     def put(self, keys: Sequence[bytes], vectors: Vectors) -> Path:
         """Publish one shard atomically.
@@ -161,26 +165,35 @@ class Store:
         table = np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(len(keys), KEY_BYTES)
         content = save({"keys": table, "vectors": np.ascontiguousarray(vectors, dtype=np.float32)})
         name = hashlib.sha256(content).hexdigest()
-        path = self.folder / f"{name}{_SUFFIX}"
+        path = self.folder / f"{name}{SUFFIX}"
         if not path.exists():
             atomic_write(path, content)
-        if name not in self._read:
-            self._add(name, table, vectors)
+        if name not in self._names:
+            self._add(name, table, np.ascontiguousarray(vectors, dtype=np.float32))
         return path
 
     def compact(self, below: int = 4096) -> int:
-        """Merge shards with fewer than ``below`` rows into one; return how many files that saves.
+        """Merge shards with fewer than ``below`` rows; return how many files that saves.
 
-        The merged shard is published before the small ones are removed, so that a kill loses nothing.
+        A merged shard has ``below`` rows or somewhat more, so that a reader never holds much. It is published before
+        the small ones are removed, so that a kill loses nothing.
         """
-        small = []
-        for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
+        saved = 0
+        small: list[tuple[Path, npt.NDArray[np.uint8], Vectors]] = []
+        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
             try:
                 keys, vectors = read_shard(path)
             except (StoreError, FileNotFoundError):
                 continue  # damaged, which `verify` repairs, or gone meanwhile
-            if len(keys) < below:
-                small.append((path, keys, vectors))
+            if len(keys) >= below:
+                continue
+            small.append((path, keys, vectors))
+            if sum(len(keys) for _, keys, _ in small) >= below:
+                saved += self._merge(small)
+                small = []
+        return saved + self._merge(small)
+
+    def _merge(self, small: list[tuple[Path, npt.NDArray[np.uint8], Vectors]]) -> int:
         if len(small) < 2 or len({v.shape[1] for _, _, v in small}) > 1:
             return 0
         rows = {bytes(k): v for _, keys, vectors in small for k, v in zip(keys, vectors, strict=True)}
@@ -191,11 +204,12 @@ class Store:
         return sum(1 for path, _, _ in small if path != merged) - 1
 
     def _add(self, name: str, keys: npt.NDArray[np.uint8], vectors: Vectors) -> None:
-        self._read.add(name)
-        shard = len(self._shards)
-        self._shards.append(vectors)
-        for row, key in enumerate(keys):
-            self._vectors.setdefault(bytes(key), (shard, row))
+        shard = len(self._names)
+        self._names.append(name)
+        self._widths.add(vectors.shape[1])
+        self._index.add(shard, keys)
+        if is_remote(self.folder):  # a shard is downloaded once
+            self._held[shard] = vectors
 
 
 def read_shard(path: Path) -> tuple[npt.NDArray[np.uint8], Vectors]:
@@ -237,151 +251,8 @@ def read_shard(path: Path) -> tuple[npt.NDArray[np.uint8], Vectors]:
     return keys, vectors
 
 
-def entries(root: Path) -> Iterator[StoreEntry]:
-    """Yield every identity in the store, most recently used first."""
-    for folder in sorted(_folders(root), key=_used, reverse=True):
-        shards = sorted(folder.glob(f"*{_SUFFIX}"))
-        keys: set[bytes] = set()
-        dimension = None
-        for path in shards:
-            rows, width = _shape(path)
-            dimension = width
-            keys.update(rows)
-        yield StoreEntry(
-            digest=folder.name,
-            identity=read_identity(folder),
-            frames=len(keys),
-            dimension=dimension,
-            shards=len(shards),
-            size=sum(_bytes(p) for p in folder.iterdir()),
-            used=_used(folder),
-        )
-
-
-def verify(root: Path, repair: bool = False) -> list[Path]:
-    """Return the shards whose content does not match their name, or is none; with ``repair``, remove them.
-
-    A damaged description of an encoder is among them; it is written anew by the next run of that encoder.
-
-    Args:
-        root: Root of the store.
-        repair: Whether to delete what is damaged.
-    """
-    damaged = []
-    for path in sorted(root.glob(f"*/*{_SUFFIX}")):
-        try:
-            read_shard(path)
-        except FileNotFoundError:
-            continue
-        except StoreError:
-            damaged.append(path)
-            if repair:
-                path.unlink(missing_ok=True)
-    for path in sorted(root.glob("*/identity.json")):
-        if not read_identity(path.parent):
-            damaged.append(path)
-            if repair:
-                path.unlink(missing_ok=True)
-    return damaged
-
-
-def collect_garbage(root: Path, unused_days: float | None = None, names: Iterable[str] = ()) -> int:
-    """Remove stray temporary files and, when asked, whole identities; merge small shards.
-
-    Args:
-        root: Root of the store.
-        unused_days: Remove identities not used for this many days.
-        names: Remove all identities of these encoders.
-
-    Returns:
-        Bytes freed.
-
-    Raises:
-        StoreError: A file cannot be removed.
-    """
-    if is_remote(root) or not root.is_dir():
-        return _collect(root, unused_days, names)
-    with one_at_a_time(root / "gc.lock"):
-        return _collect(root, unused_days, names)
-
-
-def _collect(root: Path, unused_days: float | None, names: Iterable[str]) -> int:
-    before = _size(root)
-    hour_ago = time.time() - 3600
-    doomed = set(names)
-    try:
-        for path in root.glob("*/.*.tmp"):
-            if _modified(path) < hour_ago:  # a younger one may belong to a running process
-                path.unlink(missing_ok=True)
-        for entry in list(entries(root)):
-            expired = unused_days is not None and entry.used < time.time() - unused_days * 86400
-            if expired or entry.identity.get("name") in doomed:
-                (remove_folder if is_remote(root) else shutil.rmtree)(root / entry.digest)
-            elif entry.shards > 1 and entry.identity:
-                Store(root, EncoderIdentity(**entry.identity)).compact()
-    except OSError as error:
-        raise StoreError(explain_os_error(root, error)) from None
-    return before - _size(root)
-
-
-def _shape(path: Path) -> tuple[list[bytes], int | None]:
-    """Return keys and dimension; nothing for a shard that cannot be read, which `verify` reports."""
-    try:
-        keys, vectors = read_shard(path)
-    except (StoreError, FileNotFoundError):
-        return [], None
-    return [bytes(k) for k in keys], int(vectors.shape[1])
-
-
-def _used(folder: Path) -> float:
-    """Return when an identity was last read or written; at an address, where reading leaves no trace, last written."""
-    if is_remote(folder):
-        return max(modified(path) for path in folder.iterdir())
-    return _modified(folder / "identity.json") or _modified(folder)
-
-
-def read_identity(folder: Path) -> dict[str, Any]:
-    """Return what is said of the encoder of a folder; nothing where that is absent, damaged or of another folder.
-
-    Args:
-        folder: Of one encoder.
-    """
-    try:
-        found = parse_json((folder / "identity.json").read_bytes())
-        identity = EncoderIdentity(**found)
-        return asdict(identity) if identity.digest()[:_NAME_LENGTH] == folder.name else {}
-    except (OSError, ValueError, TypeError):
-        return {}
-
-
-def _folders(root: Path) -> list[Path]:
-    """Return the folders of encoders, by their name alone: a damaged description hides no vectors."""
-    if is_remote(root):
-        return [path.parent for path in root.glob("*/identity.json")]
-    return [path for path in root.glob("*/") if len(path.name) == _NAME_LENGTH and path.is_dir()]
-
-
 def _text_of(path: Path) -> str | None:
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         return None
-
-
-def _modified(path: Path) -> float:
-    """Return when a file was written; long ago, where it is no longer there."""
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
-
-
-def _bytes(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:  # merged or removed by another process since it was listed
-        return 0
-
-
-def _size(root: Path) -> int:
-    return sum(_bytes(p) for p in root.glob("*/*") if p.is_file())

@@ -38,6 +38,11 @@ class Media(abc.ABC):
     def _decode(self, wanted: Sequence[int]) -> Iterator[npt.NDArray[np.uint8]]:
         """Yield the frames ``wanted`` (strictly ascending, in range) as grey uint8 ``[H, W]``, in order."""
 
+    def note(self, told: str) -> None:
+        """Add to the notes what is not among them yet; nothing where nothing is told."""
+        if told and told not in self.notes:
+            self.notes = (*self.notes, told)
+
     def frames(self, indices: Sequence[int] | None = None) -> list[npt.NDArray[np.uint8]]:
         """Decode frames in one sequential pass, no further than the last one wanted.
 

@@ -7,6 +7,7 @@ import os
 from importlib import metadata
 from pathlib import Path
 
+from usbench.core.limits import is_regular, open_regular
 from usbench.media.errors import COPY_AGAIN, MediaError
 
 _DECODERS = (
@@ -28,7 +29,7 @@ def split_key(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
     """Part ``file.mat::key`` into the file and the name of the array; the name is ``None`` where there is none."""
     text = os.fspath(path)
     file, mark, key = text.rpartition(KEY_MARK)
-    if not mark or not file or not key or Path(text).exists():
+    if not mark or not file or not key or is_regular(Path(text)):
         return Path(path), None
     return Path(file), key
 
@@ -41,7 +42,7 @@ def file_digest(path: str | os.PathLike[str]) -> str:
     """
     whole, key = split_key(path)
     try:
-        with whole.open("rb") as file:
+        with open_regular(whole) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             return digest if key is None else hashlib.sha256(f"{digest}{KEY_MARK}{key}".encode()).hexdigest()
     except OSError as error:

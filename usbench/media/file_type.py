@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from usbench.core.limits import open_regular
 from usbench.media.errors import COPY_AGAIN, MediaError
 
 Kind = Literal["picture", "tiff", "dicom", "video", "npy", "npz", "volume", "hdf5", "matlab"]
@@ -72,7 +73,7 @@ def suffix_of(path: Path) -> str:
 def is_headed_dicom(path: Path) -> bool:
     """Say whether a file carries the mark of DICOM behind its preamble, whatever its name."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(132)[128:] == b"DICM"
     except OSError:
         return False

@@ -81,6 +81,20 @@ def are_whole(arrays: Sequence[npt.NDArray[Any]]) -> bool:
     return largest > 1.0
 
 
+def alpha_note(array: npt.NDArray[Any]) -> str:
+    """Say what :func:`to_grey` does with transparency; empty where there is none.
+
+    Args:
+        array: As :func:`to_grey` takes it.
+    """
+    if array.ndim != 3 or array.shape[2] not in (2, 4):
+        return ""
+    if _is_in_alpha(array):
+        return "its picture lies in the alpha channel, which is read"
+    opaque = np.iinfo(array.dtype).max if np.issubdtype(array.dtype, np.integer) else 1
+    return "its transparency is ignored" if bool((array[..., -1] != opaque).any()) else ""
+
+
 def _is_in_alpha(array: npt.NDArray[Any]) -> bool:
     colour, alpha = array[..., :-1], array[..., -1]
     return bool((alpha != alpha[0, 0]).any() and (colour == colour[0, 0]).all())

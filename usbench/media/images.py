@@ -14,7 +14,7 @@ from usbench.errors import UsbenchError
 from usbench.media import jpeg, orientation, png
 from usbench.media.base import Media
 from usbench.media.errors import COPY_AGAIN, MediaError
-from usbench.media.grayscale import to_grey
+from usbench.media.grayscale import alpha_note, to_grey
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -92,6 +92,7 @@ class Picture(Media):
         if complaint:
             raise MediaError(self.path, f"damaged: {complaint}", COPY_AGAIN)
         for pixels in self._stored(content, wanted):
+            self.note(alpha_note(pixels))
             try:
                 yield orientation.upright(to_grey(pixels), self._orientation)
             except UsbenchError as error:

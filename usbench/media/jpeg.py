@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from usbench.media.jpeg_scans import hole
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -21,6 +23,7 @@ _SOF = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}
 _DHT, _SOS, _APP0, _APP14 = 0xC4, 0xDA, 0xE0, 0xEE
 _BASELINE_CODING = (0xC0, 0xC1, 0xC2)
 _SEQUENTIAL = (0xC0, 0xC1)
+_PROGRESSIVE = 0xC2
 
 # Of libjpeg's warnings those that mean lost pixels; others concern unknown markers or versions.
 _DAMAGE = re.compile(r"Corrupt JPEG data|[Pp]remature end|Inconsistent progression")
@@ -135,6 +138,8 @@ def damage(content: bytes) -> str:
         and content[at : content.find(b"\xff\xd9", at)].strip(b"\0")
     ):
         return f"a hole of zero bytes at byte {at}"
+    if header.sof == _PROGRESSIVE and (found := hole(content)) is not None:
+        return f"a hole of zero bytes at byte {found}"
     try:
         # Scaled down as far as possible: every code is read, but hardly any pixel computed.
         simplejpeg.decode_jpeg(

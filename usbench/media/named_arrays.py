@@ -13,6 +13,7 @@ import numpy as np
 
 from usbench.media.errors import COPY_AGAIN, MediaError
 from usbench.media.formats_extra import require
+from usbench.media.matlab_tags import check_tags
 from usbench.media.stack import Stack, is_image_shape
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class MatlabFile(Stack):
     def _load(self) -> npt.NDArray[Any]:
         from scipy.io import loadmat
 
+        check_tags(self.path)
         try:
             array: npt.NDArray[Any] = loadmat(self.path, variable_names=[self._key])[self._key]
             return array.transpose(self._order)
@@ -84,7 +86,10 @@ class Hdf5File(Stack):
 
                 file.visititems(note)
                 self._key = chosen(path, key, found)
-                dtype = file[self._key].dtype
+                data = file[self._key]
+                dtype = data.dtype
+                if data.external or data.is_virtual:  # which could be any file, or one that never ends
+                    raise MediaError(path, f"{self._key!r} lies in other files", "Copy the array into one file.")
         except MediaError:
             raise
         except Exception as error:  # the library reports damage by errors of many kinds

@@ -13,7 +13,7 @@ import numpy as np
 from usbench.errors import UsbenchError
 from usbench.media.base import Media
 from usbench.media.errors import COPY_AGAIN, MediaError, check_size
-from usbench.media.grayscale import are_whole, to_grey
+from usbench.media.grayscale import alpha_note, are_whole, to_grey
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -68,6 +68,7 @@ class Stack(Media):
         for index in wanted:
             try:
                 frame = np.array(stack[index])
+                self.note(alpha_note(frame))
                 yield to_grey(frame.astype(np.uint8) if self._holds_eight_bits(stack) else frame)
             except UsbenchError as error:
                 raise MediaError(self.path, f"frame {index}: {error}", STORE_NUMBERS) from None
@@ -76,8 +77,10 @@ class Stack(Media):
         if self._eight_bits is None:
             if stack.dtype.kind == "u" and stack.dtype.itemsize == 2:
                 self._eight_bits = all(int(frame.max()) <= 255 for frame in stack)
+                self.note("none of its 16-bit numbers is above 255, and they are read as 8 bits" * self._eight_bits)
             else:
                 self._eight_bits = self.floats_may_be_whole and stack.dtype.kind == "f" and are_whole(list(stack))
+                self.note("its floating-point numbers are whole, and are read as 0 to 255" * self._eight_bits)
         return self._eight_bits
 
 

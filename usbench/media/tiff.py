@@ -96,6 +96,7 @@ class Tiff(Media):
             return pixels
         if self._whole_floats is None:
             self._whole_floats = are_whole([page.asarray() for page in self._pages])
+            self.note("its floating-point numbers are whole, and are read as 0 to 255" * self._whole_floats)
         return pixels.astype(np.uint8) if self._whole_floats else pixels
 
 

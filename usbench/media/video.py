@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from usbench.core.limits import FRAME_PIXELS
 from usbench.media import jpeg, orientation
 from usbench.media.base import Media
-from usbench.media.errors import COPY_AGAIN, MediaError
+from usbench.media.errors import COPY_AGAIN, MediaError, check_size
 from usbench.media.grayscale import luma
 from usbench.media.truncation import check_complete, frames_in_avi_index
 
@@ -135,6 +136,9 @@ class Video(Media):
         if not container.streams.video:
             raise MediaError(self.path, "it holds no video stream", "Name a file with pictures in the table.")
         stream = container.streams.video[0]
+        if stream.codec_context is not None:
+            check_size(self.path, stream.codec_context.height, stream.codec_context.width)
+            stream.codec_context.options = {"max_pixels": str(FRAME_PIXELS.most)}  # a later frame may be larger
         # Starting threads costs more than decoding a clip of this size.
         stream.thread_type = "NONE"
         return stream

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from usbench.media.errors import COPY_AGAIN, MediaError
+from usbench.media.errors import COPY_AGAIN, MediaError, check_size
 from usbench.media.formats_extra import require
 from usbench.media.stack import Stack
 
@@ -83,6 +83,8 @@ def _check_nifti(path: Path) -> None:
             length = len(head)
             while block := content.read(1 << 20):
                 length += len(block)
+                if zipped:
+                    check_size(path, 0, 0, unfolded=length)
     except (EOFError, OSError, zlib.error, struct.error) as error:
         raise MediaError(path, f"damaged or cut off ({error})", COPY_AGAIN) from None
     missing = int(start) + values * bits // 8 - length

@@ -24,6 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Generic, TypeVar
 
+from usbench.core.limits import is_regular
 from usbench.errors import NameClashError, UnknownNameError, UsbenchError, did_you_mean
 from usbench.plugins.local_files import import_file
 
@@ -171,7 +172,7 @@ class Registry(Generic[T]):
         return self._attribute(name, module, attribute, module_name)
 
     def _local(self, name: str, path: Path, attribute: str) -> Found[T]:
-        if not path.is_file():
+        if not is_regular(path):
             raise UnknownNameError(f"{self.kind} {name!r}: no such file {path}.")
         module, digest = import_file(path, self.kind)
         value = self._attribute(name, module, attribute, str(path))
@@ -179,7 +180,7 @@ class Registry(Generic[T]):
 
     def _without_class(self, name: str, path: Path) -> str:
         """Say how a file is to be named, with what it defines."""
-        if not path.is_file():
+        if not is_regular(path):
             return f"{self.kind} {name!r}: no such file {path}."
         module, _ = import_file(path, self.kind)
         defined = self._defined(module)

@@ -14,6 +14,9 @@ from usbench.statistics._types import AnyArray, FloatArray, IntArray
 from usbench.statistics.predictions import Predictions
 
 FrameArray = NDArray[np.float32]
+# Rows that are checked at a time, and numbers that are summed at a time.
+_BLOCK = 4096
+_SUMMED = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +69,7 @@ class ProbeData:
                 f"{int((frames == 0).sum())} units have no frame (first: unit {int(np.argmin(frames))}, "
                 f"subject {groups[np.argmin(frames)]}): drop them or embed their frames."
             )
-        if not np.isfinite(embeddings).all():
-            bad = int(np.argmin(np.isfinite(embeddings).all(axis=1)))
+        if (bad := _first_not_finite(embeddings)) is not None:
             raise DataError(f"The embedding of frame {bad} (unit {unit[bad]}) is not finite: check the encoder.")
         for name, value in (("embeddings", embeddings), ("unit", unit), ("y", y), ("groups", groups)):
             object.__setattr__(self, name, value)
@@ -76,6 +78,15 @@ class ProbeData:
     def n_units(self) -> int:
         """Number of units."""
         return len(self.y)
+
+
+def _first_not_finite(embeddings: FrameArray) -> int | None:
+    """Return the first row that holds NaN or infinity; looked for in blocks, not in a mask as large as all frames."""
+    for start in range(0, len(embeddings), _BLOCK):
+        fine = np.isfinite(embeddings[start : start + _BLOCK]).all(axis=1)
+        if not fine.all():
+            return start + int(np.argmin(fine))
+    return None
 
 
 def unit_features(data: ProbeData) -> FloatArray:
@@ -105,14 +116,21 @@ def mean_by_unit(data: ProbeData) -> FloatArray:
         Mean latent of each unit, float64 [n_units, D].
     """
     order = np.argsort(data.unit, kind="stable")
-    starts = np.searchsorted(data.unit[order], np.arange(data.n_units))
-    frames = np.diff(np.append(starts, len(order)))
-    # Sums in blocks of features, so that a copy in double precision of all frames is never held.
+    starts = np.searchsorted(data.unit[order], np.arange(data.n_units + 1))
+    frames = np.diff(starts)
     total = np.empty((data.n_units, data.embeddings.shape[1]))
-    width = max(1, 8_000_000 // len(order))
-    for left in range(0, total.shape[1], width):
-        block = data.embeddings[order, left : left + width].astype(np.float64)
-        total[:, left : left + width] = np.add.reduceat(block, starts, axis=0)
+    # Some units at a time, and of a unit with very many frames some features, so that a copy in double precision of all
+    # frames is never held. Every sum is over the same numbers in the same order, however it is cut.
+    rows = max(1, _SUMMED // total.shape[1])
+    first = 0
+    while first < data.n_units:
+        last = max(first + 1, int(np.searchsorted(starts, starts[first] + rows, side="right")) - 1)
+        some = order[starts[first] : starts[last]]
+        width = max(1, _SUMMED // len(some))
+        for left in range(0, total.shape[1], width):
+            block = data.embeddings[some, left : left + width].astype(np.float64)
+            total[first:last, left : left + width] = np.add.reduceat(block, starts[first:last] - starts[first], axis=0)
+        first = last
     return total / frames[:, None]
 
 

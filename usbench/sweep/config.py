@@ -17,12 +17,12 @@ Relative paths in a grid are relative to the folder in which the command is type
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from usbench.core.documents import read_toml
 from usbench.core.settings import DEFAULT_RESULTS
 from usbench.diagnostics.shifts.levels import Level, parse_shifts
 from usbench.errors import UsbenchError, did_you_mean
@@ -169,12 +169,9 @@ def read_grid(path: Path) -> Grid:
         UsbenchError: The file cannot be read, or holds something that is not understood.
     """
     try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
+        table = read_toml(path)
     except FileNotFoundError:
         raise UsbenchError(f"{path}: no such file. A grid names encoders and tasks; see docs/cluster.md.") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsbenchError(f"{path}: cannot be read as TOML ({error}).") from None
     try:
         return _grid(pick(table, _GRID, str(path)), path)
     except UsbenchError as error:

@@ -27,6 +27,7 @@ another::
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -50,6 +51,10 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "strata": list,
     "order": list,
 }
+
+
+# Folds, and draws of them: more than anybody can wait for.
+_MOST = 10_000
 
 
 def read_task_file(path: Path) -> Task:
@@ -153,6 +158,12 @@ def _value(key: str, value: Any, path: Path) -> Any:
         return str(path.parent / value)
     if key == "positive":
         return str(value)
+    if key == "units_per_class" and value < 1:
+        raise UsbenchError(f"{path}: 'units_per_class' must be a whole number from 1, not {value}.")
+    if key == "threshold":
+        if not math.isfinite(value):
+            raise UsbenchError(f"{path}: 'threshold' must be a finite number, not {value}.")
+        return float(value)
     if isinstance(value, list):
         if not all(isinstance(item, str) for item in value):
             raise UsbenchError(f"{path}: {key!r} must be a list of text, not {value!r}.")
@@ -174,8 +185,8 @@ def _split(value: Any, path: Path) -> SplitPlan:
         raise UsbenchError(f"{where}: kind = {kind!r} is not known.{hint} Choose from {', '.join(kinds)}.")
     for key, least in (("folds", 2), ("repeats", 1)):
         number = value.get(key, least)
-        if not isinstance(number, int) or isinstance(number, bool) or number < least:
-            raise UsbenchError(f"{where}: {key} must be a whole number from {least}, not {number!r}.")
+        if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= _MOST:
+            raise UsbenchError(f"{where}: {key} must be a whole number from {least} to {_MOST}, not {number!r:.40}.")
         if key in value and kind != "grouped":
             raise UsbenchError(f"{where}: {key} has no meaning for kind = {kind!r}, which fixes the folds. Remove it.")
     if kind == "official":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from usbench.core.limits import TABLE_BYTES
 from usbench.data.dataset import Dataset, DatasetCard, Index
 from usbench.data.label_table import listed, read_table, row_numbers
 from usbench.errors import DataError, UsbenchError
@@ -120,7 +122,11 @@ def _workbook(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
+        with zipfile.ZipFile(path) as archive:
+            TABLE_BYTES.check(path, sum(entry.file_size for entry in archive.infolist()), DataError)
         return pd.read_excel(path)
+    except DataError:
+        raise
     except ImportError:
         raise UsbenchError(
             f"{path}: reading Excel needs openpyxl, which is not installed. "

@@ -13,6 +13,7 @@ from usbench.data.dataset import Dataset, DatasetCard, Index
 from usbench.data.label_table import listed
 from usbench.errors import DataError
 from usbench.media.base import Media
+from usbench.media.matlab_tags import check_tags
 
 if TYPE_CHECKING:
     import numpy as np
@@ -154,6 +155,7 @@ def _load_struct(path: Path) -> Any:
             f"{path}: saved as MATLAB 7.3 (HDF5); the published file is version 5. Download it again, or save it "
             "from MATLAB with save(..., '-v7')."
         )
+    check_tags(path)
     try:
         content = scipy.io.loadmat(path, struct_as_record=False, squeeze_me=True)
     except Exception as error:  # scipy lets struct, zlib and value errors through from damaged files

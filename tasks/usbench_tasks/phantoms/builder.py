@@ -6,8 +6,6 @@ import csv
 import io
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from usbench.core.atomic_files import folder_aside
 from usbench.errors import DataError
 from usbench_tasks.phantoms import PHANTOM_VERSION
 
@@ -60,8 +59,9 @@ def build(
     """Write a phantom, or return at once if the same one is already there.
 
     Files are written to a temporary folder beside ``folder``, which is renamed when complete: an interrupted
-    build leaves no half phantom. Every item has a random generator of its own, so that neither the order nor
-    the number of workers matters. Threads are used, as NumPy and SciPy work outside the interpreter's lock.
+    build leaves no half phantom, and the next one removes what a kill has left. Every item has a random generator of
+    its own, so that neither the order nor the number of workers matters. Threads are used, as NumPy and SciPy work
+    outside the interpreter's lock.
 
     Args:
         folder: Where to put it.
@@ -91,24 +91,18 @@ def build(
     if _is_there(folder, about):
         return folder
     items = plan(np.random.default_rng([PHANTOM_VERSION, seed]))
-    temporary: Path | None = None
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        _write_items(temporary, items, seed, progress, workers or usable_cores())
-        for name, rows in _tables(items).items():
-            (temporary / name).write_text(csv_text(rows), encoding="utf-8")
-        libraries = {"libraries": {"numpy": np.__version__}, "files": len(items)}
-        (temporary / "phantom.json").write_text(json.dumps(about | libraries, indent=2) + "\n", encoding="utf-8")
-        temporary.chmod(0o755)
-        return _move(temporary, folder, about)
+        with folder_aside(folder) as temporary:
+            _write_items(temporary, items, seed, progress, workers or usable_cores())
+            for name, rows in _tables(items).items():
+                (temporary / name).write_text(csv_text(rows), encoding="utf-8")
+            libraries = {"libraries": {"numpy": np.__version__}, "files": len(items)}
+            (temporary / "phantom.json").write_text(json.dumps(about | libraries, indent=2) + "\n", encoding="utf-8")
+            return _move(temporary, folder, about)
     except OSError as error:
         raise DataError(
             f"{folder}: the phantom cannot be written ({error.strerror or error}). Free space or choose another folder."
         ) from None
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def usable_cores() -> int:

@@ -183,3 +183,18 @@ def test_a_cut_within_the_length_of_an_empty_storage_is_noticed(cut: int, tmp_pa
     path.write_bytes(path.read_bytes()[:-cut])
     with pytest.raises(WeightsError, match="truncated or damaged"):
         read_state(path)
+
+
+def test_torchs_old_format_cut_anywhere_is_one_message(tmp_path: Path) -> None:
+    """Also within the eight bytes that say how long the last storage is; nothing follows them when it is empty."""
+    whole = tmp_path / "whole.pt"
+    torch.save({"z": torch.empty(0)}, whole, _use_new_zipfile_serialization=False)
+    content = whole.read_bytes()
+    assert content.endswith(bytes(8)), "the length of the empty storage stands at the end"
+    path = tmp_path / "cut.pt"
+    for length in range(1, len(content)):
+        path.write_bytes(content[:length])
+        with pytest.raises(WeightsError) as error:
+            read_state(path)
+        assert str(path) in str(error.value)
+        assert "\n" not in str(error.value)

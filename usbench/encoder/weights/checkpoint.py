@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from usbench.core.limits import WEIGHTS_BYTES
+from usbench.core.limits import WEIGHTS_BYTES, is_folder, open_regular
 from usbench.encoder.weights import restricted_unpickler
 from usbench.encoder.weights.shards import INDEX, shards
 from usbench.encoder.weights.state_dict import unwrap
@@ -40,7 +40,7 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         WeightsError: The file is absent, is not a weight file, is damaged, or names code to be executed.
     """
-    if path.is_dir() or path.name.endswith(INDEX):
+    if is_folder(path) or path.name.endswith(INDEX):
         return read_shards(path)
     content = _read(path)
     state = unwrap(content)
@@ -76,7 +76,7 @@ def read_shards(path: Path) -> dict[str, torch.Tensor]:
 def is_safetensors(path: Path) -> bool:
     """Say whether a file begins like a safetensors file: length of the header, then the header in JSON."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(9)
     except OSError:
         return False
@@ -101,7 +101,7 @@ def _read(path: Path) -> Any:
 
 def _start(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(1024)
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such file. Check the path.") from None

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from usbench.core.limits import is_folder, open_regular
 from usbench.encoder.weights.shards import INDEX, shards
 from usbench.errors import WeightsError
 
@@ -28,14 +29,14 @@ def file_sha256(path: Path) -> str:
     Raises:
         WeightsError: It cannot be read.
     """
-    if path.is_dir() or path.name.endswith(INDEX):
+    if is_folder(path) or path.name.endswith(INDEX):
         lines = [f"{part.name} {file_sha256(part)}\n" for part in shards(path)[0]]
         return hashlib.sha256("".join(lines).encode()).hexdigest()
     try:
         status = path.stat()
         key = (str(path.resolve()), status.st_size, status.st_mtime_ns)
         if key not in _known:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 _known[key] = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror or error}). Check the path.") from None

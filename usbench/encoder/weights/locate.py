@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from usbench.core.limits import is_regular
 from usbench.core.settings import Settings, load_settings
 from usbench.encoder.card import EncoderCard
 from usbench.encoder.weights.packaged import install_line, other_version, packaged_paths
@@ -126,7 +127,7 @@ def absent(name: str, card: EncoderCard) -> str:
 def _in_folder(folder: Path, name: str, card: EncoderCard) -> Path | None:
     names = [card.weights.filename] if card.weights else []
     names += [name + suffix for suffix in SUFFIXES]
-    return next((folder / each for each in names if (folder / each).is_file()), None)
+    return next((folder / each for each in names if is_regular(folder / each)), None)
 
 
 def _why(settings: Settings) -> str:
