@@ -39,7 +39,9 @@ def run(
     workers: int | None = None,
     by: Sequence[str] = (),
     shift: Sequence[str] = (),
+    name: str | None = None,
     fresh: bool = False,
+    replace: bool = False,
     settings: Settings | None = None,
     notify: Notify | None = None,
     progress: Progress | None = None,
@@ -49,7 +51,7 @@ def run(
     """Run every encoder on every task.
 
     Args:
-        encoder: Name, encoder, or several.
+        encoder: Name, encoder, or several. A name may say a variant: ``"tusa@pooling=stages"``.
         task: Name, task, or several.
         data: ``"phantom"`` for a task's synthetic twin, ``"subset"`` for its embedded subset, or a path.
         data_root: Folders in which datasets are found by name.
@@ -63,7 +65,10 @@ def run(
         workers: Decoding threads.
         by: Columns to score by as well, such as ``["device"]``; in ``instruments["strata"]`` of each result.
         shift: Acquisition shifts to test under as well, such as ``["gain:1..5"]``; in ``instruments["shifts"]``.
+        name: Name under which the results are kept, in place of the encoder's own; for one encoder given by name.
         fresh: Whether to probe again although an equal result exists.
+        replace: Whether a result may take the place of one of another network that has its name; without, that is
+            refused.
         settings: Places to use instead of the configured ones.
         notify: Called with messages for the user.
         progress: Called with a text, frames done and frames in all while frames are encoded.
@@ -84,6 +89,10 @@ def run(
         raise UsbenchError(
             "Weights were given as one file, which fits one encoder given by name. Run the encoders one at a time."
         )
+    if name is not None and (len(names) > 1 or isinstance(names[0], Encoder)):
+        raise UsbenchError(
+            f"{name!r} is a name for the results of one encoder given by name. Run the encoders one at a time."
+        )
     roots = [data_root] if isinstance(data_root, str | Path) else list(data_root)
     places = settings or load_settings(roots)
     columns, levels = list(dict.fromkeys(by)), _levels(shift)
@@ -95,6 +104,7 @@ def run(
             precision=precision,
             pooling=pooling,
             preprocessing=preprocessing,
+            called=name,
         )
         if isinstance(item, str)
         else item
@@ -107,6 +117,7 @@ def run(
         batch_size=batch_size,
         workers=workers,
         fresh=fresh,
+        replace=replace,
     )
     options = options.reporting_to(notify, progress)
     check_device(device)

@@ -21,9 +21,11 @@ __all__ = [
     "Engine",
     "Fresh",
     "Jobs",
+    "Name",
     "Pooling",
     "Precision",
     "Preprocessing",
+    "Replace",
     "Results",
     "Tasks",
     "Threads",
@@ -32,7 +34,12 @@ __all__ = [
 ]
 
 Encoders = Annotated[
-    list[str], typer.Option("--encoder", "-e", help="Encoder; may be repeated. See `usbench list encoders`.")
+    list[str],
+    typer.Option(
+        "--encoder",
+        "-e",
+        help="Encoder, or a variant such as tusa@pooling=stages; may be repeated. See `usbench list encoders`.",
+    ),
 ]
 Tasks = Annotated[list[str], typer.Option("--task", "-t", help="Task; may be repeated. See `usbench list tasks`.")]
 Data = Annotated[
@@ -58,4 +65,10 @@ Engine = Annotated[str, typer.Option(help="Where to run: local, or ray with usbe
 Address = Annotated[str | None, typer.Option(help="Ray cluster: auto, or host:port. Without one, Ray is started here.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Processes of the local engine.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads per job, with --jobs or --engine ray.")]
+Name = Annotated[
+    str | None, typer.Option(help="Name under which the results are kept, in place of the encoder's; for one encoder.")
+]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Put results in the place of those of another network of the same name.")
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Probe again although nothing has changed.")]

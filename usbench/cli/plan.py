@@ -83,7 +83,7 @@ def size(count: int) -> str:
 def _row(item: Planned, sources: list[str]) -> tuple[str, ...]:
     from usbench.sweep.report import span
 
-    names, cost = (item.cell.encoder.name, item.cell.task.label), item.estimate
+    names, cost = (item.cell.encoder.label, item.cell.task.label), item.estimate
     if cost is None:
         return (*names, "–", "–", "–", "–", "–", "cannot run", "–")
     rate = str(1 + sources.index(cost.source))

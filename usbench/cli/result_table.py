@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from usbench.cli.terminal import printable_result
+from usbench.core.names import split_variant
 from usbench.results.schema import Result
 from usbench.statistics.metrics import METRICS, Metric
 from usbench.task.kinds import task_kind
@@ -41,7 +42,9 @@ def print_board(console: Console, results: Sequence[Result]) -> None:
         padding=(0, 1, 0, 0),  # two metrics with intervals and another protocol fit a terminal of 80 columns
         pad_edge=False,
     )
-    table.add_column("encoder", no_wrap=True, min_width=max(len(r.encoder["name"]) for r in ordered))
+    names = {row.encoder["name"]: _in_lines(row) for row in ordered}
+    width = max(len(line) for name in names.values() for line in name.splitlines())
+    table.add_column("encoder", no_wrap=True, min_width=width)
     for name in shown:
         table.add_column(f"{_heading(METRICS[name])}\n[dim]95 % interval[/dim]", justify="right", no_wrap=True)
     for protocol in others:
@@ -54,8 +57,14 @@ def print_board(console: Console, results: Sequence[Result]) -> None:
         style = "italic" if row.encoder["floor"] else "bold"
         cells = [_cell(row, headline, name, interval=True) for name in shown]
         cells += [" / ".join(_cell(row, protocol, name) for name in beside) for protocol in others]
-        table.add_row(f"[{style}]{row.encoder['name']}[/{style}]", *cells, row.leakage["state"])
+        table.add_row(f"[{style}]{names[row.encoder['name']]}[/{style}]", *cells, row.leakage["state"])
     console.print(table)
+
+
+def _in_lines(result: Result) -> str:
+    """Break the name of a variant, so that its figures keep their place: what differs stands on lines of its own."""
+    base, variant = split_variant(result.encoder["name"])
+    return "\n".join([base, *(f" @{key}={value}" for key, value in variant.items())])
 
 
 def _by_score(results: Sequence[Result], headline: str) -> Callable[[Result], tuple[bool, float, str]]:

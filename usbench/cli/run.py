@@ -41,7 +41,9 @@ def run(
     address: options.Address = None,
     jobs: options.Jobs = 1,
     threads: options.Threads = None,
+    name: options.Name = None,
     fresh: options.Fresh = False,
+    replace: options.Replace = False,
 ) -> None:
     """Run encoders on tasks and print the table.
 
@@ -62,6 +64,8 @@ def run(
 
     if weights is not None and len(encoder) > 1:
         raise UsbenchError("--weights names one file, but several encoders are asked for. Run them one at a time.")
+    if name is not None and len(encoder) > 1:
+        raise UsbenchError(f"--name {name} is for one encoder, but several are asked for. Run them one at a time.")
     settings = load_settings(data_root or (), cache)
     levels, columns = parse_shifts(shift or ()), list(dict.fromkeys(by or ()))
     errors = Console(stderr=True)
@@ -74,9 +78,11 @@ def run(
         from usbench.sweep.specs import Cell, EncoderSpec, TaskSpec
 
         file = str(weights) if weights else None
-        asked = [EncoderSpec(e, file, device, precision, pooling, preprocessing, batch_size) for e in encoder]
-        cells = [Cell(one, TaskSpec(name, data)) for one in dict.fromkeys(asked) for name in dict.fromkeys(task)]
-        request = SweepRequest(tuple(levels), tuple(columns), results, workers, fresh, typed_command())
+        asked = [
+            EncoderSpec(e, file, device, precision, pooling, preprocessing, batch_size, called=name) for e in encoder
+        ]
+        cells = [Cell(one, TaskSpec(each, data)) for one in dict.fromkeys(asked) for each in dict.fromkeys(task)]
+        request = SweepRequest(tuple(levels), tuple(columns), results, workers, fresh, typed_command(), replace)
         finished, failures = run_distributed(
             cells, request, EngineSpec(engine, address, jobs, threads), settings, errors
         )
@@ -102,7 +108,9 @@ def run(
                 workers=workers,
                 by=columns,
                 shift=shift or (),
+                name=name,
                 fresh=fresh,
+                replace=replace,
                 settings=settings,
                 notify=progress.notify,
                 progress=progress.update,

@@ -22,6 +22,7 @@ def sweep(
     results: Annotated[Path | None, typer.Option(help="Folder of results, in place of the grid's.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder of the embedding store, in place of the grid's.")] = None,
     fresh: options.Fresh = False,
+    replace_others: options.Replace = False,
     leaderboard: Annotated[bool, typer.Option(help="Render the leaderboard from the results at the end.")] = True,
 ) -> None:
     """Run every encoder of a grid on every task.
@@ -52,7 +53,13 @@ def sweep(
     before = None if fresh else read_report(asked.results, asked.name)
     console = Console(stderr=True)
     request = SweepRequest(
-        asked.levels, asked.columns, asked.results, asked.workers, fresh, f"usbench sweep {grid.name}"
+        asked.levels,
+        asked.columns,
+        asked.results,
+        asked.workers,
+        fresh,
+        f"usbench sweep {grid.name}",
+        replace_others,
     )
     tables: list[SweepTable] = []  # engine, campaign and table need one another
     running = open_engine(asked.engine, lambda *message: tables[0].tell(*message))

@@ -17,6 +17,7 @@ from usbench.leaderboard.constant_baseline import NAME as CONSTANT
 from usbench.leaderboard.constant_baseline import constant_floor
 from usbench.leaderboard.published_values import Reported, load_reported
 from usbench.probes.facts import flat_and_nested
+from usbench.results.rows import base_of, spelling_of
 from usbench.results.schema import Estimate, Result, load_all, result_path
 from usbench.results.text import shown
 from usbench.task.kinds import KINDS, task_kind
@@ -95,8 +96,18 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Registry name of the encoder."""
+        """Name of the row: the encoder's, with what differs from it as it comes, or what the user calls it."""
         return str(self.result.encoder["name"])
+
+    @property
+    def base(self) -> str:
+        """Registry name of the encoder of which the row is a variant; its own as a rule."""
+        return base_of(self.result.encoder)
+
+    @property
+    def spelling(self) -> str:
+        """Name by which commands take this very variant."""
+        return spelling_of(self.result.encoder)
 
     @property
     def title(self) -> str:
@@ -239,7 +250,8 @@ class Board:
             if e.comparable and metric in getattr(e.result.protocols.get(protocol), "metrics", {})
         }
         comparator = Comparator(metric, found)
-        return stand(comparator, [e.name for e in self.encoders], [e.name for e in self.floors])
+        spelt = {e.name: e.spelling for e in self.entries}
+        return stand(comparator, [e.name for e in self.encoders], [e.name for e in self.floors], spelt)
 
 
 def files_of(*boards: Board) -> list[str]:

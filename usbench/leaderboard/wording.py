@@ -85,7 +85,7 @@ def leakage(entry: Entry) -> str:
 
 def command(board: Board) -> str:
     """Return the one command that reproduces a board."""
-    names = [e.name for e in board.entries if e.file] or ["tusa.random", "texture", "pixels"]
+    names = [e.spelling for e in board.entries if e.file] or ["tusa.random", "texture", "pixels"]
     first = board.first
     provision = first.dataset.get("provision") if first else None
     data = {"subset": " --data subset", "phantom": " --data phantom", "own": " --data MANIFEST.csv"}.get(

@@ -45,6 +45,7 @@ class Options:
         batch_size: Frames per forward pass; the encoder's own by default.
         workers: Decoding threads.
         fresh: Whether to probe again although an equal result exists.
+        replace: Whether a result may take the place of one of another network that has its name.
         notify: Called with messages for the user.
         progress: Called while frames are encoded.
     """
@@ -54,6 +55,7 @@ class Options:
     batch_size: int | None = None
     workers: int | None = None
     fresh: bool = False
+    replace: bool = False
     notify: Notify = field(default=lambda message: None)
     progress: Progress = field(default=lambda text, done, total: None)
 
@@ -99,6 +101,7 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
     """
     from usbench.data.table_checks import names_alike, note_of_alike
     from usbench.embedding.precision import resolve_precision
+    from usbench.encoder.variants import row_name
     from usbench.task.cohort import build_cohort, draw_splits, select_frames
 
     check_name("encoder", encoder.name)
@@ -133,6 +136,7 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
         if decision is not None:
             options.notify(f"{encoder.name}: {decision.describe()}")
     inputs = inputs_digest(encoder, task, located, digests, decoding)
+    check_name("encoder", row_name(encoder))
     return Prepared(encoder, task, located, cohort, digests, decoding, inputs)
 
 

@@ -19,9 +19,11 @@ from usbench.core import provenance
 from usbench.core.provenance import typed_command
 from usbench.core.settings import Settings
 from usbench.encoder.base import Encoder
+from usbench.encoder.variants import row_name, row_title, spelling
 from usbench.errors import ResultError
 from usbench.pipeline.context import Options, Prepared, leakage, prepare
 from usbench.plugins.data_sources import Located
+from usbench.results.rows import refuse_another
 from usbench.task.task import Task
 
 if TYPE_CHECKING:
@@ -57,8 +59,11 @@ def run_prepared(ready: Prepared, options: Options, settings: Settings) -> resul
         UsbenchError: What went wrong, in one message.
     """
     if not options.fresh and (kept := _cached(options, ready)):
-        options.notify(f"{ready.encoder.name} on {kept.board}: nothing has changed, answered from {options.results}.")
+        name = kept.encoder["name"]
+        options.notify(f"{name} on {kept.board}: nothing has changed, answered from {options.results}.")
         return kept
+    if not options.replace:
+        _refuse_another(options, ready)
     result = _compute(ready, options, settings)
     if options.results is not None:
         results.save(options.results, result)
@@ -76,7 +81,7 @@ def _compute(ready: Prepared, options: Options, settings: Settings) -> results.R
     return results.Result(
         task=_task_facts(task, cohort),
         dataset=_dataset_facts(located, cohort, frames, (*cohort.notes, *embedded.frames.notes), len(ready.digests)),
-        encoder=_encoder_facts(encoder, int(embedded.vectors.shape[1])),
+        encoder={**encoder_facts(encoder), "embedding_dim": int(embedded.vectors.shape[1])},
         leakage=leakage(encoder, located),
         units=cohort.describe(frames),
         protocols=protocols,
@@ -113,13 +118,16 @@ def _answers(
     return protocols, {}
 
 
-def _cached(options: Options, ready: Prepared) -> results.Result | None:
-    folder = options.results
-    if folder is None:
-        return None
+def _place(folder: Path, ready: Prepared) -> Path:
     task, dataset = ready.task, ready.located.dataset
     board = results.board_name(task.name, task.dataset, dataset.name)
-    path = results.file_of(folder, board, ready.encoder.name)
+    return results.file_of(folder, board, row_name(ready.encoder))
+
+
+def _cached(options: Options, ready: Prepared) -> results.Result | None:
+    if options.results is None:
+        return None
+    path = _place(options.results, ready)
     if not path.exists():
         return None
     try:
@@ -128,6 +136,19 @@ def _cached(options: Options, ready: Prepared) -> results.Result | None:
         options.notify(f"{error} It is computed again now.")
         return None
     return result if result.inputs == ready.inputs else None
+
+
+def _refuse_another(options: Options, ready: Prepared) -> None:
+    """Refuse, before anything is encoded, to replace the result of another network that has the same name."""
+    if options.results is None:
+        return
+    path = _place(options.results, ready)
+    try:
+        there = results.load(path) if path.exists() else None
+    except ResultError:  # it has been said above
+        return
+    if there is not None:
+        refuse_another(path, there.encoder, encoder_facts(ready.encoder))
 
 
 def _task_facts(task: Task, cohort: Cohort) -> dict[str, Any]:
@@ -175,13 +196,21 @@ def _dataset_facts(
     }
 
 
-def _encoder_facts(encoder: Encoder, dimension: int) -> dict[str, Any]:
+def encoder_facts(encoder: Encoder) -> dict[str, Any]:
+    """Return what a result says of its encoder.
+
+    Args:
+        encoder: An encoder that is ready, its precision settled.
+    """
     card, identity = encoder.card, encoder.identity()
+    name, spelt = row_name(encoder), spelling(encoder)
     return {
-        "name": encoder.name,
-        "title": encoder.title,
+        "name": name,
+        "title": row_title(encoder),
+        **({"base": encoder.name} if name != encoder.name else {}),
+        **({"spelling": spelt} if spelt != name else {}),
         "floor": card.floor,
-        "embedding_dim": dimension,
+        "embedding_dim": card.embedding_dim,
         "parameters": card.parameters,
         "gflops": card.gflops,
         "input_size": list(card.input_size) if card.input_size else None,
@@ -194,6 +223,7 @@ def _encoder_facts(encoder: Encoder, dimension: int) -> dict[str, Any]:
         "pooling": identity.pooling,
         "precision": identity.precision,
         "identity": identity.digest(),
+        **({"source": identity.source} if identity.source else {}),
     }
 
 

@@ -20,7 +20,8 @@ class Record:
 
     Attributes:
         cell: The cell; its precision is settled by the survey.
-        name: Name of the encoder, by which its results are kept; that of a plugin file is on its card.
+        name: Name of the row, by which its results are kept: that of the encoder, which for a plugin file is on its
+            card, and what differs from it as it comes.
         state: One of :data:`STATES`.
         error: One sentence, when it failed.
         found: What the survey found.
@@ -76,6 +77,7 @@ class SweepRequest:
         workers: Decoding threads of one job.
         fresh: Whether to probe again although an equal result exists.
         command: What was typed, for the provenance of results.
+        replace: Whether results may take the place of those of another network of the same name.
     """
 
     levels: tuple[Level, ...] = ()
@@ -84,3 +86,4 @@ class SweepRequest:
     workers: int | None = None
     fresh: bool = False
     command: str = ""
+    replace: bool = False

@@ -18,6 +18,7 @@ from usbench.core.settings import Settings
 from usbench.diagnostics.shifts.levels import Level
 from usbench.embedding.extract import Shard
 from usbench.errors import UsbenchError
+from usbench.results.rows import refuse_another
 from usbench.sweep.cell_state import Record, SweepRequest
 from usbench.sweep.config import EngineSpec
 from usbench.sweep.dispatcher import Dispatcher, Ticket
@@ -62,7 +63,7 @@ class Campaign:
     ) -> None:
         names = {cell.encoder: _name(cell.encoder) for cell in cells}
         for name in names.values():
-            if len(same := [encoder.name for encoder in names if names[encoder] == name]) > 1:
+            if len(same := [encoder.label for encoder in names if names[encoder] == name]) > 1:
                 told = " and ".join(same)
                 raise UsbenchError(f"{told} are both called {name!r}, and results are kept by name. Rename one.")
         self.records = [Record(cell, names[cell.encoder]) for cell in cells]
@@ -222,6 +223,9 @@ class Campaign:
             record.result = kept
             self._move(record, "unchanged")
             return
+        if reason := self._taken(record, found):
+            self._broken(record, reason)
+            return
         scheduled = self._scheduled.setdefault(found.identity, {})
         encoder = record.cell.encoder
         size = shard_size(self._spec, encoder, found.step)
@@ -276,15 +280,31 @@ class Campaign:
         """Return the inputs of results of an encoder that hold all that is asked for."""
         if self._wish.results is None or self._wish.fresh:
             return frozenset()
-        paths = self._wish.results.glob(f"*/{results.slug(record.name)}.json")
+        names = [record.name]
+        if record.cell.encoder.precision == "auto":
+            names.append(_name(replace(record.cell.encoder, precision="bf16")))
+        paths = [path for name in names for path in self._wish.results.glob(f"*/{results.slug(name)}.json")]
         kept = [result for path in paths if (result := _load(path)) is not None]
         return frozenset(r.inputs for r in kept if holds_all(r, self._wish.columns, self._wish.levels))
 
     def _cached(self, record: Record, found: Found) -> results.Result | None:
         if self._wish.results is None or self._wish.fresh:
             return None
-        kept = _load(results.file_of(self._wish.results, found.board, record.name))
+        kept = _load(results.file_of(self._wish.results, found.board, found.encoder["name"]))
         return kept if kept is not None and kept.inputs == found.inputs else None
+
+    def _taken(self, record: Record, found: Found) -> str:
+        """Say why a result cannot be written: one of another network lies there under its name; empty if none does."""
+        if self._wish.results is None or self._wish.replace:
+            return ""
+        path = results.file_of(self._wish.results, found.board, found.encoder["name"])
+        there = _load(path)
+        try:
+            if there is not None:
+                refuse_another(path, there.encoder, found.encoder)
+        except UsbenchError as error:
+            return str(error)
+        return ""
 
     def _told(self, record: Record, result: results.Result) -> results.Result:
         """Complete the provenance by what the evaluating worker could not know."""
@@ -325,7 +345,7 @@ class Campaign:
         sources = list(dict.fromkeys(Source(task=r.cell.task) for r in self.records if not r.over))
         wrong = inspect(self._engine, self._handshake, encoders, sources, self._spec.threads or 1)
         for record in self.records:
-            reason = wrong.get(("encoder", record.cell.encoder.name)) or wrong.get(
+            reason = wrong.get(("encoder", record.cell.encoder.label)) or wrong.get(
                 ("data", str(Source(task=record.cell.task)))
             )
             if reason:
@@ -349,10 +369,12 @@ def shard_size(spec: EngineSpec, encoder: EncoderSpec, step: int) -> int:
 
 
 def _name(spec: EncoderSpec) -> str:
+    from usbench.encoder.variants import row_name
+
     try:
-        return spec.load().name
+        return row_name(spec.load())
     except UsbenchError:  # its cells will say why
-        return spec.name
+        return spec.label
 
 
 def holds_all(result: results.Result, columns: Sequence[str], levels: Sequence[Level]) -> bool:

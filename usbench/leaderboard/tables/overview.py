@@ -45,7 +45,7 @@ def matrix(boards: Sequence[Board], known: Sequence[Known]) -> Table | None:
     weights = {k.name for k in known if k.weights_page}
     rows = []
     for first in encoders_of(boards):
-        cells = [_in_matrix(board, first.name, first.name in weights) for board in boards]
+        cells = [_in_matrix(board, first.name, first.base in weights) for board in boards]
         rows.append(Row([name_cell(first), *cells], first.floor))
     return Table("measured", "Every encoder on every board, nested protocol, with 95 % intervals", headings, rows)
 
@@ -136,7 +136,7 @@ def reported(boards: Sequence[Board]) -> Table | None:
 
 def unmeasured(boards: Sequence[Board], known: Sequence[Known]) -> list[Known]:
     """Return bundled encoders without a measured figure."""
-    measured = {entry.name for board in boards for entry in board.entries}
+    measured = {entry.base for board in boards for entry in board.entries}
     return [k for k in known if k.name not in measured]
 
 
