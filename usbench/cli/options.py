@@ -27,6 +27,7 @@ __all__ = [
     "Preprocessing",
     "Replace",
     "Results",
+    "ResultsToRead",
     "Tasks",
     "Threads",
     "Weights",
@@ -50,7 +51,15 @@ DataRoots = Annotated[
     list[Path] | None,
     typer.Option("--data-root", help="Folder in which datasets are found by name; may be repeated."),
 ]
-Results = Annotated[Path, typer.Option(help="Folder of result files.")]
+Results = Annotated[Path, typer.Option(help="Folder that results are kept in.")]
+ResultsToRead = Annotated[
+    Path | None,
+    typer.Option(
+        "--results",
+        help="Folder of results; by default that of your runs (runs/results), or the board of a clone where your runs "
+        "have none.",
+    ),
+]
 Cache = Annotated[Path | None, typer.Option(help="Folder of the embedding store; the configured one by default.")]
 
 Weights = Annotated[Path | None, typer.Option(help="Weight file of the encoder, when it is not registered.")]

@@ -57,7 +57,7 @@ def run(
     from usbench.cli.result_table import print_board
     from usbench.cli.summary import drop_sentence
     from usbench.core.provenance import typed_command
-    from usbench.core.settings import load_settings
+    from usbench.core.settings import BOARD_RESULTS, load_settings
     from usbench.diagnostics.shifts import parse_shifts
     from usbench.errors import UsbenchError
     from usbench.evaluation.scoring import edge_note
@@ -131,7 +131,9 @@ def run(
                 text = f"{result.encoder['name']} on {result.board}, {protocol}: {edge_note(share)}"
                 console.print(text, style="yellow", highlight=False)
     if finished:
-        errors.print(f"Results are in {results}. `usbench leaderboard` renders the pages.", style="dim")
+        pages = "" if results == BOARD_RESULTS else f" --results {results}"
+        told = f"Results are in {results}. `usbench leaderboard{pages}` renders the pages."
+        errors.print(told, style="dim", soft_wrap=True)
     for board in dict.fromkeys(result.board for result in finished):
         if sentence := drop_sentence([result for result in finished if result.board == board]):
             console.print(sentence, soft_wrap=True, highlight=False)

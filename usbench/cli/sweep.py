@@ -37,7 +37,7 @@ def sweep(
 
     from usbench.cli.leaderboard import leaderboard as render_leaderboard
     from usbench.cli.sweep_table import SweepTable
-    from usbench.core.settings import DEFAULT_RESULTS, load_settings
+    from usbench.core.settings import BOARD_RESULTS, DEFAULT_RESULTS, load_settings
     from usbench.sweep.cell_state import SweepRequest
     from usbench.sweep.config import read_grid, with_engine
     from usbench.sweep.cost_model import Estimator
@@ -49,7 +49,7 @@ def sweep(
     asked = replace(asked, results=results or asked.results, cache=cache or asked.cache)
     settings = load_settings(asked.data_roots, asked.cache, asked.store)
     # Read before anything runs: an outcome must not be compared with what was learnt from it.
-    estimator = Estimator([asked.results, DEFAULT_RESULTS], Path("benchmarks"))
+    estimator = Estimator(list(dict.fromkeys([asked.results, DEFAULT_RESULTS, BOARD_RESULTS])), Path("benchmarks"))
     before = None if fresh else read_report(asked.results, asked.name)
     console = Console(stderr=True)
     request = SweepRequest(

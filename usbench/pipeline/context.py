@@ -18,6 +18,7 @@ from usbench.data.frames import decoding_versions
 from usbench.encoder.base import Encoder
 from usbench.errors import DataError, UsbenchError
 from usbench.plugins.data_sources import Located, dataset_for
+from usbench.results.board_folder import refuse_simulated
 from usbench.task.task import Task
 
 if TYPE_CHECKING:
@@ -111,7 +112,12 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
         raise UsbenchError(readiness.reason)
     for remark in encoder.remarks():
         options.notify(remark)
+    if options.results is not None:
+        # Before anything is simulated; of a task that falls back on its twin, before anything is encoded.
+        refuse_simulated(options.results, options.data == "phantom")
     located = dataset_for(task, settings, options.data)
+    if options.results is not None:
+        refuse_simulated(options.results, located.dataset.card.synthetic)
     _announce(task, located, options.notify)
     dataset = located.dataset
     check_name("dataset", dataset.name)

@@ -7,7 +7,7 @@ Relative paths in a grid are relative to the folder in which the command is type
     protocols = ["svc-nested@2", "ridge-nested@2"]    # in place of the tasks' own; optional
     shifts = ["gain:1..5"]                            # optional, as for `usbench run --shift`
     by = ["device"]                                   # optional, as for `usbench run --by`
-    results = "leaderboards/results"
+    results = "runs/results"
     cache = "/shared/usbench"
 
     [engine]

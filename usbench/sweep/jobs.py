@@ -45,6 +45,7 @@ class Found:
         identity: Digest of the encoder's identity.
         precision: The precision settled on.
         encoder: What a result would say of the encoder.
+        synthetic: Whether the data are simulated.
         frames: Frames of the task.
         passes: How many times each is encoded: once, and once a shift.
         parts: Frames the store lacks, clean ones and then shifted ones, each in the order a single process encodes
@@ -60,6 +61,7 @@ class Found:
     identity: str = ""
     precision: str = "fp32"
     encoder: Mapping[str, Any] = field(kw_only=True)
+    synthetic: bool = field(kw_only=True)
     frames: int = 0
     passes: int = 1
     parts: tuple[tuple[tuple[FrameRef, int], ...], ...] = ()
@@ -89,10 +91,10 @@ class Survey:
 
         said: list[str] = []
         ready = _prepare(self.cell, handshake, said.append)
-        board = _board(ready)
+        board, synthetic = _board(ready), ready.located.dataset.card.synthetic
         if ready.inputs in self.complete:
-            told = encoder_facts(ready.encoder)
-            return Found(board, ready.inputs, True, encoder=told, facts=_facts(ready), said=tuple(said))
+            told, said_of = encoder_facts(ready.encoder), _facts(ready)
+            return Found(board, ready.inputs, True, encoder=told, synthetic=synthetic, facts=said_of, said=tuple(said))
         encoder = ready.encoder
         refs = frames_of(ready).refs
         store = Store(handshake.settings.store_dir, encoder.identity())
@@ -109,6 +111,7 @@ class Survey:
             identity=encoder.identity().digest(),
             precision=encoder.precision,
             encoder=encoder_facts(encoder),
+            synthetic=synthetic,
             frames=len(refs),
             passes=1 + len(self.levels),
             parts=tuple(tuple(in_order(part, store)) for part in parts),

@@ -18,6 +18,7 @@ from usbench.core.settings import Settings
 from usbench.diagnostics.shifts.levels import Level
 from usbench.embedding.extract import Shard
 from usbench.errors import UsbenchError
+from usbench.results.board_folder import refuse_simulated
 from usbench.results.rows import refuse_another
 from usbench.sweep.cell_state import Record, SweepRequest
 from usbench.sweep.config import EngineSpec
@@ -294,13 +295,14 @@ class Campaign:
         return kept if kept is not None and kept.inputs == found.inputs else None
 
     def _taken(self, record: Record, found: Found) -> str:
-        """Say why a result cannot be written: one of another network lies there under its name; empty if none does."""
-        if self._wish.results is None or self._wish.replace:
+        """Say why a result cannot be written, where another network's has its place or the place is a board's."""
+        if self._wish.results is None:
             return ""
         path = results.file_of(self._wish.results, found.board, found.encoder["name"])
         there = _load(path)
         try:
-            if there is not None:
+            refuse_simulated(self._wish.results, found.synthetic)
+            if there is not None and not self._wish.replace:
                 refuse_another(path, there.encoder, found.encoder)
         except UsbenchError as error:
             return str(error)
@@ -331,6 +333,8 @@ class Campaign:
 
         for task in dict.fromkeys(record.cell.task for record in self.records):
             try:
+                if self._wish.results is not None:
+                    refuse_simulated(self._wish.results, task.data == "phantom")
                 dataset_for(task.load(), self._settings, task.data)
             except UsbenchError as error:
                 self._refuse([r for r in self.records if r.cell.task == task], str(error))
