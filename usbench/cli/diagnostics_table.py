@@ -9,6 +9,7 @@ from rich.console import Console
 from usbench.cli.terminal import as_data, printable_result
 from usbench.cli.terminal_table import Column, print_table
 from usbench.leaderboard import number_format
+from usbench.leaderboard.board import LEAKAGE_MARKS
 from usbench.results.schema import Result
 
 
@@ -31,7 +32,7 @@ def print_strata(console: Console, result: Result, columns: list[str]) -> None:
             e = level["estimate"]
             cells = [str(level["subjects"]), str(level["units"]), metric.value(e["value"])]
             rows.append([level["value"], *cells, metric.interval(e["low"], e["high"]), level["note"]])
-        title = f"{result.encoder['name']} on {result.board} by {column}, {section['protocol']}"
+        title = f"{_name(result)} on {result.board} by {column}, {section['protocol']}"
         print_table(console, title, [*headings, Column("95 % interval", True), Column("", wraps=True)], rows)
         if found["scope"] == "frames":
             console.print(
@@ -62,13 +63,18 @@ def print_shifts(console: Console, result: Result, names: list[str]) -> None:
         figures.append(number_format.p_value(d["p_adjusted"]))
         figures.append(number_format.DASH if moved["value"] is None else f"{moved['value']:.2f}")
         rows.append([name + (" *" if entry["trained"] else ""), entry["amount"], *figures])
-    title = f"{result.encoder['name']} on shifted {result.board}, {section['protocol']}"
+    title = f"{_name(result)} on shifted {result.board}, {section['protocol']}"
     print_table(console, title, columns, rows, rule_after=[0])
     notes = [told.instruments["shifts"]["note"], "p is corrected over all levels in the result (Holm)."]
     notes.append("Drift: how far frames move, as a share of the distance between subjects.")
     if any(section["measured"][name]["trained"] for name in names):
         notes.append("* the encoder was trained to ignore this shift.")
     console.print(f"[dim]{' '.join(notes)}[/dim]")
+
+
+def _name(result: Result) -> str:
+    """Return the encoder's name with its mark of leakage."""
+    return str(result.encoder["name"]) + LEAKAGE_MARKS.get(result.leakage.get("state", "unknown"), "")
 
 
 def _interval(metric: number_format.Column, d: dict[str, Any]) -> str:

@@ -105,6 +105,20 @@ class Dataset(abc.ABC):
         """Names of the sets that this one is composed of, spelt as on encoders' cards; empty for a set of its own."""
         return ()
 
+    def known_as(self) -> tuple[tuple[str, ...], bool]:
+        """Return the names under which lists of pre-training sets may mention the data.
+
+        Returns:
+            The names, and whether they account for all of the data: those of a table of one's own do only if the table
+            says where each file comes from.
+        """
+        return (self.card.name, *self.card.aliases, *self.constituents()), True
+
+    @property
+    def unseen(self) -> bool:
+        """Whether their owner declares that no encoder was trained on them."""
+        return False
+
     @abc.abstractmethod
     def read(self) -> Index:
         """Read the labels and list the files.

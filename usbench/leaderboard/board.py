@@ -23,6 +23,8 @@ from usbench.results.text import shown
 from usbench.task.kinds import KINDS, task_kind
 from usbench.task.task import Task
 
+LEAKAGE_MARKS = {"overlap": " ⚠", "unknown": " ⚠?"}
+
 
 @dataclass(frozen=True)
 class TaskFacts:
@@ -113,6 +115,11 @@ class Entry:
     def title(self) -> str:
         """Printed name."""
         return str(self.result.encoder.get("title") or self.name)
+
+    @property
+    def mark(self) -> str:
+        """What follows its name wherever it stands: nothing where its pre-training is known not to hold these data."""
+        return LEAKAGE_MARKS.get(self.result.leakage.get("state", "unknown"), "")
 
     @property
     def floor(self) -> bool:

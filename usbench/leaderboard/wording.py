@@ -83,6 +83,13 @@ def leakage(entry: Entry) -> str:
     )
 
 
+def marks(board: Board) -> str:
+    """Explain the marks of leakage that stand on a page; nothing where there are none."""
+    told = {" ⚠": "⚠: pre-trained on the data it is tested on", " ⚠?": "⚠?: nobody knows whether it was"}
+    found = {entry.mark for entry in board.entries}
+    return ". ".join(text for mark, text in told.items() if mark in found) + ("." if found - {""} else "")
+
+
 def command(board: Board) -> str:
     """Return the one command that reproduces a board."""
     names = [e.spelling for e in board.entries if e.file] or ["tusa.random", "texture", "pixels"]

@@ -155,37 +155,6 @@ def _few_grey_levels(dataset: Dataset, paths: Sequence[str]) -> str:
         return ""  # a damaged file is told where its frames are wanted
 
 
-def leakage(encoder: Encoder, located: Located) -> dict[str, str]:
-    """Compare an encoder's pre-training sets with the dataset it is asked about.
-
-    Args:
-        encoder: The encoder, with the weights in use.
-        located: The dataset.
-
-    Returns:
-        ``state``: clean, overlap or unknown, and a ``detail`` of one sentence.
-    """
-    card = located.dataset.card
-    seen = encoder.pretraining()
-    if seen is None and encoder.weights_as_published() is False:
-        return {
-            "state": "unknown",
-            "detail": "Its weights are not the published file: the digest is another, so nobody knows what they saw.",
-        }
-    if seen is None:
-        return {
-            "state": "unknown",
-            "detail": encoder.card.pretraining_note or "Its pre-training sets are not published.",
-        }
-    names = {card.name, *card.aliases, *located.dataset.constituents()}
-    common = sorted(names & set(seen))
-    if common:
-        return {"state": "overlap", "detail": f"It was pre-trained on {', '.join(common)}."}
-    if not seen:
-        return {"state": "clean", "detail": "It has not been trained on any image."}
-    return {"state": "clean", "detail": f"{card.title} is not among its {len(seen)} pre-training sets."}
-
-
 def _announce(task: Task, located: Located, notify: Notify) -> None:
     card = located.dataset.card
     if located.provision == "phantom":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,8 @@ from usbench.core.settings import Settings
 from usbench.encoder.base import Encoder
 from usbench.encoder.variants import row_name, row_title, spelling
 from usbench.errors import ResultError
-from usbench.pipeline.context import Options, Prepared, leakage, prepare
+from usbench.pipeline.context import Options, Prepared, prepare
+from usbench.pipeline.leakage import leakage
 from usbench.plugins.data_sources import Located
 from usbench.results.rows import refuse_another
 from usbench.task.task import Task
@@ -58,7 +60,11 @@ def run_prepared(ready: Prepared, options: Options, settings: Settings) -> resul
     Raises:
         UsbenchError: What went wrong, in one message.
     """
-    if not options.fresh and (kept := _cached(options, ready)):
+    if options.results is not None and not options.fresh and (kept := _cached(options, ready)):
+        if (now := _leakage(ready)) != kept.leakage:
+            # What was declared since, or is judged otherwise by a newer program, moves no figure.
+            kept = replace(kept, leakage=now)
+            results.save(options.results, kept)
         name = kept.encoder["name"]
         options.notify(f"{name} on {kept.board}: nothing has changed, answered from {options.results}.")
         return kept
@@ -82,7 +88,7 @@ def _compute(ready: Prepared, options: Options, settings: Settings) -> results.R
         task=_task_facts(task, cohort),
         dataset=_dataset_facts(located, cohort, frames, (*cohort.notes, *embedded.frames.notes), len(ready.digests)),
         encoder={**encoder_facts(encoder), "embedding_dim": int(embedded.vectors.shape[1])},
-        leakage=leakage(encoder, located),
+        leakage=_leakage(ready),
         units=cohort.describe(frames),
         protocols=protocols,
         figures=figures,
@@ -116,6 +122,10 @@ def _answers(
         found = measure_drop(task, cohort, vectors, unit_index, embedded.places, protocols)
         return protocols, {"drop": found} if found else {}
     return protocols, {}
+
+
+def _leakage(ready: Prepared) -> dict[str, str]:
+    return leakage(ready.encoder, ready.located, ready.task, ready.digests)
 
 
 def _place(folder: Path, ready: Prepared) -> Path:

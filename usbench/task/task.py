@@ -99,6 +99,8 @@ class Task:
         transfer: The two datasets of a task that is trained on one and tested on the other; ``dataset`` then names
             the pair.
         order: Grades of an ordinal target from low to high; by default numbers, by size.
+        source: Published sets from which a table of one's own was made, as encoders' cards spell them.
+        not_pretrained_on: Whether the owner of the data declares that no encoder can have been trained on them.
     """
 
     name: str
@@ -122,6 +124,8 @@ class Task:
     slots: Slots | None = None
     transfer: Transfer | None = None
     order: tuple[str, ...] = ()
+    source: tuple[str, ...] = ()
+    not_pretrained_on: bool = False
 
     def __repr__(self) -> str:
         """Return the declaration; fields that came later are told only where they are used.
@@ -129,7 +133,7 @@ class Task:
         A digest of this text decides whether a stored result is still valid, and so it must not change for tasks that
         do not use them.
         """
-        return _compact(self, later=("slots", "transfer", "order"))
+        return _compact(self, later=("slots", "transfer", "order", "source", "not_pretrained_on"))
 
     def __post_init__(self) -> None:
         """Refuse a declaration that cannot run.

@@ -48,6 +48,7 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "protocols": list,
     "strata": list,
     "order": list,
+    "not_pretrained_on": bool,
 }
 
 
@@ -124,6 +125,12 @@ def _value(key: str, value: Any, path: Path) -> Any:
         return _split(value, path)
     if key == "slots":
         return _slots(value, path)
+    if key == "not_pretrained_on":
+        if not isinstance(value, bool):
+            raise UsbenchError(f"{path}: not_pretrained_on is true or false, not {value!r}.")
+        return value
+    if key == "source":
+        return _source(value, path)
     expected = _TYPES.get(key, str)
     fits: bool = isinstance(value, expected) and not isinstance(value, bool)
     if not fits:
@@ -155,6 +162,13 @@ def _value(key: str, value: Any, path: Path) -> Any:
             raise UsbenchError(f"{path}: {key!r} must be a list of text, not {value!r}.")
         return tuple(value)
     return value
+
+
+def _source(value: Any, path: Path) -> tuple[str, ...]:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name.strip() for name in names):
+        raise UsbenchError(f'{path}: source names a published set, such as source = "hc18", or a list, not {value!r}.')
+    return tuple(name.strip().lower() for name in names)
 
 
 def _split(value: Any, path: Path) -> SplitPlan:

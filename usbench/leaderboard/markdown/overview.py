@@ -45,7 +45,7 @@ def _head() -> str:
         "- **Bold**: the best and all that a paired test does not separate from it. Where the test tells nobody apart, "
         "nothing is bold.\n"
         "- *Italics*: baselines.\n"
-        "- ⚠: the encoder was pre-trained on the data it is tested on.\n"
+        "- ⚠: the encoder was pre-trained on the data it is tested on; ⚠?: nobody knows whether it was.\n"
         "- Figures of the nested protocol, in which no test subject has any say in the tuning. The paper's protocol "
         "and its reported values are on each task's page.\n"
     )

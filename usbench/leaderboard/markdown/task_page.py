@@ -89,6 +89,7 @@ def _protocol(board: Board, protocol: str, headline: bool, figures: Sequence[Fig
 def _legend(board: Board) -> str:
     lines = [wording.verdict(board)]
     lines.append(f"{wording.intervals(board)} Baselines are in italics.")
+    lines.append(wording.marks(board))
     return "\n\n".join(line for line in lines if line)
 
 

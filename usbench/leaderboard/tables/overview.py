@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from usbench.leaderboard import wording
-from usbench.leaderboard.board import Board, Entry
+from usbench.leaderboard.board import LEAKAGE_MARKS, Board, Entry
 from usbench.leaderboard.bundled import Known
 from usbench.leaderboard.number_format import DASH, Column
 from usbench.leaderboard.ranking import Ranking
@@ -46,7 +46,7 @@ def matrix(boards: Sequence[Board], known: Sequence[Known]) -> Table | None:
     rows = []
     for first in encoders_of(boards):
         cells = [_in_matrix(board, first.name, first.base in weights) for board in boards]
-        rows.append(Row([name_cell(first), *cells], first.floor))
+        rows.append(Row([name_cell(first, marked=False), *cells], first.floor))
     return Table("measured", "Every encoder on every board, nested protocol, with 95 % intervals", headings, rows)
 
 
@@ -68,7 +68,7 @@ def ranking(found: Ranking | None) -> Table | None:
         ranks = [row.ranks[board.name] for board in found.boards]
         cells = [Cell(f"{value:g}", value, italic=row.floor) for value in ranks]
         # Baselines stay among the encoders: where they stand is what a ranking is for.
-        rows.append(Row([name_cell(entries[row.name]), mean, *cells], row.floor))
+        rows.append(Row([_ranked(row.name, entries[row.name], found), mean, *cells], row.floor))
     caption = f"Mean rank over {len(found.boards)} tasks, with 95 % intervals"
     return Table("ranking", caption, headings, rows, mixed=True)
 
@@ -151,6 +151,16 @@ def unmeasured_table(boards: Sequence[Board], known: Sequence[Known]) -> Table |
     return Table("unmeasured", "Encoders without a measured figure", headings, rows) if rows else None
 
 
+def _ranked(name: str, entry: Entry, found: Ranking) -> Cell:
+    """Return the name of an encoder, marked where it may have seen the data of any of the boards."""
+    marks = {e.mark: board.name for board in found.boards for e in board.entries if e.name == name and e.mark}
+    cell = name_cell(entry, marked=False)
+    if not marks:
+        return cell
+    mark = LEAKAGE_MARKS["overlap"] if LEAKAGE_MARKS["overlap"] in marks else LEAKAGE_MARKS["unknown"]
+    return replace(cell, mark=mark, note=f"Leakage on {marks[mark]}")
+
+
 def _title(board: Board) -> Cell:
     return Cell(board.task.title, board.task.title, link=Link("board", board.name))
 
@@ -176,6 +186,7 @@ def _in_matrix(board: Board, name: str, needs_weights: bool) -> Cell:
     )
     if cell.text == DASH:
         return replace(cell, note=f"{column.title} is undefined for this answer")
-    if entry.result.leakage.get("state") == "overlap":
-        return replace(cell, mark=" ⚠", note=entry.result.leakage.get("detail", ""), flag=True)
+    if entry.mark:
+        seen = entry.result.leakage
+        return replace(cell, mark=entry.mark, note=seen.get("detail", ""), flag=seen.get("state") == "overlap")
     return cell
