@@ -10,6 +10,7 @@ from usbench.cli.terminal import as_data, printable_result
 from usbench.cli.terminal_table import Column, print_table
 from usbench.leaderboard import number_format
 from usbench.leaderboard.board import LEAKAGE_MARKS
+from usbench.results.division import division_of
 from usbench.results.schema import Result
 
 
@@ -22,7 +23,7 @@ def print_strata(console: Console, result: Result, columns: list[str]) -> None:
         columns: Columns to show.
     """
     section, told = result.instruments["strata"], printable_result(result)
-    metric = number_format.column(section["metric"], result.task.get("unit_of_target") or "")
+    metric = _metric(result, section["metric"])
     for column in columns:
         found = section["columns"][column]
         units = f"{result.task['unit']}s" if result.task["unit"] != "subject" else "tested"
@@ -52,7 +53,7 @@ def print_shifts(console: Console, result: Result, names: list[str]) -> None:
         names: Levels, such as ``gain:3``.
     """
     section, told = result.instruments["shifts"], printable_result(result)
-    metric = number_format.column(section["metric"], result.task.get("unit_of_target") or "")
+    metric = _metric(result, section["metric"])
     columns = [Column("shift"), Column("amount", drop=1), Column(metric.heading, True, wraps=True)]
     columns += [Column(heading, True) for heading in ("Δ clean", "95 % interval", "p", "drift")]
     rows = [["clean", "", metric.value(section["clean"]["value"]), "", "", "", ""]]
@@ -70,6 +71,12 @@ def print_shifts(console: Console, result: Result, names: list[str]) -> None:
     if any(section["measured"][name]["trained"] for name in names):
         notes.append("* the encoder was trained to ignore this shift.")
     console.print(f"[dim]{' '.join(notes)}[/dim]")
+
+
+def _metric(result: Result, name: str) -> number_format.Column:
+    """Return how a metric is printed: with one test set there are no folds, and the AUC is the plain one."""
+    plain = "auc" if name == "fold_auc" and division_of(result) is not None else name
+    return number_format.column(plain, result.task.get("unit_of_target") or "")
 
 
 def _name(result: Result) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from usbench.leaderboard.constant_baseline import NAME as CONSTANT
 from usbench.leaderboard.constant_baseline import constant_floor
 from usbench.leaderboard.published_values import Reported, load_reported
 from usbench.probes.facts import flat_and_nested
+from usbench.results.division import Division, division_of
 from usbench.results.rows import base_of, spelling_of
 from usbench.results.schema import Estimate, Result, load_all, result_path
 from usbench.results.text import shown
@@ -54,7 +55,7 @@ class TaskFacts:
             dataset=task.dataset,
             unit=task.unit,
             frames=task.frames.describe(),
-            split=task.split.describe(),
+            split=task.transfer.describe() if task.transfer else task.split.describe(),
             protocols=task.protocols,
             reported=task.reported,
             unit_of_target=task.unit_of_target,
@@ -207,13 +208,23 @@ class Board:
             m for e in self.entries if protocol in e.result.protocols for m in e.result.protocols[protocol].metrics
         }
         known = [m for m in task_kind(self.task.kind).shown if m in present]
+        if self.division is not None and "fold_auc" in known:
+            known = [m for m in known if m != "auc"]  # the same figure, as there is one decision function
         if self.task.kind in KINDS:
             return known
         return sorted(present)
 
     def column(self, metric: str) -> number_format.Column:
         """Return how a metric is printed here."""
-        return number_format.column(metric, self.task.unit_of_target)
+        column = number_format.column(metric, self.task.unit_of_target)
+        if metric == "fold_auc" and self.division is not None:
+            return replace(column, title=number_format.column("auc").title)  # one decision function, and no folds
+        return column
+
+    @cached_property
+    def division(self) -> Division | None:
+        """What was trained on and what was tested on, where that is one test set; ``None`` where there are folds."""
+        return None if self.first is None else division_of(self.first)
 
     def optimism(self, entry: Entry) -> float | None:
         """Return how much better the paper's protocol looks than the nested one, in the metric that was tuned.
@@ -307,6 +318,8 @@ def _board(
     name: str, items: Sequence[tuple[str, Result]], known: dict[str, TaskFacts], published: dict[str, Reported]
 ) -> Board:
     task = known.get(name.partition("@")[0]) or TaskFacts.from_result(items[0][1])
+    if items and items[0][1].dataset.get("provision") == "own":
+        task = replace(task, split=str(items[0][1].task.get("split", task.split)))  # of the user's table
     entries = [Entry(result, file) for file, result in items]
     entries = _mark_comparable(entries)
     constant = _constant(entries)

@@ -19,6 +19,7 @@ from usbench import results
 from usbench.core import provenance
 from usbench.core.provenance import typed_command
 from usbench.core.settings import Settings
+from usbench.data.manifest import ManifestDataset
 from usbench.encoder.base import Encoder
 from usbench.encoder.variants import row_name, row_title, spelling
 from usbench.errors import ResultError
@@ -85,7 +86,7 @@ def _compute(ready: Prepared, options: Options, settings: Settings) -> results.R
     protocols, figures = _answers(ready, embedded, options)
     frames = np.bincount(embedded.unit_index, minlength=len(cohort.units)).tolist()
     return results.Result(
-        task=_task_facts(task, cohort),
+        task=_task_facts(task, cohort, located),
         dataset=_dataset_facts(located, cohort, frames, (*cohort.notes, *embedded.frames.notes), len(ready.digests)),
         encoder={**encoder_facts(encoder), "embedding_dim": int(embedded.vectors.shape[1])},
         leakage=_leakage(ready),
@@ -161,7 +162,18 @@ def _refuse_another(options: Options, ready: Prepared) -> None:
         refuse_another(path, there.encoder, encoder_facts(ready.encoder))
 
 
-def _task_facts(task: Task, cohort: Cohort) -> dict[str, Any]:
+# What a split is called that stands in a table of the user's own: nobody has published it.
+_OWN_SPLITS = {"fixed": "the train/test split of the table", "official": "the folds of the table"}
+
+
+def _split_in_words(task: Task, located: Located) -> str:
+    if task.transfer is not None:
+        return task.transfer.describe()
+    own = located.provision == "own" and isinstance(located.dataset, ManifestDataset)
+    return _OWN_SPLITS.get(task.split.kind, task.split.describe()) if own else task.split.describe()
+
+
+def _task_facts(task: Task, cohort: Cohort, located: Located) -> dict[str, Any]:
     return {
         "name": task.name,
         "title": task.title,
@@ -171,7 +183,7 @@ def _task_facts(task: Task, cohort: Cohort) -> dict[str, Any]:
         "positive": cohort.classes[-1] if task.kind == "binary" else None,
         "unit": task.unit,
         "frames": task.frames.describe(),
-        "split": task.transfer.describe() if task.transfer else task.split.describe(),
+        "split": _split_in_words(task, located),
         **({"slots": task.slots.describe()} if task.slots else {}),
         "threshold": task.threshold,
         "unit_of_target": task.unit_of_target,

@@ -107,7 +107,7 @@ def _simulated(boards: Sequence[Board]) -> str:
 def _foot() -> str:
     return (
         "## How these pages come about\n\n"
-        "`usbench run` writes one JSON file an encoder and task into `results`; `usbench leaderboard` renders these "
-        "pages from those files alone, and `usbench leaderboard --check` fails when a page differs from what they say. "
-        "`usbench results validate` recomputes every metric from the predictions.\n"
+        "`usbench results add` enters runs into `results`, one JSON file an encoder and task; `usbench leaderboard` "
+        "renders these pages from those files alone, and `usbench leaderboard --check` fails when a page differs from what "
+        "they say. `usbench results validate` recomputes every metric from the predictions.\n"
     )
