@@ -108,6 +108,6 @@ def _foot() -> str:
     return (
         "## How these pages come about\n\n"
         "`usbench results add` enters runs into `results`, one JSON file an encoder and task; `usbench leaderboard` "
-        "renders these pages from those files alone, and `usbench leaderboard --check` fails when a page differs from what "
-        "they say. `usbench results validate` recomputes every metric from the predictions.\n"
+        "renders these pages from those files alone, and `usbench leaderboard --check` fails when a page differs from "
+        "what they say. `usbench results validate` recomputes every metric from the predictions.\n"
     )
