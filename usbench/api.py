@@ -38,7 +38,9 @@ def run(
     by: Sequence[str] = (),
     shift: Sequence[str | Level] = (),
     label_efficiency: bool = True,
+    name: str | None = None,
     fresh: bool = False,
+    replace: bool = False,
     settings: Settings | None = None,
     notify: Notify | None = None,
     progress: Progress | None = None,
@@ -48,7 +50,7 @@ def run(
     """Run every encoder on every task.
 
     Args:
-        encoder: Name, encoder, or several.
+        encoder: Name, encoder, or several. A name may say a variant: ``"tusa@pooling=stages"``.
         task: Name, task, or several.
         data: ``"phantom"`` for a task's synthetic twin, ``"subset"`` for its embedded subset, or a path.
         data_root: Folders in which datasets are found by name.
@@ -64,7 +66,10 @@ def run(
         shift: Acquisition shifts to test under as well, such as ``["gain:1..5"]``; in ``instruments["shifts"]``.
         label_efficiency: Whether to score on shares of the training subjects as well; in
             ``instruments["label_efficiency"]``.
+        name: Name under which the results are kept, in place of the encoder's own; for one encoder given by name.
         fresh: Whether to probe again although an equal result exists.
+        replace: Whether a result may take the place of one of another network that has its name; without, that is
+            refused.
         settings: Places to use instead of the configured ones.
         notify: Called with messages for the user.
         progress: Called with a text, frames done and frames in all while frames are encoded.
@@ -85,6 +90,10 @@ def run(
         raise UsbenchError(
             "Weights were given as one file, which fits one encoder given by name. Run the encoders one at a time."
         )
+    if name is not None and (len(names) > 1 or isinstance(names[0], Encoder)):
+        raise UsbenchError(
+            f"{name!r} is a name for the results of one encoder given by name. Run the encoders one at a time."
+        )
     roots = [data_root] if isinstance(data_root, str | Path) else list(data_root)
     places = settings or load_settings(roots)
     columns, levels = list(dict.fromkeys(by)), parse_shifts(shift)
@@ -96,6 +105,7 @@ def run(
             precision=precision,
             pooling=pooling,
             preprocessing=preprocessing,
+            called=name,
         )
         if isinstance(item, str)
         else item
@@ -108,6 +118,7 @@ def run(
         batch_size=batch_size,
         workers=workers,
         fresh=fresh,
+        replace=replace,
     )
     options = options.reporting_to(notify, progress)
     check_device(device)

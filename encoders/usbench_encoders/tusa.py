@@ -97,6 +97,7 @@ _CARD: dict[str, Any] = {
         "stage3": "spatial mean of the third stage, 144 values",
         "stages": "spatial means of all five stages one after the other, 1116 values",
     },
+    "variant_titles": {"stage4": "fourth stage", "stage3": "third stage", "stages": "all stages"},
     "licence": "code of the authors: not stated; this implementation: Apache-2.0",
     "citation": PAPER,
     "url": "https://github.com/talg2324/tusa",

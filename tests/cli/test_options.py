@@ -29,9 +29,8 @@ def test_no_option_is_declared_twice() -> None:
     assert {option: files for option, files in places.items() if len(files) > 1} == {}
 
 
-def test_the_folder_of_results_is_named_once() -> None:
+def test_the_folders_of_results_are_named_once() -> None:
     root = FOLDER.parent
-    named = [
-        p.relative_to(root).as_posix() for p in root.rglob("*.py") if '"leaderboards") / "results"' in p.read_text()
-    ]
-    assert named == ["core/settings.py"]
+    for name in ('"leaderboards") / "results"', '"runs") / "results"'):
+        named = [p.relative_to(root).as_posix() for p in root.rglob("*.py") if name in p.read_text()]
+        assert named == ["core/settings.py"]

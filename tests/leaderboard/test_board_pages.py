@@ -87,7 +87,11 @@ def test_reported_values_are_never_among_measured_ones(pages: dict[str, str]) ->
 
 def test_leakage_is_flagged(pages: dict[str, str]) -> None:
     page = pages["breast_lesion@bus-bra-subset.md"]
-    assert rows(page, "## Encoders")["TUSA"][1] == "⚠ overlap"
+    assert rows(page, "## Encoders")["TUSA ⚠"][1] == "⚠ overlap"
+    named = [line for line in page.splitlines() if re.match(r"\| \**TUSA\** ", line)]
+    assert len(named) >= 3
+    assert all("TUSA** ⚠ " in line or "TUSA ⚠ " in line for line in named)  # in every table in which it stands
+    assert "⚠: pre-trained on the data it is tested on." in page
     assert "Made-up detail of tusa." in page
     assert "⚠" in pages["README.md"].split("| TUSA ")[1].splitlines()[0]
 

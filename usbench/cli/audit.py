@@ -48,7 +48,7 @@ def audit(
 
     from usbench import api
     from usbench.cli.progress import EncodingProgress
-    from usbench.core.settings import load_settings
+    from usbench.core.settings import BOARD_RESULTS, load_settings
     from usbench.diagnostics.suite import audit as measure
     from usbench.diagnostics.suite import chosen_diagnostics
 
@@ -74,7 +74,9 @@ def audit(
         )
     for result in finished:
         _print(console, result, results, names)
-    errors.print(f"Kept in {results}. `usbench leaderboard` renders the pages.", style="dim")
+    pages = "" if results == BOARD_RESULTS else f" --results {results}"
+    told = f"Kept in {results}. `usbench leaderboard{pages}` renders the pages."
+    errors.print(told, style="dim", soft_wrap=True)
 
 
 def _print(console: Console, result: Result, results: Path, names: list[str]) -> None:

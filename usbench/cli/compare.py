@@ -18,7 +18,7 @@ def compare(
     task: Annotated[
         str, typer.Option("--task", "-t", help="Task or board, such as covid or breast_lesion@bus-bra-subset.")
     ],
-    results: options.Results = options.DEFAULT_RESULTS,
+    results: options.ResultsToRead = None,
     protocol: Annotated[str | None, typer.Option(help="Protocol; the one that ranks the board by default.")] = None,
     metric: Annotated[list[str] | None, typer.Option(help="Metric, may be repeated; by default the page's.")] = None,
 ) -> None:
@@ -32,10 +32,14 @@ def compare(
     from usbench.cli.compare_table import print_pair, print_pairs
     from usbench.errors import UsbenchError
     from usbench.leaderboard.pairwise import compare_pair, compare_with_each
+    from usbench.results.places import readable
 
+    folder = readable(results, task, (first, *others))
+    if results is None:
+        typer.echo(f"Results of {folder}.", err=True)
     if len(others) == 1:
-        print_pair(Console(), first, others[0], compare_pair(results, first, others[0], task, protocol, metric))
+        print_pair(Console(), first, others[0], compare_pair(folder, first, others[0], task, protocol, metric))
         return
     if metric:
         raise UsbenchError("--metric is for two encoders; several are compared in the metric that ranks. Leave it out.")
-    print_pairs(Console(), first, others, compare_with_each(results, first, others, task, protocol))
+    print_pairs(Console(), first, others, compare_with_each(folder, first, others, task, protocol))

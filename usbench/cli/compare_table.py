@@ -8,7 +8,7 @@ from rich.console import Console
 
 from usbench.cli.terminal_table import Column, print_table
 from usbench.leaderboard.number_format import DASH, p_value
-from usbench.leaderboard.pairwise import Pair, PairRow
+from usbench.leaderboard.pairwise import Pair, PairRow, find_entry
 
 _DIFFERENCE = (Column("Δ", True), Column("95 % interval of Δ", True), Column("p", True))
 _TEST = Column("test", drop=1)  # the sentence below names it
@@ -23,7 +23,8 @@ def print_pair(console: Console, first: str, second: str, pair: Pair) -> None:
         second: Name of the second one.
         pair: Their comparison.
     """
-    columns = [Column("metric"), Column(first, True), Column(second, True), *_DIFFERENCE, _TEST]
+    named = [Column(_marked(pair, name), True) for name in (first, second)]
+    columns = [Column("metric"), *named, *_DIFFERENCE, _TEST]
     rows = [[r.column.heading, r.column.value(r.first), r.column.value(r.second), *_difference(r)] for r in pair.rows]
     ranked = [number for number, row in enumerate(pair.rows) if row.column.metric == pair.primary]
     _head(console, pair)
@@ -46,19 +47,24 @@ def print_pairs(console: Console, first: str, others: Sequence[str], pairs: Sequ
         pairs: Its comparison with each of them.
     """
     column, value = pairs[0].rows[0].column, pairs[0].rows[0].first
-    columns = [Column(f"{first} against", wraps=True), Column(column.heading, True, wraps=True)]
+    columns = [Column(f"{_marked(pairs[0], first)} against", wraps=True), Column(column.heading, True, wraps=True)]
     columns += [*_DIFFERENCE, Column("p, Holm", True), _TEST]
-    rows = [[first, column.value(value), *[""] * 5]]
+    rows = [[_marked(pairs[0], first), column.value(value), *[""] * 5]]
     for other, pair in zip(others, pairs, strict=True):
         (row,) = pair.rows
         difference, interval, p, test = _difference(row)
         adjusted = DASH if row.difference is None else p_value(row.difference.p_adjusted)
-        rows.append([other, column.value(row.second), difference, interval, p, adjusted, test])
+        rows.append([_marked(pair, other), column.value(row.second), difference, interval, p, adjusted, test])
     _head(console, pairs[0])
     print_table(console, _title(pairs[0]), columns, rows, rule_after=[0])
     console.print()
     for pair in pairs:
         console.print(pair.sentence, highlight=False, markup=False)
+
+
+def _marked(pair: Pair, name: str) -> str:
+    """Return the name of an encoder with its mark of leakage."""
+    return name + find_entry(pair.board, name).mark
 
 
 def _head(console: Console, pair: Pair) -> None:

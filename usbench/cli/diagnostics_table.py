@@ -9,6 +9,8 @@ from rich.console import Console
 from usbench.cli.terminal import as_data, printable_result
 from usbench.cli.terminal_table import Column, print_table
 from usbench.leaderboard import number_format
+from usbench.leaderboard.board import LEAKAGE_MARKS
+from usbench.results.division import division_of
 from usbench.results.schema import Result
 
 
@@ -21,7 +23,7 @@ def print_strata(console: Console, result: Result, columns: list[str]) -> None:
         columns: Columns to show.
     """
     section, told = result.instruments["strata"], printable_result(result)
-    metric = number_format.column(section["metric"], result.task.get("unit_of_target") or "")
+    metric = _metric(result, section["metric"])
     for column in columns:
         found = section["columns"][column]
         units = f"{result.task['unit']}s" if result.task["unit"] != "subject" else "tested"
@@ -31,7 +33,7 @@ def print_strata(console: Console, result: Result, columns: list[str]) -> None:
             e = level["estimate"]
             cells = [str(level["subjects"]), str(level["units"]), metric.value(e["value"])]
             rows.append([level["value"], *cells, metric.interval(e["low"], e["high"]), level["note"]])
-        title = f"{result.encoder['name']} on {result.board} by {column}, {section['protocol']}"
+        title = f"{_name(result)} on {result.board} by {column}, {section['protocol']}"
         print_table(console, title, [*headings, Column("95 % interval", True), Column("", wraps=True)], rows)
         if found["scope"] == "frames":
             console.print(
@@ -51,7 +53,7 @@ def print_shifts(console: Console, result: Result, names: list[str]) -> None:
         names: Levels, such as ``gain:3``.
     """
     section, told = result.instruments["shifts"], printable_result(result)
-    metric = number_format.column(section["metric"], result.task.get("unit_of_target") or "")
+    metric = _metric(result, section["metric"])
     columns = [Column("shift"), Column("amount", drop=1), Column(metric.heading, True, wraps=True)]
     columns += [Column(heading, True) for heading in ("Δ clean", "95 % interval", "p", "drift")]
     rows = [["clean", "", metric.value(section["clean"]["value"]), "", "", "", ""]]
@@ -62,13 +64,24 @@ def print_shifts(console: Console, result: Result, names: list[str]) -> None:
         figures.append(number_format.p_value(d["p_adjusted"]))
         figures.append(number_format.DASH if moved["value"] is None else f"{moved['value']:.2f}")
         rows.append([name + (" *" if entry["trained"] else ""), entry["amount"], *figures])
-    title = f"{result.encoder['name']} on shifted {result.board}, {section['protocol']}"
+    title = f"{_name(result)} on shifted {result.board}, {section['protocol']}"
     print_table(console, title, columns, rows, rule_after=[0])
     notes = [told.instruments["shifts"]["note"], "p is corrected over all levels in the result (Holm)."]
     notes.append("Drift: how far frames move, as a share of the distance between subjects.")
     if any(section["measured"][name]["trained"] for name in names):
         notes.append("* the encoder was trained to ignore this shift.")
     console.print(f"[dim]{' '.join(notes)}[/dim]")
+
+
+def _metric(result: Result, name: str) -> number_format.Column:
+    """Return how a metric is printed: with one test set there are no folds, and the AUC is the plain one."""
+    plain = "auc" if name == "fold_auc" and division_of(result) is not None else name
+    return number_format.column(plain, result.task.get("unit_of_target") or "")
+
+
+def _name(result: Result) -> str:
+    """Return the encoder's name with its mark of leakage."""
+    return str(result.encoder["name"]) + LEAKAGE_MARKS.get(result.leakage.get("state", "unknown"), "")
 
 
 def _interval(metric: number_format.Column, d: dict[str, Any]) -> str:

@@ -15,7 +15,10 @@ app = typer.Typer()
 
 @app.command()
 def leaderboard(
-    results: options.Results = options.DEFAULT_RESULTS,
+    results: Annotated[
+        Path | None,
+        typer.Option(help="Folder of results; by default the board of a clone, elsewhere your runs (runs/results)."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the pages; by default the one that holds the results.")
     ] = None,
@@ -32,9 +35,12 @@ def leaderboard(
     ] = None,
 ) -> None:
     """Render the leaderboards from results. Needs neither torch nor data."""
+    from usbench.core.settings import BOARD_RESULTS
     from usbench.errors import UsbenchError
     from usbench.leaderboard import find_drift, render, write_pages
 
+    if results is None:
+        results = BOARD_RESULTS if BOARD_RESULTS.is_dir() else options.DEFAULT_RESULTS
     folder = out if out is not None else results.parent
     beside = results.parent / "reported"
     if reported is None and beside.is_dir():

@@ -22,10 +22,13 @@ __all__ = [
     "Fresh",
     "Jobs",
     "LabelEfficiency",
+    "Name",
     "Pooling",
     "Precision",
     "Preprocessing",
+    "Replace",
     "Results",
+    "ResultsToRead",
     "Tasks",
     "Threads",
     "Weights",
@@ -33,7 +36,12 @@ __all__ = [
 ]
 
 Encoders = Annotated[
-    list[str], typer.Option("--encoder", "-e", help="Encoder; may be repeated. See `usbench list encoders`.")
+    list[str],
+    typer.Option(
+        "--encoder",
+        "-e",
+        help="Encoder, or a variant such as tusa@pooling=stages; may be repeated. See `usbench list encoders`.",
+    ),
 ]
 Tasks = Annotated[list[str], typer.Option("--task", "-t", help="Task; may be repeated. See `usbench list tasks`.")]
 Data = Annotated[
@@ -44,7 +52,15 @@ DataRoots = Annotated[
     list[Path] | None,
     typer.Option("--data-root", help="Folder in which datasets are found by name; may be repeated."),
 ]
-Results = Annotated[Path, typer.Option(help="Folder of result files.")]
+Results = Annotated[Path, typer.Option(help="Folder that results are kept in.")]
+ResultsToRead = Annotated[
+    Path | None,
+    typer.Option(
+        "--results",
+        help="Folder of results; by default that of your runs (runs/results), or the board of a clone where your runs "
+        "have none.",
+    ),
+]
 Cache = Annotated[Path | None, typer.Option(help="Folder of the embedding store; the configured one by default.")]
 
 Weights = Annotated[Path | None, typer.Option(help="Weight file of the encoder, when it is not registered.")]
@@ -61,5 +77,11 @@ Jobs = Annotated[int, typer.Option(min=1, help="Processes of the local engine.")
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads per job, with --jobs or --engine ray.")]
 LabelEfficiency = Annotated[
     bool, typer.Option(help="Also score on 5, 10, 25 and 50 % of the training subjects: a few seconds.")
+]
+Name = Annotated[
+    str | None, typer.Option(help="Name under which the results are kept, in place of the encoder's; for one encoder.")
+]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Put results in the place of those of another network of the same name.")
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Probe again although nothing has changed.")]

@@ -35,7 +35,7 @@ def plan(
     from rich.table import Table
 
     from usbench.core.atomic_files import atomic_write
-    from usbench.core.settings import DEFAULT_RESULTS, load_settings
+    from usbench.core.settings import BOARD_RESULTS, DEFAULT_RESULTS, load_settings
     from usbench.sweep.config import read_grid
     from usbench.sweep.cost_model import Estimator
     from usbench.sweep.plan import plan_grid, to_dict, total
@@ -43,7 +43,7 @@ def plan(
 
     asked = read_grid(grid)
     settings = load_settings(asked.data_roots, asked.cache, asked.store)
-    estimator = Estimator([asked.results, DEFAULT_RESULTS], Path("benchmarks"))
+    estimator = Estimator(list(dict.fromkeys([asked.results, DEFAULT_RESULTS, BOARD_RESULTS])), Path("benchmarks"))
     planned = plan_grid(asked, settings, estimator, look=not quick)
     workers = jobs or asked.engine.jobs
     whole = total(planned, workers, gpus)
@@ -83,7 +83,7 @@ def size(count: int) -> str:
 def _row(item: Planned, sources: list[str]) -> tuple[str, ...]:
     from usbench.sweep.report import span
 
-    names, cost = (item.cell.encoder.name, item.cell.task.label), item.estimate
+    names, cost = (item.cell.encoder.label, item.cell.task.label), item.estimate
     if cost is None:
         return (*names, "–", "–", "–", "–", "–", "cannot run", "–")
     rate = str(1 + sources.index(cost.source))

@@ -15,7 +15,7 @@ app = typer.Typer()
 @app.command()
 def report(
     encoder: Annotated[str, typer.Option("--encoder", "-e", help="An encoder with results.")],
-    results: options.Results = options.DEFAULT_RESULTS,
+    results: options.ResultsToRead = None,
     out: Annotated[
         Path | None, typer.Option(help="HTML file, or PDF where Chromium is installed; report-ENCODER.html by default.")
     ] = None,
@@ -28,12 +28,14 @@ def report(
     from usbench.core.atomic_files import atomic_write
     from usbench.leaderboard.html.pdf import print_pdf
     from usbench.leaderboard.html.report import render_report
+    from usbench.results.places import readable
     from usbench.results.schema import slug
 
-    text = render_report(results, encoder, pictures=picture or ())
+    folder = readable(results, encoders=[encoder])
+    text = render_report(folder, encoder, pictures=picture or ())
     target = out if out is not None else Path(f"report-{slug(encoder)}.html")
     if target.suffix.lower() == ".pdf":
         print_pdf(text, target)
     else:
         atomic_write(target, text.encode("utf-8"))
-    typer.echo(f"{target}: {target.stat().st_size // 1024} KiB")
+    typer.echo(f"{target}: results of {folder}, {target.stat().st_size // 1024} KiB")

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from usbench.cli.terminal import printable_result
+from usbench.core.names import split_variant
+from usbench.results.division import division_of
 from usbench.results.schema import Result
 from usbench.statistics.metrics import METRICS, Metric
 from usbench.task.kinds import task_kind
@@ -31,6 +33,7 @@ def print_board(console: Console, results: Sequence[Result]) -> None:
     ordered = sorted(results, key=_by_score(results, headline))
     first = ordered[0]
     shown = task_kind(first.task["kind"]).terminal
+    one_test_set = division_of(first) is not None
     beside = task_kind(first.task["kind"]).terminal_beside
     table = Table(
         title=_title(first),
@@ -41,9 +44,12 @@ def print_board(console: Console, results: Sequence[Result]) -> None:
         padding=(0, 1, 0, 0),  # two metrics with intervals and another protocol fit a terminal of 80 columns
         pad_edge=False,
     )
-    table.add_column("encoder", no_wrap=True, min_width=max(len(r.encoder["name"]) for r in ordered))
+    names = {row.encoder["name"]: _in_lines(row) for row in ordered}
+    width = max(len(line) for name in names.values() for line in name.splitlines())
+    table.add_column("encoder", no_wrap=True, min_width=width)
     for name in shown:
-        table.add_column(f"{_heading(METRICS[name])}\n[dim]95 % interval[/dim]", justify="right", no_wrap=True)
+        plain = "auc" if one_test_set and name == "fold_auc" else name
+        table.add_column(f"{_heading(METRICS[plain])}\n[dim]95 % interval[/dim]", justify="right", no_wrap=True)
     for protocol in others:
         heading = " / ".join(_heading(METRICS[name], arrow=False) for name in beside)
         table.add_column(f"{heading}\n[dim]{protocol.partition('@')[0]}[/dim]", justify="right", no_wrap=True)
@@ -54,8 +60,14 @@ def print_board(console: Console, results: Sequence[Result]) -> None:
         style = "italic" if row.encoder["floor"] else "bold"
         cells = [_cell(row, headline, name, interval=True) for name in shown]
         cells += [" / ".join(_cell(row, protocol, name) for name in beside) for protocol in others]
-        table.add_row(f"[{style}]{row.encoder['name']}[/{style}]", *cells, row.leakage["state"])
+        table.add_row(f"[{style}]{names[row.encoder['name']]}[/{style}]", *cells, row.leakage["state"])
     console.print(table)
+
+
+def _in_lines(result: Result) -> str:
+    """Break the name of a variant, so that its figures keep their place: what differs stands on lines of its own."""
+    base, variant = split_variant(result.encoder["name"])
+    return "\n".join([base, *(f" @{key}={value}" for key, value in variant.items())])
 
 
 def _by_score(results: Sequence[Result], headline: str) -> Callable[[Result], tuple[bool, float, str]]:
@@ -83,14 +95,19 @@ def _title(result: Result) -> str:
 
 def _caption(result: Result, headline: str, others: Sequence[str]) -> str:
     counts = result.dataset["counts"]
-    classes = ", ".join(f"{number} {_class_name(result, name)}" for name, number in counts.get("classes", {}).items())
+    division = division_of(result)
+    held = counts.get("classes", {}) if division is None else division.tested.classes
+    classes = ", ".join(f"{number} {_class_name(result, name)}" for name, number in held.items())
     subjects = "" if result.task["unit"] == "subject" else f" of {counts['subjects']} subjects"
     beside = f"; beside it {', '.join(others)}" if others else ""
     shares = f" ({classes})" if classes else ""
-    return (
-        f"{counts['units']} {result.task['unit']}s{subjects}{shares}; {result.task['split']}. "
-        f"{headline} with 95 % intervals{beside}. Baselines in italics."
-    )
+    if division is None:
+        sample = f"{counts['units']} {result.task['unit']}s{subjects}{shares}; {result.task['split']}"
+    else:
+        unit = result.task["unit"]
+        sample = f"trained on {division.trained.told(unit)}, tested on {division.tested.told(unit)}{shares}"
+        sample = f"{sample[0].upper()}{sample[1:]}; {result.task['split']}"
+    return f"{sample}. {headline} with 95 % intervals{beside}. Baselines in italics."
 
 
 def _class_name(result: Result, name: str) -> str:

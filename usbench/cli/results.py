@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from usbench.cli import options
+from usbench.core.settings import BOARD_RESULTS
 
 app = typer.Typer(no_args_is_help=True, help="Validate, show and compare result files.")
 
@@ -15,7 +16,8 @@ app = typer.Typer(no_args_is_help=True, help="Validate, show and compare result 
 @app.command()
 def validate(
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Result files or folders of them; the leaderboard's by default.")
+        list[Path] | None,
+        typer.Argument(help="Result files or folders of them; by default your runs and the board of a clone."),
     ] = None,
 ) -> None:
     """Check files against the schema and recompute every metric from the predictions.
@@ -28,7 +30,7 @@ def validate(
 
     count = 0
     findings: list[Finding] = []
-    for path in paths or [options.DEFAULT_RESULTS]:
+    for path in paths or [f for f in (options.DEFAULT_RESULTS, BOARD_RESULTS) if f.is_dir()]:
         if path.is_dir():
             checked, found = validate_folder(path)
             if not checked and paths:
@@ -46,19 +48,25 @@ def validate(
     if findings:
         typer.echo(f"{wrong} of {count} results are not what they claim to be.", err=True)
         raise typer.Exit(1)
+    if not count:
+        raise ResultError("no results here: run `usbench run` first, or name files or folders.")
     typer.echo(f"{count} results are valid: every metric follows from its predictions.")
 
 
 @app.command()
-def show(path: Annotated[Path, typer.Argument(help="A result file.")]) -> None:
+def show(
+    path: Annotated[Path, typer.Argument(help="A result file, or board/encoder of your runs or the board of a clone.")],
+) -> None:
     """Print one result as a table."""
     from rich.console import Console
 
     from usbench.cli.result_table import print_board
     from usbench.cli.terminal import printable_result
+    from usbench.results.places import result_file
     from usbench.results.schema import load
     from usbench.results.text import told_of
 
+    path = result_file(path)
     result = load(path)
     console = Console()
     with told_of(path):
@@ -95,17 +103,19 @@ def row(
 
 @app.command()
 def diff(
-    first: Annotated[Path, typer.Argument(help="A result file.")],
-    second: Annotated[Path, typer.Argument(help="Another one.")],
+    first: Annotated[Path, typer.Argument(help="A result file, or board/encoder.")],
+    second: Annotated[Path, typer.Argument(help="Another one, likewise.")],
 ) -> None:
     """Say what differs between two results. Exit status 1 when something does."""
     from rich.console import Console
 
     from usbench.cli.terminal_table import Column, print_table
     from usbench.results.diff import diff as changes_between
+    from usbench.results.places import result_file
     from usbench.results.schema import load
     from usbench.results.text import told_of
 
+    first, second = result_file(first), result_file(second)
     with told_of(first, second):
         changes = changes_between(load(first), load(second))
     if not changes:
@@ -115,6 +125,30 @@ def diff(
     rows = [[change.where, change.before, change.after] for change in changes]
     print_table(Console(), f"{len(changes)} differences", columns, rows)
     raise typer.Exit(1)
+
+
+@app.command()
+def add(
+    paths: Annotated[list[Path], typer.Argument(help="Result files, or board/encoder of your runs.")],
+    board: Annotated[Path, typer.Option("--to", help="Folder of the board's results.")] = BOARD_RESULTS,
+    replace_others: options.Replace = False,
+) -> None:
+    """Enter results on the board of a clone: each is checked first, and none on simulated images enters.
+
+    Names of subjects are copied as they are. For data that are not public, `usbench submit` hides them.
+    """
+    from usbench.errors import ResultError
+    from usbench.results.places import enter, result_file
+    from usbench.results.schema import load
+    from usbench.submission.validate import validate as faults_of
+
+    files = [result_file(path) for path in paths]
+    for file in files:  # before any is entered
+        if found := faults_of(file):
+            raise ResultError(f"{found[0]}. Nothing was entered. Run the task again.")
+    for file in files:
+        typer.echo(enter(board, load(file), replace_others))
+    typer.echo("`usbench leaderboard` renders the pages.", err=True)
 
 
 @app.command()

@@ -42,7 +42,9 @@ def run(
     address: options.Address = None,
     jobs: options.Jobs = 1,
     threads: options.Threads = None,
+    name: options.Name = None,
     fresh: options.Fresh = False,
+    replace: options.Replace = False,
 ) -> None:
     """Run encoders on tasks and print the table.
 
@@ -56,13 +58,15 @@ def run(
     from usbench.cli.result_table import print_board
     from usbench.cli.summary import drop_sentence
     from usbench.core.provenance import typed_command
-    from usbench.core.settings import load_settings
+    from usbench.core.settings import BOARD_RESULTS, load_settings
     from usbench.diagnostics.shifts import parse_shifts
     from usbench.errors import UsbenchError
     from usbench.evaluation.scoring import edge_note
 
     if weights is not None and len(encoder) > 1:
         raise UsbenchError("--weights names one file, but several encoders are asked for. Run them one at a time.")
+    if name is not None and len(encoder) > 1:
+        raise UsbenchError(f"--name {name} is for one encoder, but several are asked for. Run them one at a time.")
     settings = load_settings(data_root or (), cache)
     levels, columns = parse_shifts(shift or ()), list(dict.fromkeys(by or ()))
     errors = Console(stderr=True)
@@ -75,10 +79,12 @@ def run(
         from usbench.sweep.specs import Cell, EncoderSpec, TaskSpec
 
         file = str(weights) if weights else None
-        asked = [EncoderSpec(e, file, device, precision, pooling, preprocessing, batch_size) for e in encoder]
-        cells = [Cell(one, TaskSpec(name, data)) for one in dict.fromkeys(asked) for name in dict.fromkeys(task)]
+        asked = [
+            EncoderSpec(e, file, device, precision, pooling, preprocessing, batch_size, called=name) for e in encoder
+        ]
+        cells = [Cell(one, TaskSpec(each, data)) for one in dict.fromkeys(asked) for each in dict.fromkeys(task)]
         request = SweepRequest(
-            tuple(levels), tuple(columns), results, workers, fresh, typed_command(), label_efficiency
+            tuple(levels), tuple(columns), results, workers, fresh, typed_command(), label_efficiency, replace
         )
         finished, failures = run_distributed(
             cells, request, EngineSpec(engine, address, jobs, threads), settings, errors
@@ -106,7 +112,9 @@ def run(
                 by=columns,
                 shift=levels,
                 label_efficiency=label_efficiency,
+                name=name,
                 fresh=fresh,
+                replace=replace,
                 settings=settings,
                 notify=progress.notify,
                 progress=progress.update,
@@ -127,7 +135,9 @@ def run(
                 text = f"{result.encoder['name']} on {result.board}, {protocol}: {edge_note(share)}"
                 console.print(text, style="yellow", highlight=False)
     if finished:
-        errors.print(f"Results are in {results}. `usbench leaderboard` renders the pages.", style="dim")
+        pages = "" if results == BOARD_RESULTS else f" --results {results}"
+        told = f"Results are in {results}. `usbench leaderboard{pages}` renders the pages."
+        errors.print(told, style="dim", soft_wrap=True)
     for board in dict.fromkeys(result.board for result in finished):
         if sentence := drop_sentence([result for result in finished if result.board == board]):
             console.print(sentence, soft_wrap=True, highlight=False)

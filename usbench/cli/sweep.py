@@ -22,6 +22,7 @@ def sweep(
     results: Annotated[Path | None, typer.Option(help="Folder of results, in place of the grid's.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder of the embedding store, in place of the grid's.")] = None,
     fresh: options.Fresh = False,
+    replace_others: options.Replace = False,
     leaderboard: Annotated[bool, typer.Option(help="Render the leaderboard from the results at the end.")] = True,
 ) -> None:
     """Run every encoder of a grid on every task.
@@ -36,7 +37,7 @@ def sweep(
 
     from usbench.cli.leaderboard import leaderboard as render_leaderboard
     from usbench.cli.sweep_table import SweepTable
-    from usbench.core.settings import DEFAULT_RESULTS, load_settings
+    from usbench.core.settings import BOARD_RESULTS, DEFAULT_RESULTS, load_settings
     from usbench.sweep.cell_state import SweepRequest
     from usbench.sweep.config import read_grid, with_engine
     from usbench.sweep.cost_model import Estimator
@@ -48,7 +49,7 @@ def sweep(
     asked = replace(asked, results=results or asked.results, cache=cache or asked.cache)
     settings = load_settings(asked.data_roots, asked.cache, asked.store)
     # Read before anything runs: an outcome must not be compared with what was learnt from it.
-    estimator = Estimator([asked.results, DEFAULT_RESULTS], Path("benchmarks"))
+    estimator = Estimator(list(dict.fromkeys([asked.results, DEFAULT_RESULTS, BOARD_RESULTS])), Path("benchmarks"))
     before = None if fresh else read_report(asked.results, asked.name)
     console = Console(stderr=True)
     request = SweepRequest(
@@ -59,6 +60,7 @@ def sweep(
         fresh,
         f"usbench sweep {grid.name}",
         asked.label_efficiency,
+        replace_others,
     )
     tables: list[SweepTable] = []  # engine, campaign and table need one another
     running = open_engine(asked.engine, lambda *message: tables[0].tell(*message))

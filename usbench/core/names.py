@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 
 from usbench.core.text import printable
@@ -17,8 +18,12 @@ from usbench.errors import UsbenchError
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?"
 """Tasks, datasets: ASCII letters and digits, with ``.``, ``_`` and ``-`` after the first."""
 
-ENCODER = r"[A-Za-z0-9][A-Za-z0-9._:/@+=-]{0,199}"
-"""Encoders: the same, and what identifiers of model hubs need, such as ``timm:org/model``."""
+ENCODER = r"[A-Za-z0-9][A-Za-z0-9._:/@+=,-]{0,199}"
+"""Encoders: the same, and what identifiers of model hubs, options and variants need: ``timm:org/model,num_heads=12``,
+``tusa@pooling=stages``."""
+
+VARIANT = ("weights", "preprocessing", "pooling", "precision")
+"""What an encoder can be other than by default, in the order in which a name says it."""
 
 COLUMN = r"[\w(][\w .,;()%/+°µ-]{0,99}"
 """Columns of a table that scores are broken down by: what people write on top of a column, and no more."""
@@ -33,6 +38,7 @@ RESERVED = frozenset(
 _NAME = re.compile(NAME)
 _ENCODER = re.compile(ENCODER)
 _COLUMN = re.compile(COLUMN)
+_VARIANT = re.compile(rf"@({'|'.join(VARIANT)})=([A-Za-z0-9._-]+)$")
 
 
 def name_fault(kind: str, name: object) -> str:
@@ -44,7 +50,7 @@ def name_fault(kind: str, name: object) -> str:
     """
     pattern = _ENCODER if kind == "encoder" else _NAME
     if not isinstance(name, str) or not pattern.fullmatch(name):
-        more = ", ':', '/', '@', '+' and '='" if kind == "encoder" else ""
+        more = ", ':', '/', '@', '+', ',' and '='" if kind == "encoder" else ""
         return (
             f"{_shown(name)} cannot be the name of {_article(kind)} {kind}: use letters and digits without accents, "
             f"'.', '_' and '-'{more}, and begin with a letter or digit"
@@ -92,6 +98,37 @@ def check_name(kind: str, name: object) -> str:
     if fault := name_fault(kind, name):
         raise UsbenchError(f"{fault}.")
     return str(name)
+
+
+def split_variant(name: str) -> tuple[str, dict[str, str]]:
+    """Part the name of an encoder into the encoder and what of it differs from its default.
+
+    Args:
+        name: For example ``tusa@pooling=stages``.
+
+    Returns:
+        The encoder, ``tusa``, and what differs, ``{"pooling": "stages"}``, in the order of :data:`VARIANT`.
+
+    Raises:
+        UsbenchError: The name says the same thing twice.
+    """
+    rest, found = name, dict[str, str]()
+    while (match := _VARIANT.search(rest)) is not None:
+        rest, (key, value) = rest[: match.start()], match.groups()
+        if key in found:
+            raise UsbenchError(f"encoder {name!r}: says {key} twice. Say it once.")
+        found[key] = value
+    return rest, {key: found[key] for key in VARIANT if key in found}
+
+
+def with_variant(encoder: str, variant: Mapping[str, str]) -> str:
+    """Return the name of a variant of an encoder: what :func:`split_variant` parts.
+
+    Args:
+        encoder: Name of the encoder.
+        variant: What differs from its default, by the words of :data:`VARIANT`.
+    """
+    return encoder + "".join(f"@{key}={variant[key]}" for key in VARIANT if key in variant)
 
 
 def as_name(text: str) -> str:

@@ -31,8 +31,11 @@ import platformdirs
 from usbench.core.documents import read_toml
 from usbench.errors import UsbenchError
 
-DEFAULT_RESULTS = Path("leaderboards") / "results"
-"""Where results go and are read from, relative to the working folder, unless a command is told otherwise."""
+DEFAULT_RESULTS = Path("runs") / "results"
+"""Where results of runs go, relative to the working folder, unless a command is told otherwise."""
+
+BOARD_RESULTS = Path("leaderboards") / "results"
+"""Where the results of the public board lie in a clone; runs enter it by `usbench results add` or when it is named."""
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,20 @@ class Dataset(abc.ABC):
         path = Path(module).with_name("cards") / f"{cls.card.name}.toml" if module else None
         return read_datasheet(path) if path is not None and path.is_file() else None
 
+    def known_as(self) -> tuple[tuple[str, ...], bool]:
+        """Return the names under which lists of pre-training sets may mention the data.
+
+        Returns:
+            The names, and whether they account for all of the data: those of a table of one's own do only if the table
+            says where each file comes from.
+        """
+        return (self.card.name, *self.card.aliases, *self.constituents()), True
+
+    @property
+    def unseen(self) -> bool:
+        """Whether their owner declares that no encoder was trained on them."""
+        return False
+
     @abc.abstractmethod
     def read(self) -> Index:
         """Read the labels and list the files.

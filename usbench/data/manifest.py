@@ -9,7 +9,8 @@
 
 CSV, TSV or Parquet. ``path`` (relative to the table, or absolute) and ``subject`` are required; then ``label``, or any
 column that a task names as its target. Columns with a meaning are ``case``, ``split``, ``fold``, ``frames``, ``site``,
-``device`` and ``organ``; all others may serve as targets and strata.
+``device``, ``organ``, ``source`` (the published set that a file comes from) and ``not_pretrained_on`` (true in every
+row, where no encoder can have seen the files); all others may serve as targets and strata.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from usbench.media import Media
 
-TEXT_COLUMNS = ("path", "subject", "case", "split", "fold", "frames", "site", "device", "organ")
+TEXT_COLUMNS = ("path", "subject", "case", "split", "fold", "frames", "site", "device", "organ", "source")
 """Columns kept as text, so that ``007`` and ``1.10`` stay what they are."""
 
 NAMES_IN_FOLDER = tuple(f"manifest{suffix}" for suffix in SUFFIXES)
@@ -120,6 +121,27 @@ class ManifestDataset(Dataset):
         from usbench.media import file_digest
 
         return file_digest(self.folder / path)
+
+    def known_as(self) -> tuple[tuple[str, ...], bool]:
+        """Return the sets named in the column ``source``; the name of a table or its folder is no evidence.
+
+        A table that is simulated is known by its own name.
+        """
+        if self.card.synthetic:
+            return super().known_as()
+        table = self.index.table
+        if "source" not in table.columns:
+            return (), False
+        named = table["source"].dropna()
+        return tuple(sorted({str(name).lower() for name in named})), len(named) == len(table)
+
+    @property
+    def unseen(self) -> bool:
+        """Whether the column ``not_pretrained_on`` is true in every row."""
+        table = self.index.table
+        if "not_pretrained_on" not in table.columns:
+            return False
+        return bool((table["not_pretrained_on"].astype(str).str.lower().isin(["true", "1", "yes"])).all())
 
     @classmethod
     def recognises(cls, folder: Path) -> bool:

@@ -69,6 +69,16 @@ class TransferDataset(Dataset):
         """Names of all sets in either."""
         return tuple(name for part in self._parts.values() for name in part.dataset.constituents())
 
+    def known_as(self) -> tuple[tuple[str, ...], bool]:
+        """Names of both sets, if both are known."""
+        sides = [part.dataset.known_as() for part in self._parts.values()]
+        return tuple(name for names, _ in sides for name in names), all(complete for _, complete in sides)
+
+    @property
+    def unseen(self) -> bool:
+        """Whether it is declared of every set that is not known otherwise."""
+        return all(part.dataset.unseen or part.dataset.known_as()[1] for part in self._parts.values())
+
     def read(self) -> Index:
         """Join the two indexes.
 

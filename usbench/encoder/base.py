@@ -91,6 +91,7 @@ class Encoder(abc.ABC):
         self.precision = self._variant("precision", precision, dict.fromkeys(PRECISIONS, ""))
         self.device = device
         self.source = ""
+        self.called = ""  # name under which the user wants its results kept, in place of its own
         # Lets late imports find the modules beside a plugin that was loaded from a file.
         self.activate: Callable[[], None] | None = None
         # How `load_encoder` made it, so that it can be made again elsewhere.
@@ -150,6 +151,11 @@ class Encoder(abc.ABC):
     def takes_weights(self) -> bool:
         """Whether a weight file can be given or registered."""
         return self.card.weights is not None
+
+    @property
+    def given_weights(self) -> Path | None:
+        """The weight file that it was made with, if there was one."""
+        return self._weights
 
     @property
     def title(self) -> str:

@@ -75,6 +75,8 @@ class EncoderCard:
         pretraining_note: What is known of the pre-training set beyond those names.
         floor: Whether it is a reference that a foundation model has to beat.
         trained_shifts: Acquisition shifts it was trained to ignore, in the names of ``--shift``.
+        variant_titles: How titles of tables call a preprocessing or pooling that is not the default; by its name
+            otherwise.
     """
 
     name: str
@@ -94,6 +96,7 @@ class EncoderCard:
     pretraining_note: str = ""
     floor: bool = False
     trained_shifts: tuple[str, ...] = ()
+    variant_titles: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,15 @@ from usbench.leaderboard.constant_baseline import NAME as CONSTANT
 from usbench.leaderboard.constant_baseline import constant_floor
 from usbench.leaderboard.published_values import Reported, load_reported
 from usbench.probes.facts import flat_and_nested
+from usbench.results.division import Division, division_of
+from usbench.results.rows import base_of, spelling_of
 from usbench.results.schema import Estimate, Result, load_all, result_path
 from usbench.results.text import shown
 from usbench.statistics.thresholds import threshold_of
 from usbench.task.kinds import KINDS, shown_metrics, task_kind
 from usbench.task.task import Task
+
+LEAKAGE_MARKS = {"overlap": " ⚠", "unknown": " ⚠?"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class TaskFacts:
             dataset=task.dataset,
             unit=task.unit,
             frames=task.frames.describe(),
-            split=task.split.describe(),
+            split=task.transfer.describe() if task.transfer else task.split.describe(),
             protocols=task.protocols,
             reported=task.reported,
             unit_of_target=task.unit_of_target,
@@ -105,13 +109,28 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Registry name of the encoder."""
+        """Name of the row: the encoder's, with what differs from it as it comes, or what the user calls it."""
         return str(self.result.encoder["name"])
+
+    @property
+    def base(self) -> str:
+        """Registry name of the encoder of which the row is a variant; its own as a rule."""
+        return base_of(self.result.encoder)
+
+    @property
+    def spelling(self) -> str:
+        """Name by which commands take this very variant."""
+        return spelling_of(self.result.encoder)
 
     @property
     def title(self) -> str:
         """Printed name."""
         return str(self.result.encoder.get("title") or self.name)
+
+    @property
+    def mark(self) -> str:
+        """What follows its name wherever it stands: nothing where its pre-training is known not to hold these data."""
+        return LEAKAGE_MARKS.get(self.result.leakage.get("state", "unknown"), "")
 
     @property
     def floor(self) -> bool:
@@ -198,7 +217,12 @@ class Board:
         present = {
             m for e in self.entries if protocol in e.result.protocols for m in e.result.protocols[protocol].metrics
         }
-        return shown_metrics(self.task.kind, sorted(present)) if self.task.kind in KINDS else sorted(present)
+        if self.task.kind not in KINDS:
+            return sorted(present)
+        known = shown_metrics(self.task.kind, sorted(present))
+        if self.division is not None and "fold_auc" in known:
+            known = [m for m in known if m != "auc"]  # the same figure, as there is one decision function
+        return known
 
     def optional(self, protocol: str) -> list[str]:
         """Return the metrics that a reader may add to the table of this protocol."""
@@ -208,11 +232,19 @@ class Board:
     def column(self, metric: str) -> number_format.Column:
         """Return how a metric is printed here; an AUC with its threshold where there is more than one."""
         found = number_format.column(metric, self.task.unit_of_target)
+        folds = metric == "fold_auc" and self.division is None  # otherwise one decision function, and no folds
+        if metric == "fold_auc" and not folds:
+            found = replace(found, title=number_format.column("auc").title)
         threshold = self.task.threshold if metric in ("auc", "fold_auc") else threshold_of(metric)
         if not self.task.further_thresholds or threshold is None:
             return found
-        title = "AUC within folds" if metric == "fold_auc" else "AUC"
+        title = "AUC within folds" if folds else "AUC"
         return replace(found, title=f"{title} at {threshold:g} {self.task.unit_of_target}".rstrip())
+
+    @cached_property
+    def division(self) -> Division | None:
+        """What was trained on and what was tested on, where that is one test set; ``None`` where there are folds."""
+        return None if self.first is None else division_of(self.first)
 
     def optimism(self, entry: Entry) -> float | None:
         """Return how much better the paper's protocol looks than the nested one, in the metric that was tuned.
@@ -256,7 +288,8 @@ class Board:
             if e.comparable and metric in getattr(e.result.protocols.get(protocol), "metrics", {})
         }
         comparator = Comparator(metric, found)
-        return stand(comparator, [e.name for e in self.encoders], [e.name for e in self.floors])
+        spelt = {e.name: e.spelling for e in self.entries}
+        return stand(comparator, [e.name for e in self.encoders], [e.name for e in self.floors], spelt)
 
 
 def files_of(*boards: Board) -> list[str]:
@@ -305,6 +338,8 @@ def _board(
     name: str, items: Sequence[tuple[str, Result]], known: dict[str, TaskFacts], published: dict[str, Reported]
 ) -> Board:
     task = known.get(name.partition("@")[0]) or TaskFacts.from_result(items[0][1])
+    if items and items[0][1].dataset.get("provision") == "own":
+        task = replace(task, split=str(items[0][1].task.get("split", task.split)))  # of the user's table
     entries = [Entry(result, file) for file, result in items]
     entries = _mark_comparable(entries)
     constant = _constant(entries)

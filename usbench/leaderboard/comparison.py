@@ -32,6 +32,7 @@ from statistics import NormalDist, median
 
 import numpy as np
 
+from usbench.core.names import split_variant
 from usbench.statistics._types import FloatArray
 from usbench.statistics.auc_variance import auc_test
 from usbench.statistics.bootstrap import draw
@@ -55,6 +56,7 @@ POWER = 0.8
 MARGIN = 0.03
 """Differences of a share or an AUC that are small enough to call two encoders equivalent."""
 
+_TWIN = ".random"
 HALF_SAMPLES = "half-sample refits"
 EXACT = "exact permutation"
 PERMUTATION = "permutation"
@@ -326,23 +328,34 @@ def corrected(found: Mapping[tuple[str, str], Difference | None]) -> dict[tuple[
     }
 
 
-def named_beforehand(encoder: str, floors: Iterable[str]) -> list[str]:
+def named_beforehand(encoder: str, floors: Iterable[str], spelt: Mapping[str, str] | None = None) -> list[str]:
     """Return the baselines an encoder is compared with whatever their scores: its untrained twin, and texture.
+
+    The twin of a variant is the same variant untrained; where that is not on the board, the twin as it comes.
 
     Args:
         encoder: Name of the encoder.
         floors: Names of the baselines of the board.
+        spelt: Name of a row to the name by which commands take it, where that is another.
     """
-    return [name for name in floors if name == "texture" or name.partition(".random")[0] == encoder]
+    names, known = list(floors), spelt or {}
+    parted = {name: split_variant(known.get(name, name)) for name in (encoder, *names)}
+    own, variant = parted[encoder]
+    twins = [n for n in names if _TWIN in parted[n][0] and parted[n][0].replace(_TWIN, "", 1) == own]
+    same = [n for n in twins if parted[n][1] == variant] or [n for n in twins if not parted[n][1]]
+    return [name for name in names if name == "texture" or name in same]
 
 
-def stand(comparator: Comparator, encoders: Sequence[str], floors: Sequence[str]) -> Standing:
+def stand(
+    comparator: Comparator, encoders: Sequence[str], floors: Sequence[str], spelt: Mapping[str, str] | None = None
+) -> Standing:
     """Draw all conclusions that a board states.
 
     Args:
         comparator: Scores of all of them.
         encoders: Names of the encoders that are judged.
         floors: Names of the baselines.
+        spelt: Name of a row to the name by which commands take it, where that is another.
     """
     best = comparator.best(floors)
     pairs = [(name, floor) for name in encoders for floor in floors]
@@ -352,7 +365,9 @@ def stand(comparator: Comparator, encoders: Sequence[str], floors: Sequence[str]
         behind = not comparator.better(d)
         p = max(d.p_adjusted, every[name, d.against].p_adjusted, comparator.p_best[name]) if behind else d.p_adjusted
         differences[name] = replace(d, p_adjusted=p)
-    named = corrected({(n, f): comparator.difference(n, f) for n in encoders for f in named_beforehand(n, floors)})
+    named = corrected(
+        {(n, f): comparator.difference(n, f) for n in encoders for f in named_beforehand(n, floors, spelt)}
+    )
     references: dict[str, tuple[Difference, ...]] = {}
     for (name, _), d in named.items():
         p = d.p_adjusted if comparator.better(d) else max(d.p_adjusted, comparator.p_best[name])

@@ -155,7 +155,7 @@ def sentence(a: Entry, b: Entry, row: PairRow, subjects: int, family: int = 1) -
         subjects: Number of subjects.
         family: Number of comparisons read together; with several, Holm's p decides.
     """
-    return between_two(a.title, b.title, row.difference, row.column, subjects, family)
+    return between_two(a.title + a.mark, b.title + b.mark, row.difference, row.column, subjects, family)
 
 
 def find_board(boards: Sequence[Board], name: str, results: Path) -> Board:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 
+from usbench.core.settings import DEFAULT_RESULTS
 from usbench.leaderboard import number_format, verdicts
 from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.comparison import EXACT, HALF_SAMPLES, PERMUTATION
+from usbench.probes.facts import protocol_facts
 
 PHANTOM = (
     "Simulated images, not patients. These figures say that the pipeline works; they say nothing about any patient, "
@@ -37,6 +39,8 @@ def primary_reason(board: Board, metric: str) -> str:
         board: The board.
         metric: Its primary metric.
     """
+    if metric == "fold_auc" and board.division is not None:
+        return "Ranked by the AUC over the test set."
     if metric == "fold_auc":
         return (
             "Ranked by the AUC over pairs tested in the same fold: each fold has a decision function of its own, and "
@@ -52,11 +56,26 @@ def primary_reason(board: Board, metric: str) -> str:
     return f"Ranked by {board.column(metric).title}."
 
 
+def protocol_text(board: Board, protocol: str) -> str:
+    """Return what a protocol does, for the reader of a page.
+
+    Args:
+        board: The board.
+        protocol: One of its protocols.
+    """
+    about = protocol_facts(protocol)
+    return about.text if board.division is None else about.on_one_test_set
+
+
 def sample(board: Board) -> str:
     """Return who is decided about, for example ``63 subjects (33 of class 1, 30 of class 0)``."""
     first = board.first
     if first is None:
         return ""
+    if board.division is not None:
+        told = ", ".join(f"{n} {name}" for name, n in _class_names(board, board.division.tested.classes))
+        sides = (board.division.trained.told(board.task.unit), board.division.tested.told(board.task.unit))
+        return f"trained on {sides[0]}, tested on {sides[1]}" + (f" ({told})" if told else "")
     counts = first.dataset.get("counts", {})
     subjects = counts.get("subjects", len(set(first.units.subject)))
     units = counts.get("units", len(first.units.id))
@@ -85,9 +104,16 @@ def leakage(entry: Entry) -> str:
     )
 
 
+def marks(board: Board) -> str:
+    """Explain the marks of leakage that stand on a page; nothing where there are none."""
+    told = {" ⚠": "⚠: pre-trained on the data it is tested on", " ⚠?": "⚠?: nobody knows whether it was"}
+    found = {entry.mark for entry in board.entries}
+    return ". ".join(text for mark, text in told.items() if mark in found) + ("." if found - {""} else "")
+
+
 def command(board: Board) -> str:
     """Return the one command that reproduces a board."""
-    names = [e.name for e in board.entries if e.file] or ["tusa.random", "texture", "pixels"]
+    names = [e.spelling for e in board.entries if e.file] or ["tusa.random", "texture", "pixels"]
     first = board.first
     provision = first.dataset.get("provision") if first else None
     data = {"subset": " --data subset", "phantom": " --data phantom", "own": " --data MANIFEST.csv"}.get(
@@ -95,6 +121,11 @@ def command(board: Board) -> str:
     )
     encoders = " ".join(f"--encoder {shlex.quote(name)}" for name in sorted(names))
     return f"usbench run --task {shlex.quote(board.task.name)}{data} {encoders}"
+
+
+def reproduction(board: Board) -> str:
+    """Return the commands that compute a board anew, in a folder of one's own, and render its page."""
+    return f"{command(board)} && usbench leaderboard --results {DEFAULT_RESULTS.as_posix()}"
 
 
 def intervals(board: Board) -> str:

@@ -18,6 +18,7 @@ from usbench.data.frames import decoding_versions
 from usbench.encoder.base import Encoder
 from usbench.errors import DataError, UsbenchError
 from usbench.plugins.data_sources import Located, dataset_for
+from usbench.results.board_folder import refuse_simulated
 from usbench.task.task import Task
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Options:
         batch_size: Frames per forward pass; the encoder's own by default.
         workers: Decoding threads.
         fresh: Whether to probe again although an equal result exists.
+        replace: Whether a result may take the place of one of another network that has its name.
         notify: Called with messages for the user.
         progress: Called while frames are encoded.
     """
@@ -54,6 +56,7 @@ class Options:
     batch_size: int | None = None
     workers: int | None = None
     fresh: bool = False
+    replace: bool = False
     notify: Notify = field(default=lambda message: None)
     progress: Progress = field(default=lambda text, done, total: None)
 
@@ -99,6 +102,7 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
     """
     from usbench.data.table_checks import names_alike, note_of_alike
     from usbench.embedding.precision import resolve_precision
+    from usbench.encoder.variants import row_name
     from usbench.task.cohort import build_cohort, draw_splits, select_frames
 
     check_name("encoder", encoder.name)
@@ -108,7 +112,12 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
         raise UsbenchError(readiness.reason)
     for remark in encoder.remarks():
         options.notify(remark)
+    if options.results is not None:
+        # Before anything is simulated; of a task that falls back on its twin, before anything is encoded.
+        refuse_simulated(options.results, options.data == "phantom")
     located = dataset_for(task, settings, options.data)
+    if options.results is not None:
+        refuse_simulated(options.results, located.dataset.card.synthetic)
     _announce(task, located, options.notify)
     dataset = located.dataset
     check_name("dataset", dataset.name)
@@ -133,6 +142,7 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
         if decision is not None:
             options.notify(f"{encoder.name}: {decision.describe()}")
     inputs = inputs_digest(encoder, task, located, digests, decoding)
+    check_name("encoder", row_name(encoder))
     return Prepared(encoder, task, located, cohort, digests, decoding, inputs)
 
 
@@ -143,37 +153,6 @@ def _few_grey_levels(dataset: Dataset, paths: Sequence[str]) -> str:
         return few_levels_of_sample(dataset, paths)
     except UsbenchError:
         return ""  # a damaged file is told where its frames are wanted
-
-
-def leakage(encoder: Encoder, located: Located) -> dict[str, str]:
-    """Compare an encoder's pre-training sets with the dataset it is asked about.
-
-    Args:
-        encoder: The encoder, with the weights in use.
-        located: The dataset.
-
-    Returns:
-        ``state``: clean, overlap or unknown, and a ``detail`` of one sentence.
-    """
-    card = located.dataset.card
-    seen = encoder.pretraining()
-    if seen is None and encoder.weights_as_published() is False:
-        return {
-            "state": "unknown",
-            "detail": "Its weights are not the published file: the digest is another, so nobody knows what they saw.",
-        }
-    if seen is None:
-        return {
-            "state": "unknown",
-            "detail": encoder.card.pretraining_note or "Its pre-training sets are not published.",
-        }
-    names = {card.name, *card.aliases, *located.dataset.constituents()}
-    common = sorted(names & set(seen))
-    if common:
-        return {"state": "overlap", "detail": f"It was pre-trained on {', '.join(common)}."}
-    if not seen:
-        return {"state": "clean", "detail": "It has not been trained on any image."}
-    return {"state": "clean", "detail": f"{card.title} is not among its {len(seen)} pre-training sets."}
 
 
 def _announce(task: Task, located: Located, notify: Notify) -> None:

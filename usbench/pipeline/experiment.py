@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,14 @@ from usbench import results
 from usbench.core import provenance
 from usbench.core.provenance import typed_command
 from usbench.core.settings import Settings
+from usbench.data.manifest import ManifestDataset
 from usbench.encoder.base import Encoder
+from usbench.encoder.variants import row_name, row_title, spelling
 from usbench.errors import ResultError
-from usbench.pipeline.context import Options, Prepared, leakage
+from usbench.pipeline.context import Options, Prepared
+from usbench.pipeline.leakage import leakage
 from usbench.plugins.data_sources import Located
+from usbench.results.rows import refuse_another
 from usbench.task.task import Task
 
 if TYPE_CHECKING:
@@ -41,9 +46,16 @@ def run_prepared(ready: Prepared, options: Options, settings: Settings) -> resul
     Raises:
         UsbenchError: What went wrong, in one message.
     """
-    if not options.fresh and (kept := _cached(options, ready)):
-        options.notify(f"{ready.encoder.name} on {kept.board}: nothing has changed, answered from {options.results}.")
+    if options.results is not None and not options.fresh and (kept := _cached(options, ready)):
+        if (now := _leakage(ready)) != kept.leakage:
+            # What was declared since, or is judged otherwise by a newer program, moves no figure.
+            kept = replace(kept, leakage=now)
+            results.save(options.results, kept)
+        name = kept.encoder["name"]
+        options.notify(f"{name} on {kept.board}: nothing has changed, answered from {options.results}.")
         return kept
+    if not options.replace:
+        _refuse_another(options, ready)
     result = _compute(ready, options, settings)
     if options.results is not None:
         results.save(options.results, result)
@@ -59,10 +71,10 @@ def _compute(ready: Prepared, options: Options, settings: Settings) -> results.R
     protocols, figures = _answers(ready, embedded, options)
     frames = np.bincount(embedded.unit_index, minlength=len(cohort.units)).tolist()
     return results.Result(
-        task=_task_facts(task, cohort),
+        task=_task_facts(task, cohort, located),
         dataset=_dataset_facts(located, cohort, frames, (*cohort.notes, *embedded.frames.notes), len(ready.digests)),
-        encoder=_encoder_facts(encoder, int(embedded.vectors.shape[1])),
-        leakage=leakage(encoder, located),
+        encoder={**encoder_facts(encoder), "embedding_dim": int(embedded.vectors.shape[1])},
+        leakage=_leakage(ready),
         units=cohort.describe(frames),
         protocols=protocols,
         figures=figures,
@@ -98,13 +110,20 @@ def _answers(
     return protocols, {}
 
 
-def _cached(options: Options, ready: Prepared) -> results.Result | None:
-    folder = options.results
-    if folder is None:
-        return None
+def _leakage(ready: Prepared) -> dict[str, str]:
+    return leakage(ready.encoder, ready.located, ready.task, ready.digests)
+
+
+def _place(folder: Path, ready: Prepared) -> Path:
     task, dataset = ready.task, ready.located.dataset
     board = results.board_name(task.name, task.dataset, dataset.name)
-    path = results.file_of(folder, board, ready.encoder.name)
+    return results.file_of(folder, board, row_name(ready.encoder))
+
+
+def _cached(options: Options, ready: Prepared) -> results.Result | None:
+    if options.results is None:
+        return None
+    path = _place(options.results, ready)
     if not path.exists():
         return None
     try:
@@ -115,7 +134,31 @@ def _cached(options: Options, ready: Prepared) -> results.Result | None:
     return result if result.inputs == ready.inputs else None
 
 
-def _task_facts(task: Task, cohort: Cohort) -> dict[str, Any]:
+def _refuse_another(options: Options, ready: Prepared) -> None:
+    """Refuse, before anything is encoded, to replace the result of another network that has the same name."""
+    if options.results is None:
+        return
+    path = _place(options.results, ready)
+    try:
+        there = results.load(path) if path.exists() else None
+    except ResultError:  # it has been said above
+        return
+    if there is not None:
+        refuse_another(path, there.encoder, encoder_facts(ready.encoder))
+
+
+# What a split is called that stands in a table of the user's own: nobody has published it.
+_OWN_SPLITS = {"fixed": "the train/test split of the table", "official": "the folds of the table"}
+
+
+def _split_in_words(task: Task, located: Located) -> str:
+    if task.transfer is not None:
+        return task.transfer.describe()
+    own = located.provision == "own" and isinstance(located.dataset, ManifestDataset)
+    return _OWN_SPLITS.get(task.split.kind, task.split.describe()) if own else task.split.describe()
+
+
+def _task_facts(task: Task, cohort: Cohort, located: Located) -> dict[str, Any]:
     return {
         "name": task.name,
         "title": task.title,
@@ -125,7 +168,7 @@ def _task_facts(task: Task, cohort: Cohort) -> dict[str, Any]:
         "positive": cohort.classes[-1] if task.kind == "binary" else None,
         "unit": task.unit,
         "frames": task.frames.describe(),
-        "split": task.transfer.describe() if task.transfer else task.split.describe(),
+        "split": _split_in_words(task, located),
         **({"slots": task.slots.describe()} if task.slots else {}),
         "threshold": task.threshold,
         **({"further_thresholds": list(task.further_thresholds)} if task.further_thresholds else {}),
@@ -162,13 +205,21 @@ def _dataset_facts(
     }
 
 
-def _encoder_facts(encoder: Encoder, dimension: int) -> dict[str, Any]:
+def encoder_facts(encoder: Encoder) -> dict[str, Any]:
+    """Return what a result says of its encoder.
+
+    Args:
+        encoder: An encoder that is ready, its precision settled.
+    """
     card, identity = encoder.card, encoder.identity()
+    name, spelt = row_name(encoder), spelling(encoder)
     return {
-        "name": encoder.name,
-        "title": encoder.title,
+        "name": name,
+        "title": row_title(encoder),
+        **({"base": encoder.name} if name != encoder.name else {}),
+        **({"spelling": spelt} if spelt != name else {}),
         "floor": card.floor,
-        "embedding_dim": dimension,
+        "embedding_dim": card.embedding_dim,
         "parameters": card.parameters,
         "gflops": card.gflops,
         "input_size": list(card.input_size) if card.input_size else None,
@@ -181,6 +232,7 @@ def _encoder_facts(encoder: Encoder, dimension: int) -> dict[str, Any]:
         "pooling": identity.pooling,
         "precision": identity.precision,
         "identity": identity.digest(),
+        **({"source": identity.source} if identity.source else {}),
     }
 
 

@@ -12,8 +12,10 @@ import numpy.typing as npt
 
 from usbench.core.settings import Settings
 from usbench.encoder.base import Encoder
+from usbench.encoder.variants import row_name, row_title
 from usbench.errors import UsbenchError
-from usbench.pipeline.context import Options, leakage, prepare
+from usbench.pipeline.context import Options, prepare
+from usbench.pipeline.leakage import leakage
 from usbench.projection.plot import EncoderMap
 from usbench.projection.quality import map_figures
 from usbench.task.cohort import Cohort
@@ -69,7 +71,8 @@ def map_task(
         labels, classes = coloured(task, cohort)
         options.notify(f"[dim]{encoder.name}: {len(seeds)} maps of {len(labels)} units[/dim]")
         figures = map_figures(_by_unit(embedded, labels, cohort), labels, cohort.groups, seeds)
-        maps.append(EncoderMap(encoder.title, encoder.name, leakage(encoder, ready.located)["state"], figures))
+        seen = leakage(encoder, ready.located, task, ready.digests)["state"]
+        maps.append(EncoderMap(row_title(encoder), row_name(encoder), seen, figures))
     if ready is None:
         raise UsbenchError("no encoder to map: give one with -e.")
     return TaskMaps(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from usbench.core.names import check_name, split_variant, with_variant
 from usbench.data.dataset import Dataset
 from usbench.encoder.base import Encoder
 from usbench.encoder.card import EncoderCard
@@ -46,21 +47,81 @@ TASKS: Registry[Task] = Registry(
 )
 
 
-def load_encoder(name: str, weights: str | Path | None = None, device: str = "cpu", **options: Any) -> Encoder:
+def load_encoder(
+    name: str, weights: str | Path | None = None, device: str = "cpu", called: str | None = None, **options: Any
+) -> Encoder:
     """Return an encoder by name; nothing heavy happens before its first use.
 
     Args:
-        name: ``tusa``, ``tusa.random``, ``timm:<name>``, ``path/file.py:Class``, ``tusa+texture``, ...
+        name: ``tusa``, ``tusa.random``, ``timm:<name>``, ``path/file.py:Class``, ``tusa+texture``,
+            ``tusa@pooling=stages``, ...
         weights: Weight file, when it is not to be found by name.
         device: torch device.
+        called: Name under which its results are kept, in place of its own.
         **options: ``pooling``, ``preprocessing``, ``precision``, and whatever else the encoder takes.
 
     Raises:
         UnknownNameError: No such encoder.
-        UsbenchError: An option is not one that the encoder offers.
+        UsbenchError: An option is not one that the encoder offers, or the name says otherwise than the option.
     """
+    encoder = _load(name, weights, device, options)
+    if called:
+        encoder.called = _as_called(called, encoder)
+        encoder.made_from = {**(encoder.made_from or {}), "called": called}
+    return encoder
+
+
+def _load(name: str, weights: str | Path | None, device: str, options: dict[str, Any]) -> Encoder:
     if parts := _parts(name):
-        return _combined(name, parts, weights, device, options)
+        return _combined(name, parts, weights, device, dict(options))
+    base, variant = split_variant(name) if name not in ENCODERS.names() else (name, {})
+    digits = variant.pop("weights", "")
+    options = _with_options(name, options, variant)
+    encoder = _plain(base, weights, device, options)
+    if digits:
+        _check_weights(name, encoder, digits)
+    if encoder.made_from is not None:
+        encoder.made_from["name"] = with_variant(base, {"weights": digits}) if digits else base
+    return encoder
+
+
+def _with_options(name: str, options: dict[str, Any], said: Mapping[str, str]) -> dict[str, Any]:
+    """Join options with those that the name says; ``fp32`` is what commands pass on where nobody asked."""
+    joined = dict(options)
+    for key, value in said.items():
+        asked = options.get(key)
+        if asked not in (None, value) and (key, asked) != ("precision", "fp32"):
+            raise UsbenchError(
+                f"encoder {name!r}: its name says {key} {value}, and {key} {asked} is asked for. Say one."
+            )
+        joined[key] = value
+    return joined
+
+
+def _check_weights(name: str, encoder: Encoder, digits: str) -> None:
+    """Refuse another file of weights than the one whose digest a name begins with."""
+    from usbench.encoder import weights
+
+    path = encoder.weights_path() if encoder.takes_weights else None
+    found = weights.file_sha256(path) if path is not None else ""
+    if not found.startswith(digits):
+        here = f"{path} has {found[:8]}" if found else "none is in use"
+        raise UsbenchError(
+            f"encoder {name!r}: asks for weights whose SHA-256 begins with {digits}, and {here}. Give the file with "
+            "--weights."
+        )
+
+
+def _as_called(called: str, encoder: Encoder) -> str:
+    check_name("encoder", called)
+    if split_variant(called)[1]:
+        raise UsbenchError(f"--name {called}: '@' with what follows is how variants are named. Choose a plain name.")
+    if called != encoder.name and called in ENCODERS.names():
+        raise NameClashError(f"--name {called}: this is the name of another encoder. Choose one of its own.")
+    return called
+
+
+def _plain(name: str, weights: str | Path | None, device: str, options: dict[str, Any]) -> Encoder:
     found = ENCODERS.get(name)
     asked = dict(options)
     if found.argument:
@@ -98,7 +159,7 @@ def _parts(name: str) -> list[str]:
     parts = name.split("+")
     try:
         for part in parts:
-            ENCODERS.get(part)
+            ENCODERS.get(split_variant(part)[0])
     except UnknownNameError:
         return []  # a path with a plus in it, or a misspelt name, of which the registry tells
     return parts
@@ -107,6 +168,14 @@ def _parts(name: str) -> list[str]:
 def _combined(name: str, parts: list[str], weights: str | Path | None, device: str, options: dict[str, Any]) -> Encoder:
     from usbench.encoder.combined import Combined
 
+    # The precision of the whole stands behind its last part.
+    last, variant = split_variant(parts[-1])
+    said = {"precision": variant.pop("precision")} if "precision" in variant else {}
+    options = _with_options(name, options, said)
+    parts = [*parts[:-1], with_variant(last, variant)]
+    for part in parts:
+        if "precision" in split_variant(part)[1]:
+            raise UsbenchError(f"{name}: a combination has one precision, said behind its last part.")
     precision = options.pop("precision", "fp32")
     given = [key for key, value in {"weights": weights, **options}.items() if value]
     if given:

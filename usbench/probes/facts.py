@@ -30,6 +30,22 @@ class ProtocolFacts:
     from_paper: bool = False
     tunes_on_test: bool = False
 
+    @property
+    def on_one_test_set(self) -> str:
+        """The text where there are no folds, but units to train on and others to test on."""
+        text = self.text
+        for folds, sides in _WITHOUT_FOLDS:
+            text = text.replace(folds, sides)
+        return text
+
+
+_WITHOUT_FOLDS = (
+    ("inside the training folds by splits", "inside the training set by splits"),
+    ("trained on the training folds", "trained on the training set"),
+    ("decided inside them", "decided inside it"),
+    ("on the very folds that are then scored", "on the very test set that is then scored"),
+    (" Folds never share a subject.", " No subject is trained on and tested on."),
+)
 
 PROTOCOL_FACTS: Mapping[str, ProtocolFacts] = {
     facts.name: facts

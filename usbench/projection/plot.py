@@ -118,7 +118,7 @@ def _draw_still(
                 colour, mark, _ = _style(number)
                 here = label == number
                 axis.scatter(x[here], y[here], s=9, c=colour, marker=mark, linewidths=0, alpha=0.75, label=name)
-            seen = {"overlap": " (saw some of these in pre-training)", "unknown": " (pre-training not published)"}
+            seen = {"overlap": " (saw some of these in pre-training)", "unknown": " (may have seen some of these)"}
             axis.set_title(item.title + seen.get(item.leakage, ""), fontsize=10)
             axis.set_xlabel(item.caption(), fontsize=8)
             axis.set_xticks([])

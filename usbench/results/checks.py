@@ -106,7 +106,8 @@ def form_faults(data: Mapping[str, Any], version: int, *, every_value: bool) -> 
 def _names(data: Mapping[str, Any]) -> list[Fault]:
     places = (("task", "task", "name"), ("dataset", "task", "dataset"), ("dataset", "dataset", "name"))
     found = []
-    for kind, part, field in (*places, ("encoder", "encoder", "name")):
+    said = [field for field in ("name", "base", "spelling") if field in data["encoder"]]
+    for kind, part, field in (*places, *(("encoder", "encoder", field) for field in said)):
         if fault := name_fault(kind, data[part][field]):
             found.append((f"{part}/{field}", fault))
     return found

@@ -16,6 +16,7 @@ from usbench.core.atomic_files import atomic_write
 from usbench.core.documents import read_json
 from usbench.core.names import inside, name_fault
 from usbench.errors import ResultError
+from usbench.results.board_folder import refuse_simulated
 from usbench.results.checks import digest_of, dump, form_faults, seal_fault
 
 SCHEMA_VERSION = 1
@@ -268,10 +269,11 @@ def save(folder: Path, result: Result) -> Path:
     """Write a result atomically and return its path.
 
     Raises:
-        ResultError: A name of the result is none.
+        ResultError: A name of the result is none, or its images are simulated and the folder is that of a board.
         StoreError: The folder cannot be written.
         UsbenchError: A link leads out of the folder.
     """
+    refuse_simulated(folder, result.synthetic)
     path = inside(folder, result_path(folder, result))
     atomic_write(path, result.to_json().encode())
     return path

@@ -22,6 +22,7 @@ from usbench.core.atomic_files import atomic_write
 from usbench.diagnostics.recompute import refreshed
 from usbench.errors import ResultError
 from usbench.evaluation.drop import with_drop
+from usbench.results.rows import spelling_of
 from usbench.results.schema import Result, Units, load, result_path
 from usbench.results.text import with_text
 
@@ -186,12 +187,17 @@ def _without_places(result: Result) -> Result:
     plain = with_text(result, without_places, labels=False)
     provision = str(result.dataset.get("provision"))
     data = {"subset": " --data subset", "phantom": " --data phantom", "own": " --data MANIFEST.csv"}.get(provision, "")
-    command = f"usbench run --encoder {shlex.quote(result.encoder['name'])} --task {result.task['name']}{data}"
+    command = f"usbench run --encoder {shlex.quote(spelling_of(result.encoder))} --task {result.task['name']}{data}"
     return replace(
         plain,
-        encoder={**plain.encoder, "name": result.encoder["name"]},
+        encoder={**plain.encoder, **_names(result)},
         provenance={**plain.provenance, "command": command},
     )
+
+
+def _names(result: Result) -> dict[str, str]:
+    """Return what is a name and no path, although it may look like one: ``timm:org/model``."""
+    return {key: result.encoder[key] for key in ("name", "base", "spelling") if key in result.encoder}
 
 
 def _with_intervals(result: Result) -> Result:

@@ -17,9 +17,9 @@ class Record:
 
     Attributes:
         cell: The cell; its precision is settled by the survey.
-        name: Name of the encoder, by which its results are kept; that of a plugin file is on its card.
-        state: ``waiting``, ``surveying``, ``encoding`` or ``evaluating``, and in the end ``done``, ``unchanged`` or
-            ``failed``.
+        name: Name of the row, by which its results are kept: that of the encoder, which for a plugin file is on its
+            card, and what differs from it as it comes.
+        state: One of :data:`STATES`.
         error: One sentence, when it failed.
         found: What the survey found.
         shards: Encoding jobs begun for this cell; those it shares with an earlier cell are counted there.
@@ -75,6 +75,7 @@ class SweepRequest:
         fresh: Whether to probe again although an equal result exists.
         command: What was typed, for the provenance of results.
         label_efficiency: Whether to score on shares of the training subjects as well.
+        replace: Whether results may take the place of those of another network of the same name.
     """
 
     levels: tuple[Level, ...] = ()
@@ -84,3 +85,4 @@ class SweepRequest:
     fresh: bool = False
     command: str = ""
     label_efficiency: bool = True
+    replace: bool = False

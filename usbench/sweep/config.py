@@ -7,7 +7,7 @@ Relative paths in a grid are relative to the folder in which the command is type
     protocols = ["svc-nested@2", "ridge-nested@2"]    # in place of the tasks' own; optional
     shifts = ["gain:1..5"]                            # optional, as for `usbench run --shift`
     by = ["device"]                                   # optional, as for `usbench run --by`
-    results = "leaderboards/results"
+    results = "runs/results"
     cache = "/shared/usbench"
 
     [engine]
@@ -39,6 +39,7 @@ _ENCODER: dict[str, tuple[type, ...]] = {
     "preprocessing": (str,),
     "batch_size": (int,),
     "gpus": (int, float),
+    "called": (str,),
 }
 _TASK: dict[str, tuple[type, ...]] = {"name": (str,), "data": (str,)}
 _GRID: dict[str, tuple[type, ...]] = {
@@ -150,7 +151,7 @@ class Grid:
         for what, items in (("encoder", self.encoders), ("task", self.tasks)):
             if not items:
                 raise UsbenchError(f"{self.name}: names no {what}. See `usbench list {what}s`.")
-        _once("encoder", [encoder.name for encoder in self.encoders], self.name)
+        _once("encoder", [encoder.label for encoder in self.encoders], self.name)
         _once("task", [f"{task.name} with data {task.data}" for task in self.tasks], self.name)
 
     @property
@@ -251,5 +252,5 @@ def _once(what: str, names: list[str], where: str) -> None:
     if twice:
         raise UsbenchError(
             f"{where}: {what} {twice[0]} is listed twice, and results are kept by name: one would overwrite the other. "
-            "Sweep variants into folders of results of their own."
+            "List each once; variants of an encoder differ in pooling, preprocessing, precision, weights or `called`."
         )

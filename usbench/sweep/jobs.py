@@ -44,6 +44,8 @@ class Found:
         answered: Whether a complete result for these inputs exists, so that nothing is to be done.
         identity: Digest of the encoder's identity.
         precision: The precision settled on.
+        encoder: What a result would say of the encoder.
+        synthetic: Whether the data are simulated.
         frames: Frames of the task.
         passes: How many times each is encoded: once, and once a shift.
         parts: Frames the store lacks, clean ones and then shifted ones, each in the order a single process encodes
@@ -58,6 +60,8 @@ class Found:
     answered: bool
     identity: str = ""
     precision: str = "fp32"
+    encoder: Mapping[str, Any] = field(kw_only=True)
+    synthetic: bool = field(kw_only=True)
     frames: int = 0
     passes: int = 1
     parts: tuple[tuple[tuple[FrameRef, int], ...], ...] = ()
@@ -82,13 +86,15 @@ class Survey:
 
     def perform(self, handshake: Handshake) -> Found:
         """Do it; see :class:`usbench.sweep.worker.Job`."""
+        from usbench.pipeline.experiment import encoder_facts
         from usbench.pipeline.vectors import frames_of
 
         said: list[str] = []
         ready = _prepare(self.cell, handshake, said.append)
-        board = _board(ready)
+        board, synthetic = _board(ready), ready.located.dataset.card.synthetic
         if ready.inputs in self.complete:
-            return Found(board, ready.inputs, True, facts=_facts(ready), said=tuple(said))
+            told, said_of = encoder_facts(ready.encoder), _facts(ready)
+            return Found(board, ready.inputs, True, encoder=told, synthetic=synthetic, facts=said_of, said=tuple(said))
         encoder = ready.encoder
         refs = frames_of(ready).refs
         store = Store(handshake.settings.store_dir, encoder.identity())
@@ -104,6 +110,8 @@ class Survey:
             answered=False,
             identity=encoder.identity().digest(),
             precision=encoder.precision,
+            encoder=encoder_facts(encoder),
+            synthetic=synthetic,
             frames=len(refs),
             passes=1 + len(self.levels),
             parts=tuple(tuple(in_order(part, store)) for part in parts),
@@ -271,9 +279,9 @@ class Inspect:
 
         atomic_write(self.reply, handshake.token.encode())
         # Who an encoder is does not depend on its device, which this machine may lack and need not have.
-        plain = [replace(spec, device="cpu", precision="fp32") for spec in self.encoders]
+        plain = {spec.label: replace(spec, device="cpu", precision="fp32") for spec in self.encoders}
         return {
-            "encoder": {s.name: _tried(partial(_identity, s)) for s in plain},
+            "encoder": {label: _tried(partial(_identity, spec)) for label, spec in plain.items()},
             "data": {str(s): _tried(partial(_first_digest, s, handshake.settings)) for s in self.sources},
         }
 

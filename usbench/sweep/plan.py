@@ -118,7 +118,7 @@ def total(planned: Sequence[Planned], jobs: int, gpus: int) -> Total:
     on_cpu = sum(e.encode_seconds for p, e in known if p.cell.encoder.device == "cpu")
     spent: dict[str, float] = {}
     for p, e in known:
-        name = f"the network of {p.cell.encoder.name}" if e.bottleneck == "network" else "decoding and preprocessing"
+        name = f"the network of {p.cell.encoder.label}" if e.bottleneck == "network" else "decoding and preprocessing"
         spent[name] = spent.get(name, 0.0) + e.encode_seconds
         spent["probes"] = spent.get("probes", 0.0) + e.probe_seconds
     most = max(spent, key=lambda name: spent[name], default="nothing")
@@ -142,7 +142,7 @@ def to_dict(planned: Sequence[Planned], whole: Total) -> dict[str, Any]:
         "total": {key: round(v, 2) if isinstance(v, float) else v for key, v in asdict(whole).items()},
         "cells": [
             {
-                "encoder": p.cell.encoder.name,
+                "encoder": p.cell.encoder.label,
                 "task": p.cell.task.name,
                 "data": p.cell.task.data,
                 "device": p.cell.encoder.device,
@@ -194,12 +194,13 @@ def _planned(cell: Cell, data: _Counted, grid: Grid, settings: Settings, estimat
 
 def _answered(data: _Counted, grid: Grid, encoder: Any) -> bool:
     from usbench.data.frames import decoding_versions
+    from usbench.encoder.variants import row_name
     from usbench.pipeline.context import inputs_digest
     from usbench.sweep.scheduler import holds_all
 
     task, dataset = data.task, data.located.dataset
     board = results.board_name(task.name, task.dataset, dataset.name)
-    path = results.file_of(grid.results, board, encoder.name)
+    path = results.file_of(grid.results, board, row_name(encoder))
     try:
         kept = results.load(path) if path.exists() else None
     except UsbenchError:

@@ -93,8 +93,8 @@ def inspect(
     most = max(node.gpus for node in nodes)
     for spec in encoders:
         if (spec.gpus or 0) > most:
-            wrong["encoder", spec.name] = (
-                f"{spec.name} asks for {spec.gpus:g} GPUs, and no machine of the cluster has more than {most:g}. Use "
+            wrong["encoder", spec.label] = (
+                f"{spec.label} asks for {spec.gpus:g} GPUs, and no machine of the cluster has more than {most:g}. Use "
                 "device cpu, or add such a machine."
             )
     replies = {node: greeting.probe.with_name(f"{greeting.probe.name}-{i}") for i, node in enumerate(nodes)}

@@ -19,6 +19,8 @@ from usbench.diagnostics.label_efficiency import DIAGNOSTIC_VERSION
 from usbench.diagnostics.shifts.levels import Level
 from usbench.embedding.extract import Shard
 from usbench.errors import UsbenchError
+from usbench.results.board_folder import refuse_simulated
+from usbench.results.rows import refuse_another
 from usbench.sweep.cell_state import Record, SweepRequest
 from usbench.sweep.config import EngineSpec
 from usbench.sweep.dispatcher import Dispatcher, Ticket
@@ -64,7 +66,7 @@ class Campaign:
     ) -> None:
         names = {cell.encoder: _name(cell.encoder) for cell in cells}
         for name in names.values():
-            if len(same := [encoder.name for encoder in names if names[encoder] == name]) > 1:
+            if len(same := [encoder.label for encoder in names if names[encoder] == name]) > 1:
                 told = " and ".join(same)
                 raise UsbenchError(f"{told} are both called {name!r}, and results are kept by name. Rename one.")
         self.records = [Record(cell, names[cell.encoder]) for cell in cells]
@@ -224,6 +226,9 @@ class Campaign:
             record.result = kept
             self._move(record, "unchanged")
             return
+        if reason := self._taken(record, found):
+            self._broken(record, reason)
+            return
         scheduled = self._scheduled.setdefault(found.identity, {})
         encoder = record.cell.encoder
         size = shard_size(self._spec, encoder, found.step)
@@ -279,7 +284,10 @@ class Campaign:
         """Return the inputs of results of an encoder that hold all that is asked for."""
         if self._wish.results is None or self._wish.fresh:
             return frozenset()
-        paths = self._wish.results.glob(f"*/{results.slug(record.name)}.json")
+        names = [record.name]
+        if record.cell.encoder.precision == "auto":
+            names.append(_name(replace(record.cell.encoder, precision="bf16")))
+        paths = [path for name in names for path in self._wish.results.glob(f"*/{results.slug(name)}.json")]
         kept = [result for path in paths if (result := _load(path)) is not None]
         wish = self._wish
         return frozenset(r.inputs for r in kept if holds_all(r, wish.columns, wish.levels, wish.label_efficiency))
@@ -287,8 +295,22 @@ class Campaign:
     def _cached(self, record: Record, found: Found) -> results.Result | None:
         if self._wish.results is None or self._wish.fresh:
             return None
-        kept = _load(results.file_of(self._wish.results, found.board, record.name))
+        kept = _load(results.file_of(self._wish.results, found.board, found.encoder["name"]))
         return kept if kept is not None and kept.inputs == found.inputs else None
+
+    def _taken(self, record: Record, found: Found) -> str:
+        """Say why a result cannot be written, where another network's has its place or the place is a board's."""
+        if self._wish.results is None:
+            return ""
+        path = results.file_of(self._wish.results, found.board, found.encoder["name"])
+        there = _load(path)
+        try:
+            refuse_simulated(self._wish.results, found.synthetic)
+            if there is not None and not self._wish.replace:
+                refuse_another(path, there.encoder, found.encoder)
+        except UsbenchError as error:
+            return str(error)
+        return ""
 
     def _told(self, record: Record, result: results.Result) -> results.Result:
         """Complete the provenance by what the evaluating worker could not know."""
@@ -315,6 +337,8 @@ class Campaign:
 
         for task in dict.fromkeys(record.cell.task for record in self.records):
             try:
+                if self._wish.results is not None:
+                    refuse_simulated(self._wish.results, task.data == "phantom")
                 dataset_for(task.load(), self._settings, task.data)
             except UsbenchError as error:
                 self._refuse([r for r in self.records if r.cell.task == task], str(error))
@@ -329,7 +353,7 @@ class Campaign:
         sources = list(dict.fromkeys(Source(task=r.cell.task) for r in self.records if not r.over))
         wrong = inspect(self._engine, self._handshake, encoders, sources, self._spec.threads or 1)
         for record in self.records:
-            reason = wrong.get(("encoder", record.cell.encoder.name)) or wrong.get(
+            reason = wrong.get(("encoder", record.cell.encoder.label)) or wrong.get(
                 ("data", str(Source(task=record.cell.task)))
             )
             if reason:
@@ -353,10 +377,12 @@ def shard_size(spec: EngineSpec, encoder: EncoderSpec, step: int) -> int:
 
 
 def _name(spec: EncoderSpec) -> str:
+    from usbench.encoder.variants import row_name
+
     try:
-        return spec.load().name
+        return row_name(spec.load())
     except UsbenchError:  # its cells will say why
-        return spec.name
+        return spec.label
 
 
 def holds_all(result: results.Result, columns: Sequence[str], levels: Sequence[Level], label_efficiency: bool) -> bool:

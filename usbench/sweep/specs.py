@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from usbench.core.names import with_variant
 from usbench.errors import UsbenchError
 from usbench.task.kinds import task_kind
 
@@ -30,6 +31,7 @@ class EncoderSpec:
         batch_size: Frames per forward pass; the encoder's own by default.
         gpus: GPUs that one of its encoding jobs asks a cluster for; by default one where the device is cuda and the
             card speaks of a network.
+        called: Name under which its results are kept, in place of its own.
     """
 
     name: str
@@ -40,6 +42,16 @@ class EncoderSpec:
     preprocessing: str | None = None
     batch_size: int | None = None
     gpus: float | None = None
+    called: str | None = None
+
+    @property
+    def label(self) -> str:
+        """Name as shown, with what was asked for beside it: no two encoders of a sweep have the same."""
+        precision = "" if self.precision in ("fp32", "auto") else self.precision
+        weights = "" if self.weights is None else self.weights.rpartition("/")[2]
+        asked = (("weights", weights), ("preprocessing", self.preprocessing), ("pooling", self.pooling))
+        said = {key: value for key, value in (*asked, ("precision", precision)) if value}
+        return self.called or with_variant(self.name, said)
 
     def load(self) -> Encoder:
         """Return the encoder; nothing heavy happens before its first use.
@@ -56,6 +68,7 @@ class EncoderSpec:
             precision=self.precision,
             pooling=self.pooling,
             preprocessing=self.preprocessing,
+            called=self.called,
         )
 
     def for_cluster(self) -> EncoderSpec:
@@ -167,7 +180,7 @@ class Cell:
     task: TaskSpec
 
     def __str__(self) -> str:
-        return f"{self.encoder.name} on {self.task.label}"
+        return f"{self.encoder.label} on {self.task.label}"
 
 
 _SPOKEN: dict[type, str] = {str: "text", int: "a whole number", float: "a number", list: "a list", dict: "a table"}

@@ -102,6 +102,8 @@ class Task:
             the pair.
         order: Grades of an ordinal target from low to high; by default numbers, by size.
         further_thresholds: Further clinical thresholds of a regression target, each with an AUC of its own.
+        source: Published sets from which a table of one's own was made, as encoders' cards spell them.
+        not_pretrained_on: Whether the owner of the data declares that no encoder can have been trained on them.
     """
 
     name: str
@@ -126,6 +128,8 @@ class Task:
     transfer: Transfer | None = None
     order: tuple[str, ...] = ()
     further_thresholds: tuple[float, ...] = ()
+    source: tuple[str, ...] = ()
+    not_pretrained_on: bool = False
 
     def __repr__(self) -> str:
         """Return the declaration; fields that came later are told only where they are used.
@@ -133,7 +137,7 @@ class Task:
         A digest of this text decides whether a stored result is still valid, and so it must not change for tasks that
         do not use them.
         """
-        return _compact(self, later=("slots", "transfer", "order", "further_thresholds"))
+        return _compact(self, later=("slots", "transfer", "order", "further_thresholds", "source", "not_pretrained_on"))
 
     def __post_init__(self) -> None:
         """Refuse a declaration that cannot run.

@@ -53,7 +53,7 @@ def forest(board: Board) -> Drawing | None:
     column = board.column(metric)
     entries = [entry for entry in board.entries if any(line.entry is entry for line in lines)]
     floors = [entry for entry in entries if entry.floor]
-    left = 16 + max(text_width(entry.title) for entry in entries)
+    left = 16 + max(text_width(entry.title + entry.mark) for entry in entries)
     right = 34 + 1.08 * text_width(_told(column, lines[0]))
     top, gap = 64, 14 if floors and len(floors) < len(entries) else 0
     bottom = top + ROW * len(entries) + gap
@@ -142,7 +142,7 @@ def _row(
 ) -> None:
     style = "f" if entry.floor else "e"
     weight = " b" if entry.name in leaders else ""
-    drawing.text(8, y + 4, entry.title, f"t{' i' if entry.floor else ''}{weight}")
+    drawing.text(8, y + 4, entry.title + entry.mark, f"t{' i' if entry.floor else ''}{weight}")
     column = board.column(board.primary() or "")
     for line in lines[1:2]:  # the paper's protocol, below and lighter
         _mark(drawing, line, scale, y + 8, f"{style} o thin", 3.2, f"{style} l thin", board, column)

@@ -85,7 +85,7 @@ def _panel(drawing: Drawing, entry: Entry, names: Sequence[str], left: float, to
     # Both axes alike, the cloud in the middle of its panel.
     x0 = left + PANEL / 2 - scale * (max(xs) + min(xs)) / 2
     y0 = top + PANEL / 2 + scale * (max(ys) + min(ys)) / 2
-    flag = {"overlap": " ⚠ saw some of these images", "unknown": " (pre-training not published)"}
+    flag = {"overlap": " ⚠ saw some of these images", "unknown": " ⚠? may have seen some"}
     drawing.text(left, top - 6, entry.title, f"t b{' i' if entry.floor else ''}")
     note = flag.get(entry.result.leakage.get("state", ""), "")
     if note:

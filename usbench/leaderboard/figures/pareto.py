@@ -127,14 +127,16 @@ def _decades(values: list[float]) -> list[int]:
 
 def _label(drawing: Drawing, entry: Entry, x: float, y: float, taken: list[tuple[float, float, float]]) -> None:
     """Write a name beside its point: to the right, or to the left near the edge, moved away from other names."""
-    width = text_width(entry.title, 12)
+    width = text_width(entry.title + entry.mark, 12)
     to_left = x + 10 + width > WIDTH - 8
     start = x - 10 - width if to_left else x + 10
     spots = [0, -14, 14, -28, 28, -42, 42]
     offset = next((o for o in spots if all(_apart(start, y + o, width, other) for other in taken)), 0)
     taken.append((start, y + offset, width))
     style = f"t{' i' if entry.floor else ''}"
-    drawing.text(x - 10 if to_left else start, y + offset + 4, entry.title, style, "end" if to_left else "start")
+    drawing.text(
+        x - 10 if to_left else start, y + offset + 4, entry.title + entry.mark, style, "end" if to_left else "start"
+    )
 
 
 def _apart(start: float, y: float, width: float, other: tuple[float, float, float]) -> bool:

@@ -81,7 +81,7 @@ def _panel(
     def at(value: float) -> float:
         return PANEL * (value - ticks[0]) / (ticks[-1] - ticks[0])
 
-    drawing.text(left, top - 8, entry.title, f"t b{' i' if entry.floor else ''}")
+    drawing.text(left, top - 8, entry.title + entry.mark, f"t b{' i' if entry.floor else ''}")
     for tick in ticks:
         drawing.line(left + at(tick), top, left + at(tick), top + PANEL, "grid")
         drawing.line(left, top + PANEL - at(tick), left + PANEL, top + PANEL - at(tick), "grid")

@@ -70,7 +70,7 @@ def shifts(board: Board) -> Drawing | None:
     rows = -(-len(names) // columns)
     legend = 18 * len(entries)
     drawing = Drawing(
-        max(PAD + columns * (WIDTH + GUTTER), PAD + max(int(text_width(e.title)) for e in entries) + 40),
+        max(PAD + columns * (WIDTH + GUTTER), PAD + max(int(text_width(e.title + e.mark)) for e in entries) + 40),
         58 + legend + rows * (HEIGHT + 52) + 24,
         f"{board.task.title}: {column.title} under acquisition shifts",
         f"{column.spoken}, against the severity of each shift; trained on clean images, tested on shifted ones.",
@@ -81,7 +81,7 @@ def shifts(board: Board) -> Drawing | None:
         y = 58 + 18 * i
         style = "f" if entry.floor else "e"
         drawing.line(12, y - 4, 34, y - 4, f"{style} l")
-        drawing.text(40, y, f"{i + 1}  {entry.title}", f"t s{' i' if entry.floor else ''}")
+        drawing.text(40, y, f"{i + 1}  {entry.title}{entry.mark}", f"t s{' i' if entry.floor else ''}")
     for k, name in enumerate(names):
         left = PAD + (k % columns) * (WIDTH + GUTTER)
         top = 74 + legend + (k // columns) * (HEIGHT + 52)

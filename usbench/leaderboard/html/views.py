@@ -47,7 +47,7 @@ def board_view(board: Board) -> dict[str, Any]:
         "diagnostics": diagnostics.sections(board),
         "reported": task_page.reported(board),
         "encoders": task_page.encoders(board) if there else None,
-        "command": wording.command(board),
+        "reproduction": wording.reproduction(board),
         "leaks": [e for e in board.entries if e.result.leakage.get("state") != "clean"],
     }
 
@@ -84,6 +84,7 @@ def _protocol(board: Board, name: str, headline: bool) -> dict[str, Any]:
     return {
         "name": name,
         "about": protocol_facts(name),
+        "text": wording.protocol_text(board, name),
         "reason": wording.primary_reason(board, metric) if headline and metric else "",
         "table": task_page.scores(board, name, headline),
     }

@@ -45,7 +45,7 @@ def _head() -> str:
         "- **Bold**: the best and all that a paired test does not separate from it. Where the test tells nobody apart, "
         "nothing is bold.\n"
         "- *Italics*: baselines.\n"
-        "- ⚠: the encoder was pre-trained on the data it is tested on.\n"
+        "- ⚠: the encoder was pre-trained on the data it is tested on; ⚠?: nobody knows whether it was.\n"
         "- Figures of the nested protocol, in which no test subject has any say in the tuning. The paper's protocol "
         "and its reported values are on each task's page.\n"
     )
@@ -106,7 +106,7 @@ def _simulated(boards: Sequence[Board]) -> str:
 def _foot() -> str:
     return (
         "## How these pages come about\n\n"
-        "`usbench run` writes one JSON file an encoder and task into `results`; `usbench leaderboard` renders these "
-        "pages from those files alone, and `usbench leaderboard --check` fails when a page differs from what they say. "
-        "`usbench results validate` recomputes every metric from the predictions.\n"
+        "`usbench results add` enters runs into `results`, one JSON file an encoder and task; `usbench leaderboard` "
+        "renders these pages from those files alone, and `usbench leaderboard --check` fails when a page differs from "
+        "what they say. `usbench results validate` recomputes every metric from the predictions.\n"
     )

@@ -67,8 +67,8 @@ def _nothing(board: Board) -> str:
 def _protocol(board: Board, protocol: str, headline: bool, figures: Sequence[Figure]) -> str:
     about = protocol_facts(protocol)
     lines = [f"## {about.title} (`{protocol}`)", ""]
-    if about.text:
-        lines += [about.text, ""]
+    if text := wording.protocol_text(board, protocol):
+        lines += [text, ""]
     metric = board.primary(protocol)
     if headline and metric:
         lines += [wording.primary_reason(board, metric), ""]
@@ -89,6 +89,7 @@ def _protocol(board: Board, protocol: str, headline: bool, figures: Sequence[Fig
 def _legend(board: Board) -> str:
     lines = [wording.verdict(board)]
     lines.append(f"{wording.intervals(board)} Baselines are in italics.")
+    lines.append(wording.marks(board))
     return "\n\n".join(line for line in lines if line)
 
 
@@ -142,4 +143,4 @@ def _provenance(board: Board) -> str:
 
 
 def _reproduce(board: Board) -> str:
-    return f"## Reproduce this page\n\n```sh\n{wording.command(board)} && usbench leaderboard\n```\n"
+    return f"## Reproduce this page\n\n```sh\n{wording.reproduction(board)}\n```\n"

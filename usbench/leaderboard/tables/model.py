@@ -206,10 +206,19 @@ def metric_cell(column: Column, estimate: Estimate, bold: bool = False, italic: 
     return Cell(value, estimate.value, "" if interval == DASH else interval, bold, italic)
 
 
-def name_cell(entry: Entry, bold: bool = False) -> Cell:
-    """Return an encoder's name, in italics for baselines; it leads to its page, if it has one."""
+def name_cell(entry: Entry, bold: bool = False, marked: bool = True) -> Cell:
+    """Return an encoder's name, in italics for baselines; it leads to its page, if it has one.
+
+    Args:
+        entry: The encoder on a board.
+        bold: Whether it is among the best.
+        marked: Whether to mark leakage on that board; not where a row is about several boards.
+    """
     link = Link("encoder", entry.name) if entry.file else None
-    return Cell(entry.title, entry.title, bold=bold, italic=entry.floor, link=link)
+    cell = Cell(entry.title, entry.title, bold=bold, italic=entry.floor, link=link)
+    if not marked or not entry.mark:
+        return cell
+    return replace(cell, mark=entry.mark, note=str(entry.result.leakage.get("detail", "")))
 
 
 def text_cell(text: str | None) -> Cell:

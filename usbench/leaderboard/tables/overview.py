@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from usbench.leaderboard import number_format, wording
-from usbench.leaderboard.board import Board, Entry
+from usbench.leaderboard.board import LEAKAGE_MARKS, Board, Entry
 from usbench.leaderboard.bundled import Known
 from usbench.leaderboard.number_format import DASH, Column
 from usbench.leaderboard.ranking import Ranking
@@ -45,8 +45,8 @@ def matrix(boards: Sequence[Board], known: Sequence[Known]) -> Table | None:
     weights = {k.name for k in known if k.weights_page}
     rows = []
     for first in encoders_of(boards):
-        cells = [_in_matrix(board, first.name, first.name in weights) for board in boards]
-        rows.append(Row([name_cell(first), *cells], first.floor))
+        cells = [_in_matrix(board, first.name, first.base in weights) for board in boards]
+        rows.append(Row([name_cell(first, marked=False), *cells], first.floor))
     return Table("measured", "Every encoder on every board, nested protocol, with 95 % intervals", headings, rows)
 
 
@@ -68,7 +68,7 @@ def ranking(found: Ranking | None) -> Table | None:
         ranks = [row.ranks[board.name] for board in found.boards]
         cells = [Cell(f"{value:g}", value, italic=row.floor) for value in ranks]
         # Baselines stay among the encoders: where they stand is what a ranking is for.
-        rows.append(Row([name_cell(entries[row.name]), mean, *cells], row.floor))
+        rows.append(Row([_ranked(row.name, entries[row.name], found), mean, *cells], row.floor))
     caption = f"Mean rank over {len(found.boards)} tasks of {len(found.cohorts)} cohorts, with 95 % intervals"
     return Table("ranking", caption, headings, rows, mixed=True)
 
@@ -144,7 +144,7 @@ def reported(boards: Sequence[Board]) -> Table | None:
 
 def unmeasured(boards: Sequence[Board], known: Sequence[Known]) -> list[Known]:
     """Return bundled encoders without a measured figure."""
-    measured = {entry.name for board in boards for entry in board.entries}
+    measured = {entry.base for board in boards for entry in board.entries}
     return [k for k in known if k.name not in measured]
 
 
@@ -157,6 +157,16 @@ def unmeasured_table(boards: Sequence[Board], known: Sequence[Known]) -> Table |
         why = f"its weights are for you to get: {k.weights_page}" if k.weights_page else "not run yet"
         rows.append(Row([Cell(k.title, k.title), Cell(k.name, k.name, code=True), Cell(why, why)]))
     return Table("unmeasured", "Encoders without a measured figure", headings, rows) if rows else None
+
+
+def _ranked(name: str, entry: Entry, found: Ranking) -> Cell:
+    """Return the name of an encoder, marked where it may have seen the data of any of the boards."""
+    marks = {e.mark: board.name for board in found.boards for e in board.entries if e.name == name and e.mark}
+    cell = name_cell(entry, marked=False)
+    if not marks:
+        return cell
+    mark = LEAKAGE_MARKS["overlap"] if LEAKAGE_MARKS["overlap"] in marks else LEAKAGE_MARKS["unknown"]
+    return replace(cell, mark=mark, note=f"Leakage on {marks[mark]}")
 
 
 def _title(board: Board) -> Cell:
@@ -184,6 +194,7 @@ def _in_matrix(board: Board, name: str, needs_weights: bool) -> Cell:
     )
     if cell.text == DASH:
         return replace(cell, note=f"{column.title} is undefined for this answer")
-    if entry.result.leakage.get("state") == "overlap":
-        return replace(cell, mark=" ⚠", note=entry.result.leakage.get("detail", ""), flag=True)
+    if entry.mark:
+        seen = entry.result.leakage
+        return replace(cell, mark=entry.mark, note=seen.get("detail", ""), flag=seen.get("state") == "overlap")
     return cell
