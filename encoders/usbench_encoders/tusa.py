@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,11 +141,15 @@ class TusaRandom(Encoder):
 
     def encode(self, batch: torch.Tensor) -> torch.Tensor:
         """Average the maps of the chosen stage over space, ``(B, 576)`` by default."""
+        return self.encode_poolings(batch, [self.pooling])[self.pooling]
+
+    def encode_poolings(self, batch: torch.Tensor, poolings: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Average the maps of all stages that any pooling wants, from one pass."""
         import torch
 
-        wanted = POOLED[self.pooling]
-        states = self._forward()(batch, wanted)
-        return torch.cat([states[stage].mean(dim=(2, 3)) for stage in wanted], dim=1)
+        states = self._forward()(batch, sorted({stage for name in poolings for stage in POOLED[name]}))
+        means = {stage: maps.mean(dim=(2, 3)) for stage, maps in states.items()}
+        return {name: torch.cat([means[stage] for stage in POOLED[name]], dim=1) for name in poolings}
 
     def _forward(self) -> FastSwin:
         """Return the network's pass for inference; made anew if the network was replaced."""

@@ -74,7 +74,11 @@ def run(
         from usbench.sweep.specs import Cell, EncoderSpec, TaskSpec
 
         file = str(weights) if weights else None
-        asked = [EncoderSpec(e, file, device, precision, pooling, preprocessing, batch_size) for e in encoder]
+        asked = [
+            each
+            for name in encoder
+            for each in EncoderSpec(name, file, device, precision, pooling, preprocessing, batch_size).in_poolings()
+        ]
         cells = [Cell(one, TaskSpec(name, data)) for one in dict.fromkeys(asked) for name in dict.fromkeys(task)]
         request = SweepRequest(tuple(levels), tuple(columns), results, workers, fresh, typed_command())
         finished, failures = run_distributed(
