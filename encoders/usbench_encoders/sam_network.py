@@ -86,7 +86,7 @@ def in_whole_layers(network: Any, images: torch.Tensor, means: dict[int, torch.T
     """
     states: torch.Tensor = network.patch_embed(images) + network.pos_embed
     for position, block in enumerate(network.blocks):
-        states = states + _attended(block, block.norm1(states))
+        states = states + attended(block, block.norm1(states))
         states = states + block.mlp(block.norm2(states))
         if means is not None and position in means:
             means[position] = states.float().mean(dim=(1, 2))
@@ -127,7 +127,7 @@ def pooled(
     return vectors
 
 
-def _attended(block: Any, states: torch.Tensor) -> torch.Tensor:
+def attended(block: Any, states: torch.Tensor) -> torch.Tensor:
     """Attention within windows, or over the whole image where the block has none.
 
     Windows of 14 do not divide 64 positions, so the package pads with zeros before it projects to queries, keys and

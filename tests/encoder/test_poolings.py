@@ -44,6 +44,7 @@ HEAVY = {
     "echoclip.random": ("model", "trunk", "stages"),
     "biomedclip.random": ("model", "class", "mean", "stages"),
     "echocare.random": ("mean", "stages"),
+    "samus.random": ("mean", "neck", "stages"),
     "ultrasam.random": ("mean", "neck", "stages", "unpadded"),
     "medsam.random": ("mean", "neck", "stages"),
 }

@@ -15,7 +15,7 @@ from usbench.plugins.catalog import ENCODERS, load_encoder
 
 README = Path(__file__).parents[2] / "encoders" / "README.md"
 NETWORKS = ("tusa.random", "medsam.random", "ultrasam.random", "usfm.random")
-FIELD = ("biomedclip", "echoclip", "fetalclip", "panecho", "tinyusfm", "ultrafedfm", "urfm", "urfm-large")
+FIELD = ("biomedclip", "echoclip", "fetalclip", "panecho", "samus", "tinyusfm", "ultrafedfm", "urfm", "urfm-large")
 NAMES = [name for name in CATALOG if not name.endswith(":")]
 
 
@@ -47,7 +47,7 @@ def test_operations_of_the_field_are_those_counted(name: str) -> None:
     size = encoder.card.input_size
     assert size is not None
     with torch.device("cpu" if name == "echocare" else "meta"):  # MONAI computes while it builds
-        network = encoder.build({}).eval()  # type: ignore[attr-defined]
+        network = encoder.build({}).eval().requires_grad_(False)  # type: ignore[attr-defined]
     images = torch.zeros(1, 3, *size, device="meta")
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         network.to("meta")(images)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -52,6 +54,43 @@ def mutual_neighbours(one: Vectors, other: Vectors, neighbours: int = 10) -> flo
     near = [_nearest(vectors, neighbours) for vectors in (one, other)]
     common = sum(len(np.intersect1d(a, b, assume_unique=True)) for a, b in zip(*near, strict=True))
     return common / (neighbours * len(one))
+
+
+def pairwise(
+    vectors: Sequence[Vectors], neighbours: int = 10
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return both measures for every pair of encoders.
+
+    Args:
+        vectors: ``(n, D)`` for each encoder, of the same frames in the same order.
+        neighbours: As for :func:`mutual_neighbours`.
+
+    Returns:
+        Linear CKA and mutual nearest neighbours, ``(encoders, encoders)`` each, symmetric; CKA is NaN where an encoder
+        gives all frames one vector.
+
+    Raises:
+        ValueError: As for the two functions.
+    """
+    for each in vectors:
+        _checked(vectors[0], each, least=max(4, neighbours + 1))
+    kernels = []
+    for each in vectors:
+        kernel = _centred_kernel(each)
+        size = float(np.sqrt(np.sum(kernel * kernel)))
+        kernels.append(kernel / size if size > 0 else np.full_like(kernel, np.nan))
+    nearest = [np.sort(_nearest(each, neighbours), axis=1) for each in vectors]
+    count, frames = len(vectors), len(vectors[0]) if vectors else 0
+    alignment, shared = np.eye(count), np.eye(count)
+    for i in range(count):
+        alignment[i, i] = 1.0 if np.isfinite(kernels[i]).all() else np.nan
+        for j in range(i):
+            alignment[i, j] = alignment[j, i] = np.sum(kernels[i] * kernels[j])
+            common = sum(
+                len(np.intersect1d(a, b, assume_unique=True)) for a, b in zip(nearest[i], nearest[j], strict=True)
+            )
+            shared[i, j] = shared[j, i] = common / (neighbours * frames)
+    return alignment, shared
 
 
 def _checked(one: Vectors, other: Vectors, least: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from usbench.leaderboard.board import Board
-from usbench.leaderboard.figures import forest, maps, pareto, scatter
+from usbench.leaderboard.figures import forest, maps, pareto, scatter, similarity
 from usbench.leaderboard.figures import shifts as shift_curves
 from usbench.leaderboard.figures.svg import Drawing
 
@@ -54,6 +54,12 @@ def figures_of(board: Board) -> list[Figure]:
             "Score against the severity of acquisition shifts. Filled marks differ from clean (Holm, 5 %).",
             shift_curves.shifts,
             shift_curves.csv_of,
+        ),
+        (
+            "similarity",
+            "How alike the encoders are: linear CKA below the diagonal, common neighbours above; area is the value.",
+            similarity.similarity,
+            similarity.csv_of,
         ),
     )
     found = []

@@ -22,7 +22,8 @@ def write_section(section: Section, figures: Sequence[Figure] = ()) -> str:
     for figure in figures:
         if section.figure and figure.name.endswith(f"-{section.figure}"):
             blocks.append(f"![{figure.caption}](figures/{figure.name}.svg)")
-            blocks.append(f"{figure.caption} All severities: [CSV](figures/{figure.name}.csv).")
+            whole = "All severities" if section.figure == "shifts" else "Numbers"
+            blocks.append(f"{figure.caption} {whole}: [CSV](figures/{figure.name}.csv).")
     return "\n\n".join(blocks) + "\n"
 
 

@@ -24,7 +24,7 @@ def task_page(board: Board, figures: Sequence[Figure] = ()) -> str:
     parts = [_head(board)]
     if not board.entries:
         parts.append(_nothing(board))
-    scores = [figure for figure in figures if not figure.name.endswith("-shifts")]
+    scores = [figure for figure in figures if not figure.name.endswith(("-shifts", "-similarity"))]
     for number, protocol in enumerate(board.protocols if board.entries else ()):
         parts.append(_protocol(board, protocol, number == 0, scores if number == 0 else ()))
     parts += [write_section(section, figures) for section in diagnostics.sections(board)]

@@ -10,7 +10,7 @@ from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.diagnostics_text import findings
 from usbench.leaderboard.figures.shifts import shift_order
 from usbench.leaderboard.number_format import DASH, MINUS
-from usbench.leaderboard.tables import drop
+from usbench.leaderboard.tables import drop, similarity
 from usbench.leaderboard.tables.model import Bullets, Cell, Heading, Paragraph, Row, Section, Span, Table, name_cell
 
 Cells = Callable[[Entry], list[Cell]]
@@ -24,7 +24,14 @@ def sections(board: Board) -> list[Section]:
     Args:
         board: The board.
     """
-    found = (drop.section(board), _map(board), _strata(board), _trust(board), _robustness(board))
+    found = (
+        drop.section(board),
+        _map(board),
+        _strata(board),
+        _trust(board),
+        _robustness(board),
+        similarity.section(board),
+    )
     return [section for section in found if section is not None]
 
 
