@@ -46,7 +46,12 @@ class Samus(Published):
             filename="samus.pth",
             page="https://github.com/xianlin7/SAMUS (the program; no trained file is published there)",
             licence="MIT (program)",
-            signature=("image_encoder.input_Adapter.D_fc1.weight", "image_encoder.blocks.2.Space_Adapter.q.weight"),
+            signature=(
+                "image_encoder.pos_embed",
+                "image_encoder.blocks.0.attn.rel_pos_h",
+                "image_encoder.input_Adapter.D_fc1.weight",
+                "image_encoder.blocks.2.Space_Adapter.q.weight",
+            ),
         ),
     )
     packages = ("torch", "segment-anything")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -86,8 +87,7 @@ class _Steps(nn.Module):
         widths = (64, 128, 256, WIDTH)
         self.inc = _convolved(3, widths[0], False, "conv")
         self.downs = nn.ModuleList(
-            _convolved(inside, outside, True, "maxpool_conv")
-            for inside, outside in zip(widths[:-1], widths[1:], strict=True)
+            _convolved(inside, outside, True, "maxpool_conv") for inside, outside in pairwise(widths)
         )
 
     def forward(self, images: Tensor) -> Tensor:

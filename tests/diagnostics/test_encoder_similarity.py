@@ -18,6 +18,7 @@ from usbench.leaderboard import render
 from usbench.leaderboard.board import gather
 from usbench.leaderboard.figures import figures_of
 from usbench.leaderboard.html import render_site
+from usbench.leaderboard.html.links import board_page
 from usbench.pipeline.context import Options, prepare
 from usbench.pipeline.vectors import embed
 from usbench.plugins.catalog import load_encoder, load_task
@@ -96,7 +97,7 @@ def test_page_site_and_figure_show_it(made: list[Result], settings: Settings, tm
         assert f"{pair.linear_cka:.2f}" in cells
         assert f"{pair.mutual_neighbours:.2f}" in cells
     site = render_site(folder)
-    assert "How alike the encoders are" in next(text for name, text in site.items() if name.endswith(f"{BOARD}.html"))
+    assert "How alike the encoders are" in site[board_page(BOARD)]
 
 
 def test_an_encoder_whose_vectors_are_others_has_no_part(
@@ -152,19 +153,24 @@ def test_a_file_that_was_tampered_with_is_refused(
         load_similarity(folder, "covid" if harm == "moved" else BOARD)
 
 
+def run(folder: Path, *arguments: str, status: int = 0) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["similarity", "--results", str(folder), *arguments])
+    assert stop.value.code == status
+
+
 def test_one_command_measures_every_board(
     made: list[Result], make_result: Callable[..., Result], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "results"
     for result in (*made, make_result("tusa", "covid")):
         save(folder, result)
-    main(["similarity", "--results", str(folder)])
+    run(folder)
     said = capfd.readouterr()
     assert f"{BOARD}: 3 encoders on " in said.out
     assert "left out: dataset 'covid-blues' not found" in said.err
     first = similarity_path(folder, BOARD).read_bytes()
-    main(["similarity", "--results", str(folder), "--board", BOARD])
+    run(folder, "--board", BOARD)
     assert similarity_path(folder, BOARD).read_bytes() == first
-    with pytest.raises(SystemExit):
-        main(["similarity", "--results", str(folder), "--board", "breast"])
+    run(folder, "--board", "breast", status=2)
     assert "has no board 'breast'" in capfd.readouterr().err

@@ -153,7 +153,7 @@ def test_samus_equals_its_description(frame: npt.NDArray[np.uint8], tmp_path: Pa
     path = saved(state, tmp_path / "samus.pth")
     resize = transforms.Resize((256, 256), transforms.InterpolationMode.BILINEAR)
     images = transforms.ToTensor()(resize(Image.fromarray(frame)))[None].repeat(1, 3, 1, 1)
-    with torch.inference_mode():
+    with torch.no_grad():
         tokens, neck, between = written_out(state, images)
     expected = {
         "mean": tokens.mean(dim=(1, 2)),
@@ -183,6 +183,14 @@ def test_other_layouts_of_samus(prefix: str, tmp_path: Path) -> None:
 def test_the_file_of_segment_anything_is_refused(tmp_path: Path) -> None:
     """The network that SAMUS begins from lacks its adapters."""
     state = {k: t for k, t in random_state().items() if "dapter" not in k and "cnn_embed" not in k}
-    with pytest.raises(WeightsError, match=r"not the weights of samus: \d+ are missing") as error:
+    with pytest.raises(
+        WeightsError, match=r"not the weights of samus: 76 tensors are missing.*the file of medsam"
+    ) as error:
         load_encoder("samus", weights=saved(state, tmp_path / "sam.pth")).prepare()
     assert "\n" not in str(error.value)
+
+
+def test_a_file_of_samus_is_recognised_where_another_is_wanted(tmp_path: Path) -> None:
+    """It holds the tensors by which the file of MedSAM is recognised, and more."""
+    with pytest.raises(WeightsError, match="It looks like the file of samus"):
+        load_encoder("panecho", weights=saved(random_state(), tmp_path / "w.pth")).prepare()

@@ -191,6 +191,7 @@ def guess_model(keys: Iterable[str]) -> str | None:
         keys: Names of tensors as in the file, without wrappers.
     """
     known = set(keys)
+    found: dict[str, int] = {}
     for name in ENCODERS.names():
         if name.endswith(":"):
             continue
@@ -199,8 +200,9 @@ def guess_model(keys: Iterable[str]) -> str | None:
         except UsbenchError:
             continue  # a plugin that cannot be imported recognises nothing
         if source is not None and source.signature and known.issuperset(source.signature):
-            return name
-    return None
+            found[name] = len(source.signature)
+    # One network may hold all that another is recognised by, and more.
+    return max(found, key=lambda name: found[name], default=None)
 
 
 set_recogniser(guess_model)
