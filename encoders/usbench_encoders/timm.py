@@ -11,8 +11,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from usbench.encoder import EncoderCard, Frame
-from usbench.errors import UnknownNameError, UsbenchError, did_you_mean
+from usbench.encoder import EncoderCard, Frame, weights
+from usbench.errors import UnknownNameError, UsbenchError, WeightsError, did_you_mean
 from usbench_encoders import options, pixels, stages
 from usbench_encoders.generic import PRETRAINING_PARTS, Generic, class_token, mean_over_space, picture, seen
 
@@ -86,6 +86,12 @@ class Timm(Generic):
             network = self._created({**asked, "img_size": side})
         heads = getattr(network, "pretrained_cfg", {}).get("classifier") or ()
         heads = (heads,) if isinstance(heads, str) else tuple(heads)
+        fitting = weights.fit_prefix(published, network.state_dict())
+        if "num_heads" not in self.options and (counts := weights.other_heads(fitting, network.state_dict())):
+            raise WeightsError(
+                f"{self.weights_path()}: is of a network with {counts[0]} attention heads, but {self.name} has "
+                f"{counts[1]}. Add ,num_heads={counts[0]} to the name if that is what the file was trained with."
+            )
         unused = (*PRETRAINING_PARTS, *(f"{head}." for head in heads))
         self.fill(network, ignored=lambda key: key.startswith(unused), published=published)
         return network
