@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tusa
-from tusa.weights import read_metadata
-from usbench.encoder import Encoder, EncoderCard, Frame, WeightsSource, weights
+from tusa.weights import has_open_weights, read_metadata
+from usbench.encoder import Encoder, EncoderCard, Frame, Readiness, WeightsSource, weights
 from usbench.errors import WeightsError
 from usbench_encoders.initialisation import initialisation, seeded
 
@@ -204,6 +204,11 @@ class TusaEncoder(TusaRandom):
                 f"{message} This installation carries no open weights {self.packaged}; "
                 "`tusa.random` is the same network untrained.".lstrip()
             ) from None
+
+    def readiness(self) -> Readiness:
+        """Say whether weights are there. A packaged file is read, and held to its digest, when it is used."""
+        own = self._weights or (weights.find(self.name, self.card) if self.card.weights is not None else None)
+        return Readiness(True) if own is None and has_open_weights(self.packaged) else super().readiness()
 
     def weights_id(self) -> str:
         """Return the digest of the weight file."""
