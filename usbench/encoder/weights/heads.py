@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     import torch
 
 # Tensors with one entry per head, and the dimension that counts them.
-_PER_HEAD = {"relative_position_bias_table": 1, "logit_scale": 0}
+_PER_HEAD = {
+    "relative_position_bias_table": 1,
+    "logit_scale": 0,
+    "rel_pos.mlp.fc2.weight": 0,
+    "cpb_mlp.2.weight": 0,
+}
 # Tensors as long as one head is wide, beside a projection ``qkv`` of the whole width.
 _OF_ONE_HEAD = ("rel_pos_h", "rel_pos_w", "q_norm.weight", "k_norm.weight")
 
