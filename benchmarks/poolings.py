@@ -25,7 +25,7 @@ from usbench.plugins.catalog import load_encoder
 
 HERE = Path(__file__).resolve().parent
 # Frames per repeat.
-ENCODERS = {"tusa.random": 32, "usfm.random": 8, "tinyusfm.random": 32}
+ENCODERS = {"tusa.random": 16, "usfm.random": 4}
 MOST = 1.05
 
 

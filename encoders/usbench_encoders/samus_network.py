@@ -147,6 +147,7 @@ class SamusNetwork(nn.Module):
         states: Tensor = self.patch_embed(enlarged)
         states = states + self.input_Adapter(states) + self.post_pos_embed(self.pos_embed)
         between = []
+        block: Any
         for block in self.blocks:
             normed = block.norm1(states)
             meeting = isinstance(block, _Meeting)
