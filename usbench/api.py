@@ -13,7 +13,7 @@ from usbench.encoder.base import Encoder
 from usbench.errors import UsbenchError
 from usbench.pipeline.context import Notify, Options, Prepared, Progress, prepare
 from usbench.pipeline.experiment import run_prepared
-from usbench.plugins.catalog import load_encoder, load_task
+from usbench.plugins.catalog import load_encoders, load_task
 from usbench.task.task import Task
 
 # What is done with each result before it is returned: diagnostics that need the prepared run.
@@ -31,7 +31,7 @@ def run(
     weights: str | Path | None = None,
     device: str = "cpu",
     precision: str = "fp32",
-    pooling: str | None = None,
+    pooling: str | Sequence[str] | None = None,
     preprocessing: str | None = None,
     batch_size: int | None = None,
     workers: int | None = None,
@@ -58,7 +58,8 @@ def run(
         weights: Weight file of an encoder given by name; for one encoder only.
         device: torch device for encoders given by name.
         precision: ``fp32``, ``bf16`` or ``auto`` for encoders given by name.
-        pooling: How one vector is made, for encoders given by name; their first pooling by default.
+        pooling: How one vector is made, for encoders given by name; their first pooling by default. Several, as a list
+            or with commas, or ``all``, give one result each from one pass over the frames.
         preprocessing: Preprocessing variant of encoders given by name; their first one by default.
         batch_size: Frames per forward pass; the encoder's own by default.
         workers: Decoding threads.
@@ -98,18 +99,21 @@ def run(
     places = settings or load_settings(roots)
     columns, levels = list(dict.fromkeys(by)), parse_shifts(shift)
     encoders = [
-        load_encoder(
-            item,
-            weights=weights,
-            device=device,
-            precision=precision,
-            pooling=pooling,
-            preprocessing=preprocessing,
-            called=name,
-        )
-        if isinstance(item, str)
-        else item
+        each
         for item in names
+        for each in (
+            load_encoders(
+                item,
+                weights=weights,
+                device=device,
+                precision=precision,
+                pooling=pooling,
+                preprocessing=preprocessing,
+                called=name,
+            )
+            if isinstance(item, str)
+            else [item]
+        )
     ]
     tasks = [load_task(item) if isinstance(item, str) else item for item in _several(task)]
     options = Options(

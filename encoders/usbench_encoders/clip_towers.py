@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from usbench.encoder import EncoderCard, Frame, WeightsSource, weights
-from usbench_encoders import pixels
+from usbench_encoders import pixels, stages
 from usbench_encoders.mae import UNVERIFIED
 from usbench_encoders.published import Published, untrained
 
@@ -29,14 +29,26 @@ class _Tower(Published):
 
     def encode(self, batch: torch.Tensor) -> torch.Tensor:
         """Encode ``(B, 3, 224, 224)`` as ``(B, D)``."""
-        if self.pooling == "model":
-            vectors: torch.Tensor = self.network(batch)
-            return vectors
-        features: torch.Tensor = self.network.trunk.forward_features(batch)
-        if features.ndim == 4:
-            pooled: torch.Tensor = self.network.trunk.forward_head(features, pre_logits=True)
-            return pooled
-        return features[:, 0] if self.pooling == "class" else features[:, 1:].mean(dim=1)
+        return self.encode_poolings(batch, [self.pooling])[self.pooling]
+
+    def encode_poolings(self, batch: torch.Tensor, poolings: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Give the vectors of several poolings from one pass."""
+        trunk = self.network.trunk
+        names = stages.of_timm(self.name, trunk) if "stages" in poolings else []
+        with stages.outputs_of(trunk, names) as between:
+            features: torch.Tensor = trunk.forward_features(batch)
+        return {name: self._pooled(name, features, list(between.values())) for name in poolings}
+
+    def _pooled(self, pooling: str, features: torch.Tensor, between: list[torch.Tensor]) -> torch.Tensor:
+        if pooling == "stages":
+            return stages.joined_means(between) if between[0].ndim == 4 else stages.joined_tokens(between, 1)
+        if pooling == "class":
+            return features[:, 0]
+        if pooling == "mean":
+            return features[:, 1:].mean(dim=1)
+        pooled: torch.Tensor = self.network.trunk.forward_head(features, pre_logits=pooling == "trunk")
+        projected: torch.Tensor = pooled if pooling == "trunk" else self.network.head(pooled)
+        return projected
 
 
 # OpenCLIP's names of a transformer's parts, and timm's.
@@ -75,6 +87,7 @@ class FetalClip(_Tower):
             "model": PROJECTED,
             "class": "class token after the last norm, before the projection: 1024 values",
             "mean": "patch tokens after the last norm averaged: 1024 values",
+            "stages": f"{stages.OF_BLOCKS}: 4096 values",
         },
         licence="CC BY-NC 4.0",
         citation="Maani et al., FetalCLIP: a visual-language foundation model for fetal ultrasound image analysis, "
@@ -146,7 +159,11 @@ class EchoClip(_Tower):
             "statistics",
             "whole": "bicubic with antialias to 224x224, aspect ignored; the same statistics",
         },
-        poolings={"model": PROJECTED, "trunk": "last map averaged over space and normed: 1024 values"},
+        poolings={
+            "model": PROJECTED,
+            "trunk": "last map averaged over space and normed: 1024 values",
+            "stages": f"{stages.OF_MAPS}: 1920 values",
+        },
         licence="academic software licence of Cedars-Sinai",
         citation="Christensen et al., Vision-language foundation model for echocardiogram interpretation, Nature "
         "Medicine 30, 1481, 2024",
@@ -219,6 +236,7 @@ class BiomedClip(_Tower):
             "model": PROJECTED,
             "class": "class token after the last norm, before the projection: 768 values",
             "mean": "patch tokens after the last norm averaged: 768 values",
+            "stages": f"{stages.OF_BLOCKS}: 3072 values",
         },
         licence="MIT",
         citation="Zhang et al., BiomedCLIP: a multimodal biomedical foundation model pretrained from fifteen million "

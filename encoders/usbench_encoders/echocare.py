@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from usbench.encoder import EncoderCard, Frame, WeightsSource, weights
-from usbench_encoders import pixels
+from usbench_encoders import pixels, stages
 from usbench_encoders.mae import UNVERIFIED
 from usbench_encoders.published import Published, untrained
 
@@ -78,11 +78,12 @@ class EchoCare(Published):
 
     def encode(self, batch: torch.Tensor) -> torch.Tensor:
         """Encode ``(B, 3, 256, 256)`` as ``(B, 2048)``, or ``(B, 3968)`` for all stages."""
-        import torch
+        return self.encode_poolings(batch, [self.pooling])[self.pooling]
 
+    def encode_poolings(self, batch: torch.Tensor, poolings: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Give the vectors of several poolings from one pass."""
         maps = self.network(batch, normalize=True)
-        chosen = maps if self.pooling == "stages" else maps[-1:]
-        return torch.cat([each.float().mean(dim=(2, 3)) for each in chosen], dim=1)
+        return {name: stages.joined_means(maps if name == "stages" else maps[-1:]) for name in poolings}
 
 
 EchoCareRandom = untrained(EchoCare)

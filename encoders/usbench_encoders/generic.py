@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from usbench.encoder import Encoder, EncoderCard, Frame, Readiness, weights
+from usbench.encoder import Encoder, EncoderCard, Frame, Readiness, Vectors, weights
 from usbench.errors import UsbenchError, WeightsError
 from usbench_encoders import options
 from usbench_encoders.initialisation import initialisation, seeded
@@ -97,6 +97,27 @@ class Generic(Encoder):
     def weights_id(self) -> str:
         """Return the file's digest, the seed of random weights, or a digest of the library's weights."""
         return initialisation(*self.packages) if self.random else super().weights_id()
+
+    def offered_poolings(self) -> tuple[str, ...]:
+        """Return the poolings that the model has: those on the card which it answers, each with vectors of its own.
+
+        Raises:
+            UsbenchError: The model cannot be built.
+        """
+        import numpy as np
+
+        self.prepare()
+        ramp = np.add.outer(np.arange(256), np.arange(256)).astype(np.uint8)  # 0 to 255 and again
+        batch = self.preprocessed(ramp)[None]
+        offered: dict[str, Vectors] = {}
+        for name in self.card.poolings:
+            try:
+                vectors = self.encode_batch_poolings(batch, [name])[name]
+            except UsbenchError:
+                continue  # no class token, or no stages
+            if not any(np.array_equal(vectors, other) for other in offered.values()):
+                offered[name] = vectors
+        return tuple(offered)
 
     def built(self, build: Callable[[bool], T]) -> T:
         """Build a model with the library's own weights, or with none when they come from elsewhere.

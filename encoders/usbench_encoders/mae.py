@@ -6,11 +6,11 @@ does not use. Of two layouts the last norm tells which: ``norm`` is applied to e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from usbench.encoder import EncoderCard, Frame, WeightsSource, weights
-from usbench_encoders import pixels
+from usbench_encoders import pixels, stages
 from usbench_encoders.generic import PRETRAINING_PARTS
 from usbench_encoders.published import Published, untrained
 
@@ -113,21 +113,32 @@ class MaskedAutoencoder(Published):
         return pixels.normalised(pixels.fitted(frame, (SIDE, SIDE), resampling))
 
     def encode(self, batch: torch.Tensor) -> torch.Tensor:
-        """Encode ``(B, 3, 224, 224)`` as ``(B, D)``."""
-        tokens: torch.Tensor = self.network.forward_features(batch)
-        vectors: torch.Tensor = self.network.fc_norm(
-            tokens[:, 0] if self.pooling == "class" else tokens[:, 1:].mean(dim=1)
-        )
+        """Encode ``(B, 3, 224, 224)`` as ``(B, D)``, or ``(B, 4 D)`` for all stages."""
+        return self.encode_poolings(batch, [self.pooling])[self.pooling]
+
+    def encode_poolings(self, batch: torch.Tensor, poolings: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Give the vectors of several poolings from one pass."""
+        names = stages.blocks_of(self.network) if "stages" in poolings else []
+        with stages.outputs_of(self.network, names) as between:
+            tokens: torch.Tensor = self.network.forward_features(batch)
+        return {name: self._pooled(name, tokens, list(between.values())) for name in poolings}
+
+    def _pooled(self, pooling: str, tokens: torch.Tensor, between: list[torch.Tensor]) -> torch.Tensor:
+        if pooling == "stages":
+            return stages.joined_tokens(between, 1)
+        vectors: torch.Tensor = self.network.fc_norm(tokens[:, 0] if pooling == "class" else tokens[:, 1:].mean(dim=1))
         return vectors
 
 
 CLASS_FIRST = {
     "class": "class token after the last norm",
     "mean": "patch tokens averaged, after the last norm",
+    "stages": stages.OF_BLOCKS,
 }
 MEAN_FIRST = {
     "mean": "patch tokens averaged; the last norm before that, or after it in files with fc_norm",
     "class": "class token after that norm",
+    "stages": stages.OF_BLOCKS,
 }
 
 

@@ -10,6 +10,8 @@ from usbench_encoders import sam_network
 from usbench_encoders.initialisation import initialisation, seeded
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     import torch
 
@@ -67,7 +69,11 @@ class MedSAMRandom(Encoder):
 
     def encode(self, batch: torch.Tensor) -> torch.Tensor:
         """Encode ``(B, 3, 1024, 1024)`` as ``(B, 768)``, or ``(B, 256)`` after the neck."""
-        return sam_network.pooled(self.network, batch, self.pooling)
+        return self.encode_poolings(batch, [self.pooling])[self.pooling]
+
+    def encode_poolings(self, batch: torch.Tensor, poolings: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Give the vectors of several poolings from one pass."""
+        return sam_network.pooled(self.network, batch, poolings)
 
 
 class MedSAM(MedSAMRandom):

@@ -10,15 +10,52 @@ or, without a tag, those that all published weights of the model share.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from usbench.encoder import EncoderCard, Frame
 from usbench.errors import UnknownNameError, UsbenchError, did_you_mean
-from usbench_encoders import options, pixels
+from usbench_encoders import options, pixels, stages
 from usbench_encoders.generic import Generic, picture, seen
 
 if TYPE_CHECKING:
     import torch
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where a tower's tokens or maps are found.
+
+    Attributes:
+        last: The module that gives the last ones, if any is known.
+        stages: Modules that give those of the stages.
+        prefix: How many of the first tokens are no patches.
+        normed: Whether the last ones have gone through the last norm.
+    """
+
+    last: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+    prefix: int = 0
+    normed: bool = True
+
+    @classmethod
+    def of(cls, label: str, tower: Any) -> _Layout:
+        """Return that of OpenCLIP's transformers and ResNets, or of a network of timm within.
+
+        Raises:
+            UsbenchError: The tower is another one.
+        """
+        if hasattr(tower, "transformer") and getattr(tower, "attn_pool", tower) is None:
+            names = stages.blocks_of(tower, "transformer.resblocks")
+            return cls(("transformer",), tuple(names), 1, normed=False)
+        if hasattr(tower, "trunk"):
+            prefix = int(getattr(tower.trunk, "num_prefix_tokens", 0))
+            names = [f"trunk.{name}" for name in stages.of_timm(label, tower.trunk)]
+            return cls(("trunk.norm" if hasattr(tower.trunk, "norm") else names[-1],), tuple(names), prefix)
+        if hasattr(tower, "layer4"):
+            return cls(("layer4",), ("layer1", "layer2", "layer3", "layer4"))
+        raise UsbenchError(f"{label}: what this tower computes on its way is not known here; use pooling 'model'.")
 
 
 class OpenClip(Generic):
@@ -30,7 +67,13 @@ class OpenClip(Generic):
         embedding_dim=None,
         description="The image tower of any model of OpenCLIP, name@tag.",
         preprocessings={"model": "the model's own evaluation transform, on three equal channels"},
-        poolings={"model": "the projected image embedding, not normalised"},
+        poolings={
+            "model": "the projected image embedding, not normalised",
+            "mean": "patch tokens or last map averaged over space, before the projection",
+            "class": "class token before the projection",
+            "stages": "means of the maps of all stages, or of the patch tokens after each quarter of the blocks, one "
+            "after the other",
+        },
         licence="MIT (library); each model has its own",
         url="https://github.com/mlfoundations/open_clip",
     )
@@ -65,9 +108,34 @@ class OpenClip(Generic):
 
     def encode(self, batch: torch.Tensor) -> torch.Tensor:
         """Encode a batch as ``(B, D)``."""
-        output = self.network(batch)
-        vectors: torch.Tensor = output[0] if isinstance(output, tuple) else output
-        return vectors
+        return self.encode_poolings(batch, [self.pooling])[self.pooling]
+
+    def encode_poolings(self, batch: torch.Tensor, poolings: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Give the vectors of several poolings from one pass.
+
+        Raises:
+            UsbenchError: The tower has no class token, or is of a kind whose inner layers are not known here.
+        """
+        tower = self.network
+        layout = _Layout.of(self.name, tower) if list(poolings) != ["model"] else _Layout()
+        with stages.outputs_of(tower, [*layout.last, *(layout.stages if "stages" in poolings else ())]) as between:
+            output = tower(batch)
+        found = {"model": output[0] if isinstance(output, tuple) else output}
+        last = next((between[name] for name in layout.last), None)
+        if last is not None and last.ndim == 4:
+            found["mean"] = stages.joined_means([last])
+        elif last is not None:
+            normed = last if layout.normed else tower.ln_post(last)
+            found["mean"] = normed[:, layout.prefix :].mean(dim=1)
+            if layout.prefix:
+                found["class"] = normed[:, 0]
+        if "stages" in poolings:
+            maps = [between[name] for name in layout.stages]
+            of_tokens = maps[0].ndim == 3
+            found["stages"] = stages.joined_tokens(maps, layout.prefix) if of_tokens else stages.joined_means(maps)
+        if absent := [name for name in poolings if name not in found]:
+            raise UsbenchError(f"{self.name}: has no {absent[0]} token; use pooling 'model' or 'mean'.")
+        return {name: found[name] for name in poolings}
 
     _built: Any = None
 

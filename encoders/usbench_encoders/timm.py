@@ -8,12 +8,12 @@ Examples: ``timm:vit_small_patch14_dinov2.lvd142m``, ``timm:hf-hub:timm/convnext
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from usbench.encoder import EncoderCard, Frame
-from usbench.errors import UnknownNameError, UsbenchError, did_you_mean
-from usbench_encoders import options, pixels
+from usbench.encoder import EncoderCard, Frame, weights
+from usbench.errors import UnknownNameError, UsbenchError, WeightsError, did_you_mean
+from usbench_encoders import options, pixels, stages
 from usbench_encoders.generic import PRETRAINING_PARTS, Generic, class_token, mean_over_space, picture, seen
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ class Timm(Generic):
             "model": "the model's own pooling",
             "mean": "patch tokens or last map averaged over space",
             "class": "class token",
+            "stages": "means of the maps of all stages, or of the patch tokens after each quarter of the blocks, one "
+            "after the other",
         },
         licence="Apache-2.0 (library); each model has its own",
         url="https://github.com/huggingface/pytorch-image-models",
@@ -84,6 +86,12 @@ class Timm(Generic):
             network = self._created({**asked, "img_size": side})
         heads = getattr(network, "pretrained_cfg", {}).get("classifier") or ()
         heads = (heads,) if isinstance(heads, str) else tuple(heads)
+        fitting = weights.fit_prefix(published, network.state_dict())
+        if "num_heads" not in self.options and (counts := weights.other_heads(fitting, network.state_dict())):
+            raise WeightsError(
+                f"{self.weights_path()}: is of a network with {counts[0]} attention heads, but {self.name} has "
+                f"{counts[1]}. Add ,num_heads={counts[0]} to the name if that is what the file was trained with."
+            )
         unused = (*PRETRAINING_PARTS, *(f"{head}." for head in heads))
         self.fill(network, ignored=lambda key: key.startswith(unused), published=published)
         return network
@@ -120,13 +128,37 @@ class Timm(Generic):
 
     def encode(self, batch: torch.Tensor) -> torch.Tensor:
         """Encode a batch as ``(B, D)``."""
-        if self.pooling == "model":
-            pooled: torch.Tensor = self.network(batch)
-            return pooled
-        features = self.network.forward_features(batch)
-        if self.pooling == "class":
+        return self.encode_poolings(batch, [self.pooling])[self.pooling]
+
+    def encode_poolings(self, batch: torch.Tensor, poolings: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Give the vectors of several poolings from one pass.
+
+        Raises:
+            UsbenchError: The model has no class token, or names no stages.
+        """
+        if list(poolings) == ["model"]:
+            return {"model": self.network(batch)}
+        names = stages.of_timm(self.name, self.network) if "stages" in poolings else []
+        with stages.outputs_of(self.network, names) as between:
+            features = self.network.forward_features(batch)
+        return {name: self._pooled(name, features, between) for name in poolings}
+
+    def _pooled(self, pooling: str, features: torch.Tensor, between: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        network = self.network
+        prefix = getattr(network, "num_prefix_tokens", 0)
+        if pooling == "model":
+            vectors: torch.Tensor = network.forward_head(features)
+            return vectors
+        if pooling == "class":
+            if features.ndim == 3 and not prefix:
+                raise UsbenchError(f"{self.name}: has no class token; use pooling 'model' or 'mean'.")
             return class_token(self.name, features)
-        return mean_over_space(features, self.network.num_features, getattr(self.network, "num_prefix_tokens", 0))
+        if pooling == "mean":
+            return mean_over_space(features, network.num_features, prefix)
+        channels = {entry["module"]: entry["num_chs"] for entry in network.feature_info}
+        import torch
+
+        return torch.cat([mean_over_space(each, channels[name], prefix) for name, each in between.items()], dim=1)
 
     _transform: Any = None
 

@@ -7,12 +7,14 @@ an image part the image part is used. Code from a repository is never run.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from usbench.core.limits import is_folder
 from usbench.encoder import EncoderCard, Frame, weights
 from usbench.errors import UsbenchError, WeightsError
+from usbench_encoders import stages
 from usbench_encoders.generic import PRETRAINING_PARTS, Generic, class_token, mean_over_space, picture
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ class Transformers(Generic):
             "token models and the mean of maps",
             "mean": "patch tokens or last map averaged over space",
             "class": "class token",
+            "stages": "means of the maps of all stages, or of the patch tokens after each quarter of the layers, one "
+            "after the other",
         },
         licence="Apache-2.0 (library); each model has its own",
         url="https://github.com/huggingface/transformers",
@@ -98,15 +102,39 @@ class Transformers(Generic):
 
     def encode(self, batch: torch.Tensor) -> torch.Tensor:
         """Encode a batch as ``(B, D)``."""
-        output = self.network(pixel_values=batch)
+        return self.encode_poolings(batch, [self.pooling])[self.pooling]
+
+    def encode_poolings(self, batch: torch.Tensor, poolings: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Give the vectors of several poolings from one pass.
+
+        Raises:
+            UsbenchError: The model has no class token, or does not show what its layers give.
+        """
+        more = {"output_hidden_states": True} if "stages" in poolings else {}
+        output = self.network(pixel_values=batch, **more)
+        return {name: self._pooled(name, output) for name in poolings}
+
+    def _pooled(self, pooling: str, output: Any) -> torch.Tensor:
         features: torch.Tensor = output.last_hidden_state
         pooled = getattr(output, "pooler_output", None)
-        if self.pooling == "model" and pooled is not None and not self._pooler_is_untrained:
+        if pooling == "stages":
+            return self._stages(getattr(output, "hidden_states", None))
+        if pooling == "model" and pooled is not None and not self._pooler_is_untrained:
             return pooled.flatten(1)  # type: ignore[no-any-return]
-        if self.pooling == "class" or (self.pooling == "model" and features.ndim == 3):
+        if pooling == "class" or (pooling == "model" and features.ndim == 3):
             return class_token(self.name, features)
         width = features.shape[1] if features.ndim == 4 else features.shape[-1]
         return mean_over_space(features, width, self._prefix_tokens())
+
+    def _stages(self, states: Sequence[torch.Tensor] | None) -> torch.Tensor:
+        if not states or len(states) < 3:
+            raise UsbenchError(f"{self.name}: does not show what its layers give; use pooling 'model' or 'mean'.")
+        layers = states[1:]  # the first is what enters them
+        if states[-1].ndim == 4:
+            return stages.joined_means(layers)
+        several_widths = len({each.shape[-1] for each in layers}) > 1  # stages of a hierarchy, not blocks of one width
+        chosen = layers if several_widths else [layers[position] for position in stages.quarters(len(layers))]
+        return stages.joined_tokens(chosen, 0 if several_widths else self._prefix_tokens())
 
     _processor: Any = None
     _pooler_is_untrained: bool = False

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tusa
-from tusa.weights import OPEN_WEIGHTS, read_metadata
-from usbench.encoder import Encoder, EncoderCard, Frame, WeightsSource, weights
+from tusa.weights import OPEN_WEIGHTS, has_open_weights, read_metadata
+from usbench.encoder import Encoder, EncoderCard, Frame, Readiness, WeightsSource, weights
 from usbench.errors import WeightsError
 from usbench_encoders.initialisation import initialisation, seeded
 
@@ -141,11 +142,15 @@ class TusaRandom(Encoder):
 
     def encode(self, batch: torch.Tensor) -> torch.Tensor:
         """Average the maps of the chosen stage over space, ``(B, 576)`` by default."""
+        return self.encode_poolings(batch, [self.pooling])[self.pooling]
+
+    def encode_poolings(self, batch: torch.Tensor, poolings: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Average the maps of all stages that any pooling wants, from one pass."""
         import torch
 
-        wanted = POOLED[self.pooling]
-        states = self._forward()(batch, wanted)
-        return torch.cat([states[stage].mean(dim=(2, 3)) for stage in wanted], dim=1)
+        states = self._forward()(batch, sorted({stage for name in poolings for stage in POOLED[name]}))
+        means = {stage: maps.mean(dim=(2, 3)) for stage, maps in states.items()}
+        return {name: torch.cat([means[stage] for stage in POOLED[name]], dim=1) for name in poolings}
 
     def _forward(self) -> FastSwin:
         """Return the network's pass for inference; made anew if the network was replaced."""
@@ -197,6 +202,11 @@ class TusaEncoder(TusaRandom):
         except tusa.TusaError as error:  # it is absent, or not the file that was published
             message = weights.absent(self.name, self.card) if self.card.weights is not None else ""
             raise WeightsError(f"{message} {error} `tusa.random` is the same network untrained.".lstrip()) from None
+
+    def readiness(self) -> Readiness:
+        """Say whether weights are there. A packaged file is read, and held to its digest, when it is used."""
+        own = self._weights or (weights.find(self.name, self.card) if self.card.weights is not None else None)
+        return Readiness(True) if own is None and has_open_weights(self.packaged) else super().readiness()
 
     def weights_id(self) -> str:
         """Return the digest of the weight file."""

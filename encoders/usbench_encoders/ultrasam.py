@@ -10,6 +10,8 @@ from usbench_encoders import sam_network
 from usbench_encoders.initialisation import initialisation, seeded
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
 
 MEAN = (123.675, 116.28, 103.53)
@@ -134,11 +136,11 @@ class UltraSamRandom(Encoder):
 
     def encode(self, batch: torch.Tensor) -> torch.Tensor:
         """Encode ``(B, 3, 1024, 1024)`` as ``(B, 768)``, or ``(B, 256)`` after the neck."""
-        if self.pooling != "unpadded":
-            return sam_network.pooled(self.network, batch, self.pooling)
-        share = image_share(batch)[..., None]
-        states = sam_network.tokens(self.network, batch).float()
-        return (states * share).sum(dim=(1, 2)) / share.sum(dim=(1, 2))
+        return self.encode_poolings(batch, [self.pooling])[self.pooling]
+
+    def encode_poolings(self, batch: torch.Tensor, poolings: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Give the vectors of several poolings from one pass."""
+        return sam_network.pooled(self.network, batch, poolings, image_share(batch))
 
 
 class UltraSam(UltraSamRandom):

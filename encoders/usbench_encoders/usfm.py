@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from usbench.encoder import Encoder, EncoderCard, Frame, WeightsSource, weights
 from usbench.errors import WeightsError
+from usbench_encoders import stages
 from usbench_encoders.initialisation import initialisation, seeded
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
 
 SIDE = 224
@@ -28,6 +31,7 @@ _CARD: dict[str, Any] = {
     "poolings": {
         "mean": "patch tokens after the last norm averaged: 768 values",
         "class": "class token after the last norm: 768 values",
+        "stages": f"{stages.OF_BLOCKS}: 3072 values",
     },
     "licence": "CC BY-NC 4.0 (code, by its README); weights: no separate statement",
     "citation": "Jiao et al., USFM: a universal ultrasound foundation model generalized to tasks and organs towards "
@@ -76,9 +80,21 @@ class USFMRandom(Encoder):
         return (grey - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
 
     def encode(self, batch: torch.Tensor) -> torch.Tensor:
-        """Encode ``(B, 3, 224, 224)`` as ``(B, 768)``."""
-        tokens: torch.Tensor = self.network.forward_features(batch)
-        return tokens[:, 0] if self.pooling == "class" else tokens[:, 1:].mean(dim=1)
+        """Encode ``(B, 3, 224, 224)`` as ``(B, 768)``, or ``(B, 3072)`` for all stages."""
+        return self.encode_poolings(batch, [self.pooling])[self.pooling]
+
+    def encode_poolings(self, batch: torch.Tensor, poolings: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Give the vectors of several poolings from one pass."""
+        names = stages.blocks_of(self.network) if "stages" in poolings else []
+        with stages.outputs_of(self.network, names) as between:
+            tokens: torch.Tensor = self.network.forward_features(batch)
+        return {name: _pooled(name, tokens, list(between.values())) for name in poolings}
+
+
+def _pooled(pooling: str, tokens: torch.Tensor, between: list[torch.Tensor]) -> torch.Tensor:
+    if pooling == "stages":
+        return stages.joined_tokens(between, 1)
+    return tokens[:, 0] if pooling == "class" else tokens[:, 1:].mean(dim=1)
 
 
 class USFM(USFMRandom):

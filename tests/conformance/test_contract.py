@@ -272,3 +272,13 @@ def test_a_card_that_says_little_is_a_warning() -> None:
     assert report.passed
     assert report.findings[0].status == "warn"
     assert report.findings[0].message == "not stated on the card: citation, licence, pretraining"
+
+
+def test_poolings_that_differ_when_asked_for_together() -> None:
+    class Careless(Good):
+        def encode_poolings(self, batch: torch.Tensor, poolings: Any) -> dict[str, torch.Tensor]:
+            return {name: self.encode(batch) * (1 + 1e-6) for name in poolings}
+
+    (finding,) = [f for f in check_encoder(Careless()).findings if f.check == "variants"]
+    assert finding.status == "fail"
+    assert finding.message == "pooling 'largest' is another from encode_poolings() than from encode()"

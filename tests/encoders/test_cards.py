@@ -20,7 +20,7 @@ from usbench.plugins.data_sources import Located
 
 README = Path(__file__).parents[2] / "encoders" / "README.md"
 NETWORKS = ("tusa.random", "medsam.random", "ultrasam.random", "usfm.random")
-FIELD = ("biomedclip", "echoclip", "fetalclip", "panecho", "tinyusfm", "ultrafedfm", "urfm", "urfm-large")
+FIELD = ("biomedclip", "echoclip", "fetalclip", "panecho", "samus", "tinyusfm", "ultrafedfm", "urfm", "urfm-large")
 NAMES = [name for name in CATALOG if not name.endswith(":")]
 
 
@@ -52,7 +52,7 @@ def test_operations_of_the_field_are_those_counted(name: str) -> None:
     size = encoder.card.input_size
     assert size is not None
     with torch.device("cpu" if name == "echocare" else "meta"):  # MONAI computes while it builds
-        network = encoder.build({}).eval()  # type: ignore[attr-defined]
+        network = encoder.build({}).eval().requires_grad_(False)  # type: ignore[attr-defined]
     images = torch.zeros(1, 3, *size, device="meta")
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         network.to("meta")(images)
@@ -154,6 +154,16 @@ def test_listing_imports_nothing_heavy() -> None:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines()[-1] == "HEAVY []", arguments
+
+
+def test_listing_does_not_read_packaged_weights() -> None:
+    """Their digests took a quarter of the time of `usbench list encoders`."""
+    encoders = [load_encoder(name) for name in ("tusa", "tusa.scratch", "tusa.open-v1")]
+    read: list[Path] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "read_bytes", lambda path: read.append(path) or b"")
+        assert all(encoder.readiness().ready for encoder in encoders)
+    assert read == []
 
 
 def test_the_packaged_weights_of_tusa_name_their_corpus() -> None:

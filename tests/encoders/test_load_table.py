@@ -131,6 +131,25 @@ def test_options_that_make_no_sense(name: str, message: str, tmp_path: Path) -> 
     assert "\n" not in str(caught.value)
 
 
+RELATIVE = "vit_relpos_small_patch16_224"
+
+
+def test_another_number_of_heads_is_refused_where_a_tensor_tells_it(frame: Frame, tmp_path: Path) -> None:
+    """Tables of relative positions have a column per head."""
+    import timm
+
+    network = timm.create_model(RELATIVE, num_classes=0, num_heads=12).eval()
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    with pytest.raises(
+        WeightsError, match=r"is of a network with 12 attention heads, but timm:.* has 6\. Add ,num_heads=12"
+    ):
+        load_encoder(f"timm:{RELATIVE}", weights=tmp_path / "w.pth").prepare()
+    load_encoder(f"timm:{RELATIVE},num_heads=12", weights=tmp_path / "w.pth").prepare()
+    with pytest.raises(WeightsError, match="with 12 attention heads, and this one has 4") as caught:
+        load_encoder(f"timm:{RELATIVE},num_heads=4", weights=tmp_path / "w.pth").prepare()
+    assert "\n" not in str(caught.value)
+
+
 def test_heads_without_a_file_are_refused() -> None:
     with pytest.raises(UsbenchError, match="num_heads says how a file of weights is meant"):
         load_encoder(f"timm:{TINY},num_heads=12").prepare()

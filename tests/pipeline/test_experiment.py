@@ -23,7 +23,7 @@ from usbench.encoder.base import Encoder
 from usbench.errors import DataError, UsbenchError
 from usbench.pipeline.context import Options, prepare
 from usbench.pipeline.experiment import run_prepared
-from usbench.plugins.catalog import load_encoder
+from usbench.plugins.catalog import load_encoder, load_encoders
 from usbench.task.task import SplitPlan, Task
 
 
@@ -46,6 +46,19 @@ def manifest(folder: Path, rows: pd.DataFrame) -> Path:
     path = folder / "manifest.csv"
     rows.to_csv(path, index=False)
     return path
+
+
+def test_every_pooling_is_a_result_of_one_pass(images: pd.DataFrame, tmp_path: Path) -> None:
+    rows = images.groupby("label").head(6)
+    path = manifest(tmp_path, rows)
+    asked = {"dataset": str(path), "split": SplitPlan("grouped", folds=3, repeats=1), "strata": ()}
+    encoders = load_encoders("tusa.random", pooling="mean,stage3")
+    finished = usbench.run(encoders, task(**asked))
+    assert [result.encoder["pooling"] for result in finished] == ["mean", "stage3"]
+    assert [result.encoder["embedding_dim"] for result in finished] == [576, 144]
+    assert [result.provenance["timings"]["encoded_now"] for result in finished] == [len(rows), 0]
+    named = usbench.run("tusa.random", task(**asked), pooling=["mean", "stage3"])
+    assert [result.inputs for result in named] == [result.inputs for result in finished]
 
 
 def task(**changes: Any) -> Task:

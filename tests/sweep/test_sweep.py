@@ -69,6 +69,28 @@ def test_processes_equal_one_process_with_shifts_and_strata(
     assert result.provenance["timings"]["encoded_now"] == two.records[0].encoded == 2 * len(result.units.id)
 
 
+def test_all_poolings_of_an_encoder_are_encoded_once(
+    tmp_path: Path, make_task: Any, make_grid: Any, launch: Any
+) -> None:
+    """Each pooling is a cell; the first encodes for all, and figures are those of plain runs."""
+    task = make_task("first")
+    names = ("mean", "stages")
+    grid = make_grid(['{name = "tusa.random", pooling = "mean,stages"}'], [task])
+    assert [cell.encoder.pooling for cell in grid.cells] == list(names)
+    campaign = launch(grid, shard_frames=16, threads=1, jobs=2)
+    assert states(campaign) == ["done", "done"]
+    frames = len(campaign.records[0].result.units.id)  # type: ignore[union-attr]
+    assert sum(record.encoded for record in campaign.records) == frames
+    settings = load_settings((), tmp_path / "plain" / "cache")
+    for record, pooling in zip(campaign.records, names, strict=True):
+        plain = usbench.run("tusa.random", task, pooling=pooling, settings=settings)[0]
+        assert record.result is not None
+        assert record.result.encoder["pooling"] == pooling
+        assert record.result.encoder["identity"] == plain.encoder["identity"]
+        for protocol, outcome in plain.protocols.items():
+            assert record.result.protocols[protocol].metrics == outcome.metrics
+
+
 def test_what_is_there_is_not_done_again(tmp_path: Path, make_task: Any, make_grid: Any, launch: Any) -> None:
     tasks = [make_task("first")]
     launch(make_grid([plugin("Tiny"), "pixels"], tasks))

@@ -59,6 +59,15 @@ DEFAULT = "open-v2"
 ENCODER = "unet.swinViT."
 
 
+def has_open_weights(name: str = DEFAULT) -> bool:
+    """Whether this installation carries a packaged file; its content is checked when it is asked for.
+
+    Args:
+        name: a key of :data:`OPEN_WEIGHTS`.
+    """
+    return (Path(__file__).parent / OPEN_WEIGHTS[name].file).is_file()
+
+
 def open_weights_path(name: str = DEFAULT) -> Path:
     """Where a packaged file of weights lies.
 

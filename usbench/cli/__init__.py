@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("usbench.cli.compare", "Compare two encoders on a task: difference, interval, p."),
     "map": ("usbench.cli.map", "Draw UMAP maps of encoders, and measure them."),
     "audit": ("usbench.cli.audit", "Measure how far a score can be trusted."),
+    "similarity": ("usbench.cli.similarity", "Measure how alike the encoders of each board are."),
     "data": ("usbench.cli.data", "Say where datasets lie, and check them."),
     "weights": ("usbench.cli.weights", "Add, list and find the weights of encoders."),
     "check": ("usbench.cli.check", "Check an encoder against the contract."),

@@ -59,6 +59,8 @@ def embed(
     OUT/vectors.safetensors holds one tensor, vectors, float32 [n, D]; OUT/index.parquet (or .csv) has n rows in the
     same order: path, frame, frame_sha256, file_sha256, and every column of the dataset. The same command continues
     where it was. `usbench run -e precomputed:OUT` scores such vectors.
+
+    Several poolings, or --pooling all, are encoded in one pass, and each is written to a folder OUT/POOLING.
     """
     from rich.console import Console
 
@@ -66,13 +68,13 @@ def embed(
     from usbench.core.settings import load_settings
     from usbench.data.frame_sampling import parse_policy
     from usbench.errors import UsbenchError
-    from usbench.pipeline.embed import embed as write
-    from usbench.plugins.catalog import load_encoder, load_task
+    from usbench.pipeline.embed import embed_poolings
+    from usbench.plugins.catalog import load_encoders, load_task
 
     elsewhere = engine != "local" or jobs > 1
     if (address is not None or threads is not None) and not elsewhere:
         raise UsbenchError("--address and --threads are for --engine ray or --jobs; a run in this process takes none.")
-    loaded = load_encoder(
+    loaded = load_encoders(
         encoder, weights=weights, device=device, precision=precision, pooling=pooling, preprocessing=preprocessing
     )
     policy = parse_policy(frames) if frames else None
@@ -88,16 +90,16 @@ def embed(
             from usbench.sweep.specs import EncoderSpec, Source, TaskSpec
 
             spec = EngineSpec(engine, address, jobs, threads)
-            asked = EncoderSpec(
-                encoder, str(weights) if weights else None, device, precision, pooling, preprocessing, batch_size
-            )
+            file = str(weights) if weights else None
+            spec_of = EncoderSpec(encoder, file, device, precision, pooling, preprocessing, batch_size)
+            asked = spec_of.in_poolings()[0]
             source = Source(TaskSpec(task, data)) if task else Source(data=data)
             running = stack.enter_context(contextlib.closing(open_engine(spec)))
 
             def spread(ready: Encoder, refs: Sequence[FrameRef]) -> Shard:
                 return encode_in_parts(ready, refs, asked, source, running, spec, settings, workers, progress.update)
 
-        written = write(
+        written = embed_poolings(
             loaded,
             out.expanduser(),
             settings,
@@ -110,8 +112,11 @@ def embed(
             progress=progress.update,
             spread=spread,
         )
-    rate = f", {written.encoded / written.seconds:.1f} a second" if written.encoded and written.seconds else ""
-    typer.echo(f"{out}: {written.frames} vectors of {written.dimension} values by {loaded.name}")
-    typer.echo(f"{written.encoded} encoded now{rate}; {written.frames - written.encoded} were stored already")
-    for note in written.notes:
+    first = written[0]
+    rate = f", {first.encoded / first.seconds:.1f} a second" if first.encoded and first.seconds else ""
+    for one, made in zip(loaded, written, strict=True):
+        place, pooled = (out, "") if len(loaded) == 1 else (out / one.pooling, f", pooling {one.pooling}")
+        typer.echo(f"{place}: {made.frames} vectors of {made.dimension} values by {one.name}{pooled}")
+    typer.echo(f"{first.encoded} encoded now{rate}; {first.frames - first.encoded} were stored already")
+    for note in dict.fromkeys(note for made in written for note in made.notes):
         typer.echo(f"note: {note}")

@@ -66,7 +66,12 @@ Cache = Annotated[Path | None, typer.Option(help="Folder of the embedding store;
 Weights = Annotated[Path | None, typer.Option(help="Weight file of the encoder, when it is not registered.")]
 Device = Annotated[str, typer.Option(help="torch device, such as cpu or cuda.")]
 Precision = Annotated[str, typer.Option(help="fp32; bf16 for autocast; auto: bf16 if a check allows.")]
-Pooling = Annotated[str | None, typer.Option(help="How one vector is made; see `usbench info ENCODER`.")]
+Pooling = Annotated[
+    str | None,
+    typer.Option(
+        help="How one vector is made; several with commas, or all, from one pass. See `usbench info ENCODER`."
+    ),
+]
 Preprocessing = Annotated[str | None, typer.Option(help="Preprocessing variant; see `usbench info ENCODER`.")]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Frames per forward pass.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Decoding threads.")]

@@ -80,7 +80,11 @@ def run(
 
         file = str(weights) if weights else None
         asked = [
-            EncoderSpec(e, file, device, precision, pooling, preprocessing, batch_size, called=name) for e in encoder
+            one
+            for each in encoder
+            for one in EncoderSpec(
+                each, file, device, precision, pooling, preprocessing, batch_size, called=name
+            ).in_poolings()
         ]
         cells = [Cell(one, TaskSpec(each, data)) for one in dict.fromkeys(asked) for each in dict.fromkeys(task)]
         request = SweepRequest(

@@ -276,13 +276,17 @@ def _seconds_a_frame(subject: Subject) -> float:
 
 
 def variants(subject: Subject) -> Answer:
-    """The other poolings and preprocessings on the card work too, and are not the default under another name."""
+    """The other poolings and preprocessings on the card work too, and are not the default under another name.
+
+    Poolings must be the same from one pass as alone, or a store would hold other vectors than it is asked for.
+    """
     import numpy as np
 
     encoder, chosen = subject.encoder, (subject.encoder.pooling, subject.encoder.preprocessing)
     first, done = subject.together()[0], 0
     others = [("pooling", name) for name in encoder.card.poolings if name != chosen[0]]
     others += [("preprocessing", name) for name in encoder.card.preprocessings if name != chosen[1]]
+    alone: dict[str, Vectors] = {}
     try:
         for kind, name in others:
             encoder.pooling, encoder.preprocessing = chosen
@@ -296,6 +300,13 @@ def variants(subject: Subject) -> Answer:
             if vector.shape == first.shape and np.array_equal(vector, first):
                 return "warn", f"{kind} {name!r} gives the vectors of {chosen[0] if same else chosen[1]!r}"
             done += 1
+            if same:
+                alone[name] = vector
+        encoder.pooling, encoder.preprocessing = chosen
+        joint = encoder.encode_batch_poolings(subject.tensors[0][None], [chosen[0], *alone]) if alone else {}
+        for name, vector in alone.items():
+            if not np.array_equal(joint[name][0], vector):
+                return "fail", f"pooling {name!r} is another from encode_poolings() than from encode()"
     finally:
         encoder.pooling, encoder.preprocessing = chosen
     if not done:

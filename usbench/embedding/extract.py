@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +28,7 @@ from usbench.encoder.batching import Passes
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Extraction", "FrameRef", "Progress", "Transform", "extract"]
+__all__ = ["Extraction", "FrameRef", "Progress", "Transform", "companion_stores", "extract"]
 
 Progress = Callable[[int, int], None]
 
@@ -63,8 +64,12 @@ def extract(
     workers: int | None = None,
     transform: Transform | None = None,
     progress: Progress | None = None,
+    companions: Mapping[str, Store] | None = None,
 ) -> Extraction:
     """Return the vectors of ``refs``, encoding only those that the store lacks.
+
+    Where the encoder has companions, other poolings of the same network, a frame is encoded if any of their stores
+    lacks it, once for all of them.
 
     Args:
         encoder: The encoder; loaded only when something is missing.
@@ -75,6 +80,7 @@ def extract(
         workers: Decoding threads; one a core up to four by default.
         transform: Applied to the grey frame before preprocessing, with the frame's key for seeding; whoever passes it
             must have put its name into the keys.
+        companions: Stores of the encoder's companions by pooling; by default those beside ``store``.
         progress: Called with frames done and frames to do.
 
     Raises:
@@ -82,30 +88,48 @@ def extract(
         EncodingError: The encoder broke its contract, or ran out of memory.
         StoreError: The store cannot be written. What was published before stays.
     """
-    wanted = set(store.missing(ref.key for ref in refs))
-    todo = list({ref.key: ref for ref in refs if ref.key in wanted}.values())
+    stores = {
+        encoder.pooling: store,
+        **(companion_stores(store.folder.parent, encoder) if companions is None else companions),
+    }
+    lacking = {name: set(each.missing(ref.key for ref in refs)) for name, each in stores.items()}
+    todo = list({ref.key: ref for ref in refs if any(ref.key in keys for keys in lacking.values())}.values())
     started = time.perf_counter()
     network_seconds = 0.0
     if todo:
         if progress:
             progress(0, len(todo))
-        publisher = _Publisher(store)
+        publishers = {name: _Publisher(each) for name, each in stores.items()}
         done = 0
         try:
             with Passes(encoder, batch_size, store.folder.parent / "batch-sizes.json") as passes:
                 frames = prepared_frames(encoder, dataset, todo, transform=transform, workers=workers)
                 for batch in _batches(frames, passes):
                     before = time.perf_counter()
-                    vectors = passes.encode([tensor for _, tensor in batch], batch[0][0].path)
+                    vectors = passes.encode_poolings([tensor for _, tensor in batch], batch[0][0].path)
                     network_seconds += time.perf_counter() - before
-                    publisher.add([ref.key for ref, _ in batch], vectors)
+                    for name, publisher in publishers.items():
+                        rows = [row for row, (ref, _) in enumerate(batch) if ref.key in lacking[name]]
+                        if rows:
+                            publisher.add([batch[row][0].key for row in rows], vectors[name][rows])
                     done += len(batch)
                     if progress:
                         progress(done, len(todo))
         finally:
-            publisher.flush()  # also after an error or Ctrl-C: what was encoded is kept
+            for publisher in publishers.values():
+                publisher.flush()  # also after an error or Ctrl-C: what was encoded is kept
     seconds = time.perf_counter() - started
     return Extraction(store.get([ref.key for ref in refs]), len(todo), seconds if todo else 0.0, network_seconds)
+
+
+def companion_stores(root: Path, encoder: Encoder) -> dict[str, Store]:
+    """Return the stores of an encoder's companions by pooling.
+
+    Args:
+        root: Root of the store.
+        encoder: The encoder, its precision settled.
+    """
+    return {name: Store(root, identity) for name, identity in encoder.companion_identities().items()}
 
 
 class _Publisher:
@@ -154,6 +178,7 @@ class Shard:
         seconds: Time spent encoding, decoding included.
         network_seconds: Part of it in the network.
         digests: Digest of each frame's pixels by key, where it was asked for.
+        companions: Names of the files it added for other poolings, by the digest of their identity.
     """
 
     files: tuple[str, ...]
@@ -161,3 +186,4 @@ class Shard:
     seconds: float
     network_seconds: float
     digests: Mapping[bytes, str] = field(default_factory=dict)
+    companions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

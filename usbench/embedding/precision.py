@@ -115,6 +115,9 @@ def resolve_precision(
 
     if encoder.precision != "auto":
         return None
+    if encoder.original is not None and encoder.original.precision != "auto":
+        encoder.precision = encoder.original.precision  # one pass serves both poolings
+        return None
     encoder.prepare()
     if encoder.network is None or not refs:
         encoder.precision = "fp32"
@@ -127,14 +130,15 @@ def resolve_precision(
         with dataset.open(ref.path) as media:
             tensors.append(encoder.preprocess(media.frames([ref.frame])[0]))
     batch = torch.stack(tensors)
+    poolings = (encoder.pooling, *encoder.companions)
     vectors, seconds = {}, {}
     for precision in ("fp32", "bf16"):
         encoder.precision = precision
         encoder.encode_batch(batch[:1])  # the first pass of each kind sets things up
         started = time.perf_counter()
-        vectors[precision] = encoder.encode_batch(batch)
+        vectors[precision] = encoder.encode_batch_poolings(batch, poolings)
         seconds[precision] = time.perf_counter() - started
-    cosine = lowest_cosine(vectors["fp32"], vectors["bf16"])
+    cosine = min(lowest_cosine(vectors["fp32"][name], vectors["bf16"][name]) for name in poolings)
     # The clock has no say: it would give one request different keys on different days.
     encoder.precision = "bf16" if cosine >= COSINE else "fp32"
     return Decision(encoder.precision, cosine, seconds["fp32"] / max(seconds["bf16"], 1e-9))

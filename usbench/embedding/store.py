@@ -212,6 +212,21 @@ class Store:
             self._held[shard] = vectors
 
 
+def stored_vectors(root: Path, digest: str) -> Store | None:
+    """Return the store of an identity that is known by its digest alone, ``None`` where nothing is stored of it.
+
+    Args:
+        root: Root of the store.
+        digest: Digest of an encoder's identity, as results name it.
+    """
+    description = root / digest[:NAME_LENGTH] / "identity.json"
+    try:
+        identity = EncoderIdentity(**json.loads(_text_of(description) or "{}"))
+    except (TypeError, ValueError):
+        return None
+    return Store(root, identity) if identity.digest() == digest else None
+
+
 def read_shard(path: Path) -> tuple[npt.NDArray[np.uint8], Vectors]:
     """Read one shard and verify its checksum.
 

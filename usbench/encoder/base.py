@@ -21,12 +21,16 @@ top.
 from __future__ import annotations
 
 import abc
+import contextlib
+import copy
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from usbench.core.types import Frame, Vectors
+from usbench.encoder.answers import checked_tensor, checked_vectors, refuse_one_picture
 from usbench.encoder.card import EncoderCard, EncoderIdentity, Readiness, WeightsSource
 from usbench.encoder.libraries import library_versions
 from usbench.encoder.preprocessing import grey_to_tensor
@@ -92,6 +96,8 @@ class Encoder(abc.ABC):
         self.device = device
         self.source = ""
         self.called = ""  # name under which the user wants its results kept, in place of its own
+        # Poolings whose vectors are kept, beside those of its own, whenever it encodes for a store.
+        self.companions: tuple[str, ...] = ()
         # Lets late imports find the modules beside a plugin that was loaded from a file.
         self.activate: Callable[[], None] | None = None
         # How `load_encoder` made it, so that it can be made again elsewhere.
@@ -100,6 +106,7 @@ class Encoder(abc.ABC):
         self._network: Any = None
         self._loaded = False
         self._loading = threading.RLock()
+        self.original: Encoder | None = None  # whose network this one uses, with another pooling
         if weights and not self.takes_weights:
             raise UsbenchError(
                 f"{self.card.name}: takes no weight file, so {weights} would be ignored. Leave it out; a plugin that "
@@ -126,6 +133,21 @@ class Encoder(abc.ABC):
     @abc.abstractmethod
     def encode(self, batch: torch.Tensor) -> torch.Tensor:
         """Turn a batch of preprocessed frames, ``(B, C, h, w)``, into vectors ``(B, D)``."""
+
+    def encode_poolings(self, batch: torch.Tensor, poolings: Sequence[str]) -> Mapping[str, torch.Tensor]:
+        """Turn a batch into the vectors of several poolings.
+
+        This one calls :meth:`encode` once per pooling. An encoder that has them all from one forward pass overrides
+        it; its :meth:`encode` is then ``return self.encode_poolings(batch, [self.pooling])[self.pooling]``.
+
+        Args:
+            batch: Preprocessed frames, ``(B, C, h, w)``.
+            poolings: Names of ``card.poolings``, each once.
+
+        Returns:
+            The vectors of each, ``(B, D)``, bit by bit those of :meth:`encode`.
+        """
+        return {name: self.in_pooling(name).encode(batch) for name in poolings}
 
     def weights_id(self) -> str:
         """Return the identity of the weights for the embedding store, by default a digest of the content."""
@@ -252,6 +274,38 @@ class Encoder(abc.ABC):
             libraries=library_versions(type(self)),
         )
 
+    def offered_poolings(self) -> tuple[str, ...]:
+        """Return the poolings that this encoder has: all on its card, unless they depend on its network."""
+        return tuple(self.card.poolings)
+
+    def in_pooling(self, name: str) -> Encoder:
+        """Return an encoder like this one, with its network, whose vectors are made by another pooling.
+
+        Args:
+            name: One of ``card.poolings``.
+
+        Raises:
+            UsbenchError: The card has no such pooling.
+        """
+        other = copy.copy(self)
+        other.pooling = self._variant("pooling", name, self.card.poolings)
+        other.companions = tuple(each for each in (self.pooling, *self.companions) if each != name)
+        other.original = self.original or self
+        if self.made_from is not None:
+            other.made_from = {**self.made_from, "pooling": name}
+        return other
+
+    def companion_identities(self) -> dict[str, EncoderIdentity]:
+        """Return the identities under which vectors of :attr:`companions` are stored.
+
+        Raises:
+            UsbenchError: The precision is ``auto`` and not settled yet.
+        """
+        if not self.companions:
+            return {}
+        own = self.identity()
+        return {name: replace(own, pooling=name) for name in self.companions if name != self.pooling}
+
     def encode_batch(self, batch: torch.Tensor) -> Vectors:
         """Encode preprocessed frames and check the contract.
 
@@ -264,17 +318,32 @@ class Encoder(abc.ABC):
         Raises:
             EncodingError: Wrong shape, or values that are not finite.
         """
-        import torch
-
-        self._require_settled()
-        self._ensure_loaded()
-        device_type = self.device.split(":")[0]
-        with (
-            torch.inference_mode(),
-            torch.autocast(device_type, dtype=torch.bfloat16, enabled=self.precision == "bf16"),
-        ):
+        with self._computing():
             output = self.encode(batch.to(self.device))
-        return self._checked(output, len(batch))
+        return checked_vectors(self.name, output, len(batch))
+
+    def encode_batch_poolings(self, batch: torch.Tensor, poolings: Sequence[str]) -> dict[str, Vectors]:
+        """Encode preprocessed frames in several poolings at once and check the contract.
+
+        Args:
+            batch: Stacked outputs of :meth:`preprocess`.
+            poolings: Names of ``card.poolings``.
+
+        Returns:
+            float32 arrays of shape ``(B, D)`` by pooling, in the order asked.
+
+        Raises:
+            EncodingError: A pooling is missing in the answer, its shape is wrong, or values are not finite.
+            UsbenchError: The card has no such pooling.
+        """
+        names = [self._variant("pooling", name, self.card.poolings) for name in dict.fromkeys(poolings)]
+        with self._computing():
+            outputs = self.encode_poolings(batch.to(self.device), names)
+        if absent := [name for name in names if name not in outputs]:
+            raise EncodingError(
+                f"{self.name}: encode_poolings() gives no vectors of pooling {absent[0]!r}, which its card offers."
+            )
+        return {name: checked_vectors(self.name, outputs[name], len(batch)) for name in names}
 
     def encode_frames(self, frames: Sequence[npt.ArrayLike], batch_size: int | None = None) -> Vectors:
         """Encode images held in memory.
@@ -296,7 +365,7 @@ class Encoder(abc.ABC):
         from usbench.encoder.batching import Passes
         from usbench.media import to_grey
 
-        _refuse_one_picture(frames)
+        refuse_one_picture(frames)
         if not len(frames):
             raise UsbenchError("encode_frames: the list of frames is empty. Give at least one image.")
         grey = [to_grey(np.asarray(frame)) for frame in frames]
@@ -317,27 +386,34 @@ class Encoder(abc.ABC):
         Raises:
             EncodingError: It failed, or gave something else than a tensor.
         """
-        import torch
-
-        at = f" on {where}" if where else ""
         try:
             tensor: object = self.preprocess(frame)  # what a plugin returns may be anything
         except UsbenchError:
             raise
         except Exception as error:  # a plugin can fail in any way
+            at = f" on {where}" if where else ""
             raise EncodingError(f"{self.name}: preprocess() failed{at}: {type(error).__name__}: {error}") from error
-        if not isinstance(tensor, torch.Tensor):
-            hint = " Use torch.from_numpy()." if type(tensor).__module__ == "numpy" else ""
-            raise EncodingError(
-                f"{self.name}: preprocess() must return a tensor, got {type(tensor).__name__}{at}.{hint}"
-            )
-        return tensor
+        return checked_tensor(self.name, tensor, where)
 
     def prepare(self) -> None:
         """Build the network now rather than on the first batch."""
         self._ensure_loaded()
 
     # Private ----------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _computing(self) -> Iterator[None]:
+        """Load the network and let torch compute as an encoder's pass wants it."""
+        import torch
+
+        self._require_settled()
+        self._ensure_loaded()
+        device_type = self.device.split(":")[0]
+        with (
+            torch.inference_mode(),
+            torch.autocast(device_type, dtype=torch.bfloat16, enabled=self.precision == "bf16"),
+        ):
+            yield
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the lock, which can be neither copied nor sent to another process."""
@@ -365,6 +441,9 @@ class Encoder(abc.ABC):
     def _build(self) -> None:
         import torch
 
+        if self.original is not None:
+            self._take_over(self.original)
+            return
         if self.activate is not None:
             self.activate()
         try:
@@ -387,25 +466,11 @@ class Encoder(abc.ABC):
                 f"{self.name}: device {self.device!r} cannot be used ({reason}). Use --device cpu."
             ) from None
 
-    def _checked(self, output: Any, count: int) -> Vectors:
-        import numpy as np
-        import torch
-
-        if not isinstance(output, torch.Tensor):
-            raise EncodingError(f"{self.name}: encode() must return a tensor, got {type(output).__name__}.")
-        if output.ndim != 2 or output.shape[0] != count:
-            raise EncodingError(
-                f"{self.name}: encode() must return shape ({count}, D), got {tuple(output.shape)}. "
-                "Pool the output to one vector per frame."
-            )
-        vectors: Vectors = output.detach().to("cpu", torch.float32).numpy()
-        if not np.isfinite(vectors).all():
-            bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-            raise EncodingError(
-                f"{self.name}: {len(bad)} of {count} vectors hold NaN or infinity (first at position {bad[0]} of the "
-                "batch). Check the weights and preprocess(), for example a division by zero on a constant frame."
-            )
-        return vectors
+    def _take_over(self, original: Encoder) -> None:
+        """Use the network of an encoder, and whatever else its loading found out."""
+        original.prepare()
+        own = ("pooling", "companions", "precision", "made_from", "original", "_loading", "_loaded")
+        vars(self).update({name: value for name, value in vars(original).items() if name not in own})
 
     def _variant(self, what: str, chosen: str | None, offered: Mapping[str, str]) -> str:
         if chosen is None:
@@ -416,12 +481,3 @@ class Encoder(abc.ABC):
                 + did_you_mean(chosen, offered)
             )
         return chosen
-
-
-def _refuse_one_picture(frames: object) -> None:
-    """Raise when one picture was given for a list of them: its rows would be taken for frames."""
-    shape = tuple(getattr(frames, "shape", ()))
-    one = len(shape) == 2 or (len(shape) == 3 and shape[-1] in (1, 2, 3, 4))
-    if one or isinstance(frames, str | bytes | Path) or not hasattr(frames, "__len__"):
-        what = f"one picture of shape {list(shape)}" if one else f"{type(frames).__name__}, not a list of pictures"
-        raise UsbenchError(f"encode_frames: got {what}. Put it in a list: encode_frames([image]).")

@@ -79,6 +79,21 @@ class Passes:
             float32 ``(len(tensors), D)``.
 
         Raises:
+            EncodingError: As for :meth:`encode_poolings`.
+        """
+        return self.encode_poolings(tensors, path)[self._encoder.pooling]
+
+    def encode_poolings(self, tensors: Sequence[torch.Tensor], path: str) -> dict[str, Vectors]:
+        """Encode prepared frames of one shape in the encoder's pooling and in those kept beside it.
+
+        Args:
+            tensors: Outputs of ``preprocess``; any number, but not none.
+            path: File of the first one, for messages.
+
+        Returns:
+            float32 ``(len(tensors), D)`` by pooling.
+
+        Raises:
             EncodingError: The encoder broke its contract, or memory is too small for a single frame or for the batch
                 size that the user wants.
         """
@@ -89,11 +104,13 @@ class Passes:
             raise EncodingError(
                 f"{self._encoder.name}: preprocess() gave tensors of different shapes {shapes}; make them equal."
             )
-        done: list[Vectors] = []
-        while (first := sum(len(part) for part in done)) < len(tensors):
+        done: list[dict[str, Vectors]] = []
+        first = 0
+        while first < len(tensors):
             batch = torch.stack(list(tensors[first : first + self.frames]))
             try:
                 done.append(self._of_promised_length(self._once(batch)))
+                first += len(batch)
             except UsbenchError:
                 raise
             except Exception as error:
@@ -103,28 +120,34 @@ class Passes:
                         f"{self._encoder.name}: encode() failed near {path}: {type(error).__name__}: {error}"
                     ) from error
                 self._shrink(len(batch))
-        return np.concatenate(done)
+        return _joined(done)
 
-    def _of_promised_length(self, vectors: Vectors) -> Vectors:
-        card, length = self._encoder.card, vectors.shape[1]
-        usual = self._encoder.pooling == next(iter(card.poolings), None)
-        if usual and card.embedding_dim is not None and card.embedding_dim != length:
+    def _of_promised_length(self, vectors: dict[str, Vectors]) -> dict[str, Vectors]:
+        card = self._encoder.card
+        usual = vectors.get(next(iter(card.poolings), ""))
+        if usual is not None and card.embedding_dim is not None and card.embedding_dim != usual.shape[1]:
             raise EncodingError(
-                f"{self._encoder.name}: its card says embedding_dim={card.embedding_dim}, encode() gives {length} "
-                "values per frame. Correct the one that is wrong."
+                f"{self._encoder.name}: its card says embedding_dim={card.embedding_dim}, encode() gives "
+                f"{usual.shape[1]} values per frame. Correct the one that is wrong."
             )
         return vectors
 
-    def _once(self, batch: torch.Tensor) -> Vectors:
+    def _pass(self, batch: torch.Tensor) -> dict[str, Vectors]:
+        encoder = self._encoder
+        if not encoder.companions:
+            return {encoder.pooling: encoder.encode_batch(batch)}
+        return encoder.encode_batch_poolings(batch, (encoder.pooling, *encoder.companions))
+
+    def _once(self, batch: torch.Tensor) -> dict[str, Vectors]:
         if not self._grown:
             return self._and_grow(batch)
         if self._share is None or len(batch) <= self._share:
-            return self._encoder.encode_batch(batch)
+            return self._pass(batch)
         parts = [batch[first : first + self._share] for first in range(0, len(batch), self._share)]
         run = map if self._pool is None else self._pool.map
-        return np.concatenate(list(run(self._encoder.encode_batch, parts)))
+        return _joined(list(run(self._pass, parts)))
 
-    def _and_grow(self, batch: torch.Tensor) -> Vectors:
+    def _and_grow(self, batch: torch.Tensor) -> dict[str, Vectors]:
         """Encode, and plan from the memory that this took how many frames fit."""
         import torch
 
@@ -132,7 +155,7 @@ class Passes:
         device = torch.device(self._encoder.device)
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
-        vectors = self._encoder.encode_batch(batch)
+        vectors = self._pass(batch)
         each = (torch.cuda.max_memory_allocated(device) - before) / len(batch)
         free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - before
         self.frames, self._grown = frames_that_fit(each, free, self.frames), True
@@ -176,6 +199,10 @@ class Passes:
             kept = {}
         kept = {**kept, self._key(): self.frames} if isinstance(kept, dict) else {self._key(): self.frames}
         atomic_write(self._memory, (json.dumps(kept, indent=1, sort_keys=True) + "\n").encode())
+
+
+def _joined(parts: Sequence[dict[str, Vectors]]) -> dict[str, Vectors]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def frames_that_fit(each: float, free: float, tried: int) -> int:

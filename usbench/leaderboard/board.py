@@ -20,6 +20,7 @@ from usbench.probes.facts import flat_and_nested
 from usbench.results.division import Division, division_of
 from usbench.results.rows import base_of, spelling_of
 from usbench.results.schema import Estimate, Result, load_all, result_path
+from usbench.results.similarity import Similarity, load_similarity
 from usbench.results.text import shown
 from usbench.statistics.thresholds import threshold_of
 from usbench.task.kinds import KINDS, shown_metrics, task_kind
@@ -153,12 +154,14 @@ class Board:
         task: Facts of the task.
         entries: Results; foundation models first, best first, then baselines.
         reported: Published values that may stand beside, only on the task's own dataset.
+        similarity: How alike its encoders are, where it has been measured.
     """
 
     name: str
     task: TaskFacts
     entries: list[Entry]
     reported: Reported | None = None
+    similarity: Similarity | None = None
     _standings: dict[str, Standing] = field(default_factory=dict)
 
     @property
@@ -322,6 +325,8 @@ def gather(results: Path, reported: Path | None = None, tasks: Iterable[Task] | 
         groups.setdefault(result.board, []).append((file, shown(result)))
     _refuse_alike(groups)
     boards = [_board(name, items, known, published) for name, items in groups.items()]
+    for board in boards:
+        board.similarity = load_similarity(results, board.name)
     return sorted(boards, key=lambda b: (b.synthetic, not b.task.registered, b.task.name, not b.own_dataset, b.name))
 
 

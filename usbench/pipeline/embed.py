@@ -54,6 +54,27 @@ class Written:
     notes: tuple[str, ...]
 
 
+def embed_poolings(encoders: Sequence[Encoder], folder: Path, settings: Settings, **options: Any) -> list[Written]:
+    """Write the vectors of several poolings of one encoder, each to a folder of its own, from one pass.
+
+    Args:
+        encoders: What :func:`usbench.plugins.catalog.load_encoders` gives.
+        folder: Gets a folder for each, called after the pooling; the files themselves where there is one encoder.
+        settings: Places to use.
+        **options: As for :func:`embed`.
+
+    Raises:
+        UsbenchError: What went wrong, in one message.
+    """
+    places = [folder if len(encoders) == 1 else folder / encoder.pooling for encoder in encoders]
+    digests: dict[bytes, str] = {}
+    written = []
+    for encoder, place in zip(encoders, places, strict=True):
+        written.append(embed(encoder, place, settings, frame_digests=digests, **options))
+        options["spread"] = None  # the first has encoded for all
+    return written
+
+
 def embed(
     encoder: Encoder,
     folder: Path,
@@ -67,6 +88,7 @@ def embed(
     workers: int | None = None,
     progress: Progress = lambda text, done, total: None,
     spread: Spread | None = None,
+    frame_digests: dict[bytes, str] | None = None,
 ) -> Written:
     """Write the vectors of a dataset, with an index, in the layout of :mod:`usbench.embedding.vector_folder`.
 
@@ -82,6 +104,7 @@ def embed(
         workers: Decoding threads.
         progress: Called with a text, what is done and what there is to do.
         spread: Encodes elsewhere what the store lacks, before anything is encoded here.
+        frame_digests: Digests of frames that are known already, by key; those found now are added.
 
     Raises:
         UsbenchError: What went wrong, in one message.
@@ -122,7 +145,8 @@ def embed(
         notes = (*notes, decision.describe())
 
     ahead = spread(encoder, refs) if spread is not None else None
-    frames: dict[bytes, str] = dict(ahead.digests) if ahead is not None else {}
+    frames = {} if frame_digests is None else frame_digests
+    frames.update(ahead.digests if ahead is not None else {})
 
     def noted(frame: Frame, key: bytes) -> Frame:
         frames[key] = frame_sha256(frame)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from usbench.encoder.weights.state_dict import set_recogniser
 from usbench.errors import NameClashError, UnknownNameError, UsbenchError
 from usbench.plugins.registry import Registry
 from usbench.task.task import Task
+
+# In place of a pooling: every one that the encoder has.
+ALL_POOLINGS = "all"
 
 
 def _subclass_of(base: type) -> Any:
@@ -152,6 +155,56 @@ def _plain(name: str, weights: str | Path | None, device: str, options: dict[str
     return encoder
 
 
+def load_encoders(name: str, pooling: str | Sequence[str] | None = None, **options: Any) -> list[Encoder]:
+    """Return an encoder by name in each of the poolings asked for, whose vectors one forward pass gives.
+
+    Args:
+        name: As for :func:`load_encoder`.
+        pooling: A pooling of its card, several of them, as a list or with commas, or ``all`` that it has.
+        **options: Further arguments of :func:`load_encoder`.
+
+    Raises:
+        UnknownNameError: No such encoder.
+        UsbenchError: An option is not one that the encoder offers.
+    """
+    asked = several_poolings(pooling)
+    if len(asked) < 2 and asked != [ALL_POOLINGS]:
+        return [load_encoder(name, pooling=asked[0] if asked else None, **options)]
+    if asked == [ALL_POOLINGS]:
+        first = load_encoder(name, **options)
+        asked = list(first.offered_poolings())
+        if len(asked) < 2:
+            return [first]
+    if options.get("called"):
+        raise UsbenchError(
+            f"{options['called']!r} is a name for one row, and {len(asked)} poolings make a row each. Name one pooling."
+        )
+    first = load_encoder(name, pooling=asked[0], **options)
+    first.companions = tuple(asked[1:])
+    return [first, *(first.in_pooling(each) for each in asked[1:])]
+
+
+def several_poolings(pooling: str | Sequence[str] | None) -> list[str]:
+    """Read the names of poolings, each once.
+
+    Args:
+        pooling: ``mean``, ``mean,stages``, ``all`` or a list.
+
+    Raises:
+        UsbenchError: A name is empty, or ``all`` stands beside others.
+    """
+    if pooling is None:
+        return []
+    names = list(dict.fromkeys(part.strip() for part in (pooling.split(",") if isinstance(pooling, str) else pooling)))
+    if "" in names:
+        raise UsbenchError(f"pooling {pooling!r}: write names with commas between them, such as mean,stages, or all.")
+    if ALL_POOLINGS in names and len(names) > 1:
+        raise UsbenchError(
+            f"pooling {pooling!r}: all stands for every pooling that the encoder has; leave the rest out."
+        )
+    return names
+
+
 def _parts(name: str) -> list[str]:
     """Return the encoders that a name combines with ``+``, none where it is the name of one."""
     if "+" not in name or name in ENCODERS.names():
@@ -211,6 +264,7 @@ def guess_model(keys: Iterable[str]) -> str | None:
         keys: Names of tensors as in the file, without wrappers.
     """
     known = set(keys)
+    found: dict[str, int] = {}
     for name in ENCODERS.names():
         if name.endswith(":"):
             continue
@@ -219,8 +273,9 @@ def guess_model(keys: Iterable[str]) -> str | None:
         except UsbenchError:
             continue  # a plugin that cannot be imported recognises nothing
         if source is not None and source.signature and known.issuperset(source.signature):
-            return name
-    return None
+            found[name] = len(source.signature)
+    # One network may hold all that another is recognised by, and more.
+    return max(found, key=lambda name: found[name], default=None)
 
 
 set_recogniser(guess_model)

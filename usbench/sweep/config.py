@@ -3,6 +3,7 @@
 Relative paths in a grid are relative to the folder in which the command is typed, as on the command line::
 
     encoders = ["tusa", "tusa.random", "texture", {name = "medsam", device = "cuda", precision = "bf16"}]
+    # {name = "tusa", pooling = "all"}: one cell per pooling, encoded in one pass
     tasks = ["covid", {name = "breast_lesion", data = "subset"}]
     protocols = ["svc-nested@2", "ridge-nested@2"]    # in place of the tasks' own; optional
     shifts = ["gain:1..5"]                            # optional, as for `usbench run --shift`
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -154,10 +156,10 @@ class Grid:
         _once("encoder", [encoder.label for encoder in self.encoders], self.name)
         _once("task", [f"{task.name} with data {task.data}" for task in self.tasks], self.name)
 
-    @property
+    @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """Every encoder on every task, encoder after encoder, so that its network is built once."""
-        return tuple(Cell(encoder, task) for encoder in self.encoders for task in self.tasks)
+        return tuple(Cell(e, task) for encoder in self.encoders for e in encoder.in_poolings() for task in self.tasks)
 
 
 def read_grid(path: Path) -> Grid:

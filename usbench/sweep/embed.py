@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from usbench.core.settings import Settings
 from usbench.data.frames import FrameRef
-from usbench.embedding.extract import Shard
+from usbench.embedding.extract import Shard, companion_stores
 from usbench.embedding.store import Store
 from usbench.encoder.base import Encoder
 from usbench.errors import UsbenchError
@@ -56,7 +56,8 @@ def spread(
     settled = replace(asked, precision=encoder.precision)
     settled = settled.for_cluster() if engine.shared else settled
     size = shard_size(spec, settled, settled.batch_size or encoder.batch_size)
-    todo = in_order([(ref, -1) for ref in refs], Store(settings.store_dir, encoder.identity()))
+    stores = companion_stores(settings.store_dir, encoder).values()
+    todo = in_order([(ref, -1) for ref in refs], Store(settings.store_dir, encoder.identity()), *stores)
     identity, label = encoder.identity().digest(), f"{encoder.name} on {source}"
     queue: deque[Ticket] = deque()
     for start in range(0, len(todo), size):

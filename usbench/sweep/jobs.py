@@ -22,6 +22,7 @@ from usbench.diagnostics.shifts.levels import Level
 from usbench.embedding.extract import Shard, extract
 from usbench.embedding.store import Store
 from usbench.encoder.base import Encoder
+from usbench.encoder.card import EncoderIdentity
 from usbench.errors import UsbenchError
 from usbench.sweep.specs import Cell, EncoderSpec, Source
 from usbench.sweep.worker import Handshake, notify, progress
@@ -53,6 +54,7 @@ class Found:
         step: Frames per forward pass.
         facts: Units, dimension and operations, for estimates.
         said: Messages for the user.
+        companions: Digests of the identities of other poolings, whose vectors the same passes give.
     """
 
     board: str
@@ -68,6 +70,7 @@ class Found:
     step: int = 1
     facts: Mapping[str, Any] = field(default_factory=dict)
     said: tuple[str, ...] = ()
+    companions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,20 +121,21 @@ class Survey:
             step=self.cell.encoder.batch_size or encoder.batch_size,
             facts=_facts(ready),
             said=tuple(said),
+            companions=tuple(each.digest() for each in encoder.companion_identities().values()),
         )
 
 
-def in_order(part: list[tuple[FrameRef, int]], store: Store) -> list[tuple[FrameRef, int]]:
-    """Return what the store lacks, each frame once, in the order in which one process encodes it.
+def in_order(part: list[tuple[FrameRef, int]], *stores: Store) -> list[tuple[FrameRef, int]]:
+    """Return what a store lacks, each frame once, in the order in which one process encodes it.
 
     File after file and frame after frame: cut at multiples of a batch, the parts are then batched exactly as the whole
     is, and the vectors are the same to the last bit, which a network does not promise for other batches.
 
     Args:
         part: References, with anything that travels along.
-        store: The store.
+        *stores: The store; several, where a pass gives vectors for each of them.
     """
-    lacking = set(store.missing(ref.key for ref, _ in part))
+    lacking = {key for store in stores for key in store.missing(ref.key for ref, _ in part)}
     first: dict[bytes, tuple[FrameRef, int]] = {}
     for item in part:
         if item[0].key in lacking:
@@ -174,7 +178,11 @@ class Encode:
                 f"{platform.node()}: {encoder.name} is another there (weights {encoder.identity().weights[:20]}): its "
                 "weights or plugin file differ from those surveyed. Let all machines read the same files."
             )
-        store = _Outbox(handshake.settings.store_dir, encoder, look=self.again)
+        root = handshake.settings.store_dir
+        store = _Outbox(root, encoder.identity(), look=self.again)
+        others = {
+            name: _Outbox(root, identity, look=self.again) for name, identity in encoder.companion_identities().items()
+        }
         level_of = {ref.key: self.levels[position] for ref, position in self.items if position >= 0}
         pixels: dict[bytes, str] = {}
         done = extract(
@@ -186,8 +194,10 @@ class Encode:
             workers=self.workers,
             transform=_transform(level_of, pixels if self.digests else None),
             progress=progress(f"{encoder.name} on {self.source}"),
+            companions=others,
         )
-        return Shard(tuple(store.published), done.encoded, done.seconds, done.network_seconds, pixels)
+        published = {other.identity.digest(): tuple(other.published) for other in others.values()}
+        return Shard(tuple(store.published), done.encoded, done.seconds, done.network_seconds, pixels, published)
 
 
 class _Outbox(Store):
@@ -196,8 +206,8 @@ class _Outbox(Store):
     Reading every shard of an encoder for each part of its frames would cost more than encoding them.
     """
 
-    def __init__(self, root: Path, encoder: Encoder, look: bool) -> None:
-        super().__init__(root, encoder.identity())
+    def __init__(self, root: Path, identity: EncoderIdentity, look: bool) -> None:
+        super().__init__(root, identity)
         self._look = look
         self.published: list[str] = []
 

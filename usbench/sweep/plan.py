@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from usbench import results
@@ -172,8 +172,6 @@ def _count(spec: TaskSpec, settings: Settings, look: bool) -> _Counted:
 
 
 def _planned(cell: Cell, data: _Counted, grid: Grid, settings: Settings, estimator: Estimator, look: bool) -> Planned:
-    from dataclasses import replace
-
     # A check of precision would load the network: an estimate takes fp32 for auto.
     precision = "fp32" if cell.encoder.precision == "auto" else cell.encoder.precision
     encoder = replace(cell.encoder, precision=precision, device="cpu").load()
@@ -187,9 +185,17 @@ def _planned(cell: Cell, data: _Counted, grid: Grid, settings: Settings, estimat
         if _answered(data, grid, encoder):
             return Planned(cell, estimator.nothing(), len(keys), len(data.cohort.units), "", True)
         missing = _missing(data, grid, settings, encoder)
+    if encoder.companions and not _pays(cell, grid):
+        missing, note = 0, note or "encoded together with another pooling"
     gpus: float = 0 if cell.encoder.device == "cpu" else (1 if cell.encoder.gpus is None else cell.encoder.gpus)
     cost = estimator.estimate(facts, missing, cell.encoder.device, precision, 1 + len(grid.levels), gpus)
     return Planned(cell, cost, len(keys), len(data.cohort.units), note)
+
+
+def _pays(cell: Cell, grid: Grid) -> bool:
+    """Say whether a cell is the first of those that share its forward passes, which is charged for them."""
+    alike = (c for c in grid.cells if c.task == cell.task and c.encoder.network == cell.encoder.network)
+    return next(alike) == cell
 
 
 def _answered(data: _Counted, grid: Grid, encoder: Any) -> bool:

@@ -74,7 +74,8 @@ class Campaign:
         self._queues: tuple[deque[_CellTicket], ...] = (deque(), deque(), deque())  # evaluate, encode, survey
         self._scheduled: dict[str, dict[bytes, int]] = {}
         self._waiting: dict[int, list[Record]] = {}
-        self._files: dict[int, tuple[str, ...]] = {}
+        # What each shard published, by identity.
+        self._files: dict[int, Mapping[str, tuple[str, ...]]] = {}
         self._shards = 0
         self._dispatcher = Dispatcher(engine, spec.attempts, self._next, self._take, self._again, self._fail)
 
@@ -132,9 +133,9 @@ class Campaign:
         if isinstance(answer.value, Found):
             record.found = answer.value
             record.notes = answer.value.said
-            settled = replace(record.cell.encoder, precision=answer.value.precision)
             for other in self._siblings(record):
                 if other.cell.encoder.precision == "auto" and not answer.value.answered:
+                    settled = replace(other.cell.encoder, precision=answer.value.precision)
                     other.cell = replace(other.cell, encoder=settled)
             self._plan_in_order(record)
         elif isinstance(answer.value, Shard):
@@ -156,11 +157,13 @@ class Campaign:
         record.encoded += shard.encoded
         record.encode_seconds += shard.seconds
         record.network_seconds += shard.network_seconds
-        self._files[number] = shard.files
+        assert record.found is not None
+        self._files[number] = {record.found.identity: shard.files, **shard.companions}
         self._watch(record)
         for waiting in self._waiting.pop(number, []):
             waiting.waits.discard(number)
-            waiting.files += shard.files
+            assert waiting.found is not None
+            waiting.files += self._files[number].get(waiting.found.identity, ())
             self._evaluate_when_ready(waiting)
 
     def _fail(self, ticket: _CellTicket, message: str) -> None:
@@ -236,7 +239,7 @@ class Campaign:
         for part in found.parts:
             shared = {scheduled[ref.key] for ref, _ in part if ref.key in scheduled}
             record.waits |= shared & self._waiting.keys()
-            record.files += [name for shard in shared for name in self._files.get(shard, ())]
+            record.files += [name for shard in shared for name in self._files.get(shard, {}).get(found.identity, ())]
             new = [item for item in part if item[0].key not in scheduled]
             for start in range(0, len(new), size):
                 self._shard(record, encoder, found, tuple(new[start : start + size]))
@@ -247,7 +250,8 @@ class Campaign:
 
     def _shard(self, record: Record, encoder: EncoderSpec, found: Found, items: tuple[Any, ...]) -> None:
         number = self._shards = self._shards + 1
-        self._scheduled[found.identity].update({ref.key: number for ref, _ in items})
+        for identity in (found.identity, *found.companions):
+            self._scheduled.setdefault(identity, {}).update({ref.key: number for ref, _ in items})
         self._waiting[number] = [record]
         record.waits.add(number)
         record.shards += 1

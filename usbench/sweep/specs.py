@@ -32,6 +32,7 @@ class EncoderSpec:
         gpus: GPUs that one of its encoding jobs asks a cluster for; by default one where the device is cuda and the
             card speaks of a network.
         called: Name under which its results are kept, in place of its own.
+        companions: Other poolings whose vectors each of its forward passes gives too.
     """
 
     name: str
@@ -53,6 +54,8 @@ class EncoderSpec:
         said = {key: value for key, value in (*asked, ("precision", precision)) if value}
         return self.called or with_variant(self.name, said)
 
+    companions: tuple[str, ...] = ()
+
     def load(self) -> Encoder:
         """Return the encoder; nothing heavy happens before its first use.
 
@@ -61,7 +64,7 @@ class EncoderSpec:
         """
         from usbench.plugins.catalog import load_encoder
 
-        return load_encoder(
+        encoder = load_encoder(
             self.name,
             weights=self.weights,
             device=self.device,
@@ -70,6 +73,28 @@ class EncoderSpec:
             preprocessing=self.preprocessing,
             called=self.called,
         )
+        encoder.companions = self.companions
+        return encoder
+
+    @property
+    def network(self) -> EncoderSpec:
+        """The same without its poolings, which one forward pass gives together."""
+        return replace(self, pooling=None, companions=())
+
+    def in_poolings(self) -> list[EncoderSpec]:
+        """Return the encoder once per pooling that ``pooling`` names, ``mean,stages`` or ``all``.
+
+        Raises:
+            UsbenchError: No such encoder or pooling; or, for ``all``, it cannot be used.
+        """
+        from usbench.plugins.catalog import ALL_POOLINGS, several_poolings
+
+        names = several_poolings(self.pooling)
+        if names == [ALL_POOLINGS]:
+            names = list(self.network.load().offered_poolings())
+        if len(names) < 2:
+            return [replace(self, pooling=names[0] if names else None)]
+        return [replace(self, pooling=n, companions=tuple(o for o in names if o != n)) for n in names]
 
     def for_cluster(self) -> EncoderSpec:
         """Return the same encoder as a cluster should run it, with the GPUs it asks for filled in.

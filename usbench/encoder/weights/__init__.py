@@ -5,6 +5,7 @@ This package imports torch only inside the functions that need it, because listi
 
 from usbench.encoder.weights.checkpoint import is_safetensors, read_state
 from usbench.encoder.weights.digests import file_sha256, noted_digest, state_sha256
+from usbench.encoder.weights.heads import other_heads
 from usbench.encoder.weights.locate import Place, absent, find, locate, require
 from usbench.encoder.weights.packaged import joined_sha256, packaged_paths, verify
 from usbench.encoder.weights.shards import shards
@@ -22,6 +23,7 @@ __all__ = [
     "load_strictly",
     "locate",
     "noted_digest",
+    "other_heads",
     "packaged_paths",
     "read_state",
     "rename",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from usbench.encoder.card import EncoderCard
+from usbench.encoder.weights.heads import other_heads
 from usbench.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ def load_strictly(
         if shapes:
             have, want = tuple(state[shapes[0]].shape), tuple(expected[shapes[0]].shape)
             problems.append(f"{len(shapes)} have another shape, first {shapes[0]!r}: {have} instead of {want}")
+        if heads := other_heads(state, expected):
+            problems.append(f"it is of a network with {heads[0]} attention heads, and this one has {heads[1]}")
         names = list(state if published is None else published)
         raise WeightsError(
             f"{path}: these are not the weights of {card.name}: {'; '.join(problems)}.{_advice(names, card)}"

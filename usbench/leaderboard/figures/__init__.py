@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from usbench.leaderboard.board import Board
-from usbench.leaderboard.figures import forest, frames, label_efficiency, maps, pareto, scatter
+from usbench.leaderboard.figures import forest, frames, label_efficiency, maps, pareto, scatter, similarity
 from usbench.leaderboard.figures import shifts as shift_curves
 from usbench.leaderboard.figures.svg import Drawing
 
-OF_SECTIONS = ("-label-efficiency", "-shifts", "-frames")
+OF_SECTIONS = ("-label-efficiency", "-shifts", "-frames", "-similarity")
 """Ends of the names of figures that stand in a section of their own and not beside the scores."""
 
 
@@ -74,6 +74,12 @@ def figures_of(board: Board) -> list[Figure]:
             "Score against the number of frames. Bars are the standard deviation over draws of the frames.",
             frames.frames,
             frames.csv_of,
+        ),
+        (
+            "similarity",
+            "How alike the encoders are: linear CKA below the diagonal, common neighbours above; area is the value.",
+            similarity.similarity,
+            similarity.csv_of,
         ),
     )
     found = []

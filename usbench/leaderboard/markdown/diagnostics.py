@@ -22,8 +22,8 @@ def write_section(section: Section, figures: Sequence[Figure] = ()) -> str:
     for figure in figures:
         if section.figure and figure.name.endswith(f"-{section.figure}"):
             blocks.append(f"![{figure.caption}](figures/{figure.name}.svg)")
-            what = "All severities" if section.figure == "shifts" else "Numbers"
-            blocks.append(f"{figure.caption} {what}: [CSV](figures/{figure.name}.csv).")
+            whole = "All severities" if section.figure == "shifts" else "Numbers"
+            blocks.append(f"{figure.caption} {whole}: [CSV](figures/{figure.name}.csv).")
     return "\n\n".join(blocks) + "\n"
 
 

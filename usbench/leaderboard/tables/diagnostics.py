@@ -11,7 +11,7 @@ from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.diagnostics_text import findings
 from usbench.leaderboard.figures.shifts import shift_order
 from usbench.leaderboard.number_format import DASH, MINUS
-from usbench.leaderboard.tables import drop, frame_budget, label_efficiency
+from usbench.leaderboard.tables import drop, frame_budget, label_efficiency, similarity
 from usbench.leaderboard.tables.model import Bullets, Cell, Heading, Paragraph, Row, Section, Span, Table, name_cell
 from usbench.results.subset import MIN_FOR_INTERVAL
 
@@ -34,6 +34,7 @@ def sections(board: Board) -> list[Section]:
         _trust(board),
         frame_budget.section(board),
         _robustness(board),
+        similarity.section(board),
     )
     return [section for section in found if section is not None]
 
