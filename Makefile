@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo torture test slow check lint types imports leaderboard install clean
+.PHONY: demo torture test slow check lint types imports leaderboard wheel install clean
 
 ## The main job on embedded real patients: TUSA and the baselines, within one dataset and from one to another.
 demo: $(VENV)/.installed
@@ -38,6 +38,10 @@ imports: $(VENV)/.installed
 leaderboard: $(VENV)/.installed
 	$(BIN)/usbench leaderboard --check
 
+## The wheel, installed by itself into a fresh environment, runs the README's first comparison; packages are those of VENV.
+wheel: $(VENV)/.installed
+	$(BIN)/python .ci/check_wheel.py --dependencies $(VENV)
+
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -47,4 +51,4 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache
