@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo torture test slow check lint types imports leaderboard wheel install clean
+.PHONY: demo torture test slow check lint types imports leaderboard docs tutorials wheel install clean
 
 ## The main job on embedded real patients: TUSA and the baselines, within one dataset and from one to another.
 demo: $(VENV)/.installed
@@ -23,7 +23,7 @@ test: $(VENV)/.installed check
 slow: $(VENV)/.installed
 	$(BIN)/pytest -q -n 2 -m slow
 
-check: lint types imports leaderboard
+check: lint types imports leaderboard docs
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -36,7 +36,16 @@ imports: $(VENV)/.installed
 	$(BIN)/lint-imports
 
 leaderboard: $(VENV)/.installed
-	$(BIN)/usbench leaderboard --check
+	USBENCH_PYTHON=$(abspath $(BIN))/python bash .ci/drift
+
+## The site as it is published: the boards in site/, the documentation, built strictly, in site/docs/.
+docs: $(VENV)/.installed
+	USBENCH_PYTHON=$(abspath $(BIN))/python bash .ci/site site --docs docs/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+## Run the tutorials and write what they print into their pages.
+tutorials: $(VENV)/.installed
+	$(BIN)/python docs/_site/tutorials.py
 
 ## The wheel, installed by itself into a fresh environment, runs the README's first comparison; packages are those of VENV.
 wheel: $(VENV)/.installed
@@ -47,7 +56,7 @@ install: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,docs]"
 	touch $@
 
 clean:
