@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from usbench.cli.terminal import printable_result
+from usbench.probes.facts import with_plain_words
 from usbench.results.schema import Result
 from usbench.statistics.metrics import METRICS, Metric
 from usbench.task.kinds import task_kind
@@ -85,11 +86,11 @@ def _caption(result: Result, headline: str, others: Sequence[str]) -> str:
     counts = result.dataset["counts"]
     classes = ", ".join(f"{number} {_class_name(result, name)}" for name, number in counts.get("classes", {}).items())
     subjects = "" if result.task["unit"] == "subject" else f" of {counts['subjects']} subjects"
-    beside = f"; beside it {', '.join(others)}" if others else ""
+    beside = f"; beside it {', '.join(map(with_plain_words, others))}" if others else ""
     shares = f" ({classes})" if classes else ""
     return (
         f"{counts['units']} {result.task['unit']}s{subjects}{shares}; {result.task['split']}. "
-        f"{headline} with 95 % intervals{beside}. Baselines in italics."
+        f"{with_plain_words(headline)} with 95 % intervals{beside}. Baselines in italics."
     )
 
 
