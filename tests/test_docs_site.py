@@ -18,6 +18,8 @@ import typer
 import yaml
 
 from usbench.cli import COMMANDS, build_app
+from usbench.errors import UsbenchError
+from usbench.leaderboard.html.links import docs_address
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG: dict[str, Any] = {"repo_url": "https://example.org/owner/usbench", "extra": {"boards": "../"}}
@@ -131,6 +133,26 @@ def test_every_public_name_is_documented(hooks: ModuleType) -> None:
 def test_the_site_is_configured_to_refuse_dead_links() -> None:
     text = re.sub(r"!(ENV|!python/name:\S+)", "", (ROOT / "mkdocs.yml").read_text("utf-8"))
     assert set(yaml.safe_load(text)["validation"].values()) == {"warn"}  # which --strict makes errors
+
+
+@pytest.mark.parametrize(
+    ("given", "linked"),
+    [
+        ("", ""),
+        ("docs/", "docs/index.html"),
+        ("docs", "docs/index.html"),
+        ("manual/start.html", "manual/start.html"),
+        ("https://example.org/usbench/", "https://example.org/usbench/"),
+    ],
+)
+def test_the_boards_link_the_documentation_where_it_is(given: str, linked: str) -> None:
+    assert docs_address(given) == linked
+
+
+@pytest.mark.parametrize("given", ["javascript:alert(1)", "/docs", "../docs", "ftp://example.org"])
+def test_what_is_no_address_of_the_documentation_is_refused(given: str) -> None:
+    with pytest.raises(UsbenchError, match=f"--docs {re.escape(given)}"):
+        docs_address(given)
 
 
 # Builds in a process in which nothing heavy can be imported, as the workflow that publishes has none of it.
