@@ -189,6 +189,7 @@ def test_the_site_builds_strictly_and_its_links_to_the_boards_hold(tmp_path: Pat
     assert (docs / "search" / "search_index.json").stat().st_size > 100_000
 
     reference = (docs / "reference" / "python" / "index.html").read_text("utf-8")
+    assert not re.search(r":(class|meth|func|mod|data|attr):", reference)
     for name in hooks.public_names("usbench"):
         assert re.search(rf'id="usbench\.[\w.]*{name}"', reference), name
 

@@ -53,7 +53,9 @@ def _describe(command: Any, path: str, level: int) -> list[str]:
 
 def _names(option: Any) -> str:
     shown = [f"`{name}`" for name in (*option.opts, *option.secondary_opts)]
-    return ", ".join(shown) + (" (may be repeated)" if option.multiple else "")
+    return ", ".join(shown) + (
+        " (may be repeated)" if option.multiple and "repeated" not in (option.help or "") else ""
+    )
 
 
 def _default(option: Any) -> str:

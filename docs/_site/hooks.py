@@ -51,6 +51,7 @@ PUBLIC = {
 """Pages of the reference: title, and modules with what is said of each. Names are those of ``__all__``."""
 
 _FENCE = re.compile(r"(^```.*?^```\s*?$)", flags=re.M | re.S)
+_ROLE = re.compile(r":(?:attr|class|data|exc|func|meth|mod):<code>~?")
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)")
 
 
@@ -86,6 +87,11 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
             lambda match: link(match, source or f"docs/{place}", place, page.url, config), parts[index]
         )
     return "".join(parts)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Show names that docstrings mark as Sphinx does, such as ``:class:`Encoder```, as the code that they are."""
+    return _ROLE.sub(r"<code>", html)
 
 
 def link(match: re.Match[str], source: str, place: str, url: str, config: Any) -> str:
