@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo cards torture test slow check lint types imports leaderboard install clean
+.PHONY: demo cards torture test slow check lint types imports leaderboard docs tutorials wheel install clean
 
 ## The main job on embedded real patients: TUSA and the baselines, within one dataset and from one to another.
 demo: $(VENV)/.installed
@@ -29,7 +29,7 @@ test: $(VENV)/.installed check
 slow: $(VENV)/.installed
 	$(BIN)/pytest -q -n 2 -m slow
 
-check: lint types imports leaderboard
+check: lint types imports leaderboard docs
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -42,15 +42,28 @@ imports: $(VENV)/.installed
 	$(BIN)/lint-imports
 
 leaderboard: $(VENV)/.installed
-	$(BIN)/usbench leaderboard --check
+	USBENCH_PYTHON=$(abspath $(BIN))/python bash .ci/drift
+
+## The site as it is published: the boards in site/, the documentation, built strictly, in site/docs/.
+docs: $(VENV)/.installed
+	USBENCH_PYTHON=$(abspath $(BIN))/python bash .ci/site site --docs docs/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+## Run the tutorials and write what they print into their pages.
+tutorials: $(VENV)/.installed
+	$(BIN)/python docs/_site/tutorials.py
+
+## The wheel, installed by itself into a fresh environment, runs the README's first comparison; packages are those of VENV.
+wheel: $(VENV)/.installed
+	$(BIN)/python .ci/check_wheel.py --dependencies $(VENV)
 
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,docs]"
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache

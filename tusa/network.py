@@ -248,7 +248,10 @@ class Tusa(nn.Module):
         return maps.mean(dim=(2, 3)) if self.config.pooling == "mean" else generalised_mean(maps, self.config.gem_power)
 
     def textures(self, images: Tensor) -> Tensor:
-        """Texture maps ``[B, K, H, W]``: non-negative, one in sum at every pixel, mostly zero or one."""
+        """Texture maps ``[B, K, H, W]``: non-negative, one in sum at every pixel, mostly zero or one.
+
+        Index 0 is the brightest texture of a network that was loaded or exported (:meth:`order_channels`).
+        """
         return sparsemax(self.decode(images, self.hidden_states(images)), dim=1)
 
     def forward(self, images: Tensor) -> TusaOutput:
@@ -259,15 +262,16 @@ class Tusa(nn.Module):
 
     @torch.no_grad()
     def order_channels(self) -> list[int]:
-        """Renumber the channels from the darkest texture to the brightest, in place.
+        """Renumber the channels from the brightest texture to the darkest, in place, as in the paper's Fig. 2.
 
-        The network's function is unchanged but for the numbering of the maps: channel 0 becomes the least
-        echogenic (fluid, shadow), channel K-1 the most (bone, pleura).
+        The network's function is unchanged but for the numbering of the maps: index 0, which sheets and files call
+        channel 1, becomes the most echogenic (bone, pleura), the last one the least (fluid, shadow). Networks that
+        are loaded or exported are in this order already; one in training is not.
 
         Returns:
             For each new channel, the number that it had before.
         """
-        order = self.painter.brightness().argsort().tolist()
+        order = self.painter.brightness().argsort(descending=True).tolist()
         head: nn.Conv2d = self.unet.out.conv.conv
         kernels = [kernel.get_parameter("weight") for kernel in self.painter.kernels]
         for parameter in (head.weight, head.bias, *kernels):

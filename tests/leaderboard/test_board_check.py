@@ -117,9 +117,15 @@ def test_a_damaged_result_is_one_line(written: Path) -> None:
 
 
 def test_the_committed_pages_agree_with_the_committed_results() -> None:
-    folder = REPOSITORY / "leaderboards"
-    drift = find_drift(render(folder / "results", folder / "reported", REPOSITORY / "README.md"), folder)
-    assert not drift, "\n".join(map(str, drift))
+    """As `make leaderboard` has it: where BASE names the commit before, a change may add results alone."""
+    done = subprocess.run(
+        ["bash", str(REPOSITORY / ".ci" / "drift")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "USBENCH_PYTHON": sys.executable},
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_table_of_the_front_page_is_held_to_the_results(written: Path) -> None:

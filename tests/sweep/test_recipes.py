@@ -68,6 +68,6 @@ def test_three_nodes_on_one_machine(tmp_path: Path, make_task: Any) -> None:
         env=os.environ,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    report = json.loads((tmp_path / "board" / "results" / "sweep-grid.json").read_text())
+    report = json.loads((tmp_path / "board" / "sweeps" / "sweep-grid.json").read_text())
     assert report["engine"] == {"name": "ray", "threads": 1, "machines": 3, "cpus": 3.0, "gpus": 0.0}
     assert report["counts"] == {"done": 2, "unchanged": 0, "failed": 0}

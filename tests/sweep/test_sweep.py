@@ -316,17 +316,17 @@ def test_the_command_ends_with_pages_a_report_and_the_failures(tmp_path: Path, m
     assert done.returncode == 2
     assert "failed unheard-of on first: unknown encoder" in done.stderr
     assert "texture" in "".join(page.read_text().lower() for page in (tmp_path / "board").glob("first*.md"))
-    report = json.loads((tmp_path / "board" / "results" / "sweep-mine.json").read_text())
+    report = json.loads((tmp_path / "board" / "sweeps" / "sweep-mine.json").read_text())
     assert report["counts"] == {"done": 1, "unchanged": 0, "failed": 1}
     cell = report["cells"][0]
     assert cell["encoded"] == cell["frames"] == cell["estimate"]["frames"] > 0
     assert cell["estimate"]["source"]
     assert cell["headline"]["protocol"] == "svc-nested@1"
-    page = (tmp_path / "board" / "results" / "sweep-mine.md").read_text()
+    page = (tmp_path / "board" / "sweeps" / "sweep-mine.md").read_text()
     assert "| texture | first | done |" in page
     assert "## Failed" in page
     again = sweep("--no-leaderboard")
-    carried = json.loads((tmp_path / "board" / "results" / "sweep-mine.json").read_text())["cells"][0]
+    carried = json.loads((tmp_path / "board" / "sweeps" / "sweep-mine.json").read_text())["cells"][0]
     assert again.returncode == 2
     assert carried["state"] == "unchanged"
     assert {**carried, "state": "done"} == cell  # what it had cost is still told

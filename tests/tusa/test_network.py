@@ -57,7 +57,7 @@ def test_ordering_channels_changes_their_numbers_only(small: Tusa) -> None:
     assert torch.allclose(after.textures, before.textures[:, order], atol=1e-6)
     assert torch.allclose(after.reconstruction, before.reconstruction, atol=1e-5)
     brightness = small.painter.brightness()
-    assert torch.equal(brightness, brightness.sort().values)
+    assert torch.equal(brightness, brightness.sort(descending=True).values)
 
 
 @torch.no_grad()

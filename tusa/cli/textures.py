@@ -15,7 +15,10 @@ def textures(
     out: Annotated[Path, typer.Option(help="The sheet to write.")] = Path("textures.png"),
     weights: Annotated[Path | None, typer.Option(help="Exported weights; the packaged ones by default.")] = None,
     channels: Annotated[
-        Path | None, typer.Option(help="Also write every channel of every image as a PNG below this folder.")
+        Path | None,
+        typer.Option(
+            help="Also write every channel of every image as a PNG below this folder, channel-1 the brightest."
+        ),
     ] = None,
 ) -> None:
     """Draw B-mode, textures, single channels and reconstruction of each image on one sheet."""

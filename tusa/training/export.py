@@ -16,7 +16,7 @@ LICENCE = "Non-commercial research use only"
 
 
 def export_run(run: Path, out: Path, averaged: bool = True, encoder_only: bool = False) -> dict[str, Any]:
-    """Write the network of a run's last checkpoint, its channels ordered from dark to bright.
+    """Write the network of a run's last checkpoint, its channels ordered from bright to dark.
 
     Args:
         run: folder of the run.

@@ -152,7 +152,9 @@ def save_weights(
 def load_weights(path: Path) -> Tusa:
     """Rebuild a network, in float32 and eval mode, from a file that :func:`save_weights` wrote.
 
-    A file that holds an encoder alone gives a network that encodes and refuses to decode.
+    A file that holds an encoder alone gives a network that encodes and refuses to decode. The texture channels of any
+    other run from the brightest to the darkest, whatever their order in the file: the first open weights were written
+    the other way round.
 
     Raises:
         TusaError: when the file cannot be read or does not fit its own configuration.
@@ -170,6 +172,7 @@ def load_weights(path: Path) -> Tusa:
         model.without_decoder = f"{path.name} holds an encoder alone"
     else:
         _load_strictly(model, state, path)
+        model.order_channels()
     return model.eval()
 
 
@@ -190,7 +193,8 @@ def load_authors_weights(path: Path) -> Tusa:
     """The network with the encoder and decoder of the authors' flat ``unet.pt``.
 
     The file holds no texture kernels, so :meth:`Tusa.encode` and :meth:`Tusa.textures` are the authors', while
-    the reconstruction comes from kernels that are untrained.
+    the reconstruction comes from kernels that are untrained. The channels keep the order of the file, as only trained
+    kernels would tell their brightness.
 
     Args:
         path: a ``torch.save`` file with a flat dictionary of tensors, ``swinViT.*`` and decoder. It is read

@@ -35,7 +35,7 @@ def encoder(
     from rich.console import Console
     from rich.markup import escape
 
-    from usbench.conformance import check_encoder
+    from usbench.conformance import UNREACHED, check_encoder
     from usbench.plugins.catalog import load_encoder
 
     loaded = load_encoder(name, weights=weights, device=device, pooling=pooling, preprocessing=preprocessing)
@@ -43,8 +43,14 @@ def encoder(
     report = check_encoder(loaded, in_two_processes=True)
     for remark in loaded.remarks() if loaded.readiness().ready else ():
         console.print(f"{_MARKS['warn']}  {'remark':<19} {escape(remark)}")
+    unreached = [finding.check for finding in report.findings if finding.message == UNREACHED]
     for finding in report.findings:
+        if finding.check in unreached:
+            continue
         console.print(f"{_MARKS[finding.status]}  {finding.check:<19} {escape(finding.message)}")
+    if unreached:  # one cause, one line
+        told = f"{UNREACHED}: {', '.join(unreached)}"
+        console.print(f"{_MARKS['skip']}  {f'{len(unreached)} checks':<19} {escape(told)}")
     warned = sum(finding.status == "warn" for finding in report.findings)
     verdict = "keeps the contract" if report.passed else f"breaks the contract in {len(report.failures)} places"
     console.print(f"{report.encoder} {verdict}" + (f", with {warned} warnings" if warned else ""))

@@ -9,6 +9,7 @@ from rich.console import Console
 from usbench.cli.terminal_table import Column, print_table
 from usbench.leaderboard.number_format import DASH, p_value
 from usbench.leaderboard.pairwise import Pair, PairRow, find_entry
+from usbench.probes.facts import with_plain_words
 
 _DIFFERENCE = (Column("Δ", True), Column("95 % interval of Δ", True), Column("p", True))
 _TEST = Column("test", drop=1)  # the sentence below names it
@@ -73,7 +74,7 @@ def _head(console: Console, pair: Pair) -> None:
 
 
 def _title(pair: Pair) -> str:
-    return f"{pair.board.task.title}, protocol {pair.protocol}"
+    return f"{pair.board.task.title}, protocol {with_plain_words(pair.protocol)}"
 
 
 def _difference(row: PairRow) -> list[str]:

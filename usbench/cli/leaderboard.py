@@ -33,6 +33,10 @@ def leaderboard(
         list[str] | None,
         typer.Option(help="ENCODER=FILE: a picture for the encoder's page of the web site; may be repeated."),
     ] = None,
+    docs: Annotated[
+        str | None,
+        typer.Option(help="Where the documentation lies, for a link on the web site: an address, or a folder in it."),
+    ] = None,
 ) -> None:
     """Render the leaderboards from results. Needs neither torch nor data."""
     from usbench.core.settings import BOARD_RESULTS
@@ -49,12 +53,14 @@ def leaderboard(
         raise UsbenchError(f"{results}: no such folder of results. Run `usbench run` first, or give --results.")
     if picture and html is None:
         raise UsbenchError("--picture is for the web site: give --html FOLDER too.")
+    if docs is not None and html is None:
+        raise UsbenchError("--docs is for the web site: give --html FOLDER too.")
     if html is not None:
         if check:
             raise UsbenchError("--html writes a site and --check writes nothing: give one of them.")
         from usbench.leaderboard.html import write_site
 
-        changed = write_site(results, html, reported, _by_encoder(picture or ()))
+        changed = write_site(results, html, reported, _by_encoder(picture or ()), docs or "")
         typer.echo(f"{html / 'index.html'}: {len(changed)} files changed.")
         return
     # The front page of a clone shows a table of the board: it drifts as easily as the pages do.

@@ -35,7 +35,9 @@ def encoder(
     plugin = name if package else f"{files[0]}:{_class_in(files[0])}"
     typer.echo("next:")
     if package:
-        typer.echo(f"  pip install -e {folder}")
+        typer.echo(
+            f"  pip install -e {folder if folder.is_absolute() else f'./{folder}'}"
+        )  # a name would be an index's
     typer.echo(f"  usbench check encoder {plugin}")
     typer.echo(f"  usbench run -e {plugin} -e texture -t breast_lesion --data subset")
 

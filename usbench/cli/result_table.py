@@ -11,6 +11,7 @@ from rich.table import Table
 
 from usbench.cli.terminal import printable_result
 from usbench.core.names import split_variant
+from usbench.probes.facts import with_plain_words
 from usbench.results.division import division_of
 from usbench.results.schema import Result
 from usbench.statistics.metrics import METRICS, Metric
@@ -99,7 +100,7 @@ def _caption(result: Result, headline: str, others: Sequence[str]) -> str:
     held = counts.get("classes", {}) if division is None else division.tested.classes
     classes = ", ".join(f"{number} {_class_name(result, name)}" for name, number in held.items())
     subjects = "" if result.task["unit"] == "subject" else f" of {counts['subjects']} subjects"
-    beside = f"; beside it {', '.join(others)}" if others else ""
+    beside = f"; beside it {', '.join(map(with_plain_words, others))}" if others else ""
     shares = f" ({classes})" if classes else ""
     if division is None:
         sample = f"{counts['units']} {result.task['unit']}s{subjects}{shares}; {result.task['split']}"
@@ -107,7 +108,7 @@ def _caption(result: Result, headline: str, others: Sequence[str]) -> str:
         unit = result.task["unit"]
         sample = f"trained on {division.trained.told(unit)}, tested on {division.tested.told(unit)}{shares}"
         sample = f"{sample[0].upper()}{sample[1:]}; {result.task['split']}"
-    return f"{sample}. {headline} with 95 % intervals{beside}. Baselines in italics."
+    return f"{sample}. {with_plain_words(headline)} with 95 % intervals{beside}. Baselines in italics."
 
 
 def _class_name(result: Result, name: str) -> str:

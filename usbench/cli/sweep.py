@@ -28,7 +28,8 @@ def sweep(
     """Run every encoder of a grid on every task.
 
     What is encoded and evaluated is kept: the same command continues where it was. A cell that fails stops no other.
-    RESULTS/sweep-GRID.json and .md say what became of each, what it cost and what had been estimated.
+    sweeps/sweep-GRID.json and .md, beside the folder of results, say what became of each, what it cost and what had
+    been estimated.
     """
     import time
     from dataclasses import replace
@@ -42,7 +43,7 @@ def sweep(
     from usbench.sweep.config import read_grid, with_engine
     from usbench.sweep.cost_model import Estimator
     from usbench.sweep.local_engines import open_engine
-    from usbench.sweep.report import build_report, read_report, write_report
+    from usbench.sweep.report import build_report, read_report, report_folder, write_report
     from usbench.sweep.scheduler import Campaign
 
     asked = with_engine(read_grid(grid), name=engine, address=address, jobs=jobs, threads=threads)
@@ -50,7 +51,7 @@ def sweep(
     settings = load_settings(asked.data_roots, asked.cache, asked.store)
     # Read before anything runs: an outcome must not be compared with what was learnt from it.
     estimator = Estimator(list(dict.fromkeys([asked.results, DEFAULT_RESULTS, BOARD_RESULTS])), Path("benchmarks"))
-    before = None if fresh else read_report(asked.results, asked.name)
+    before = None if fresh else read_report(report_folder(asked.results), asked.name)
     console = Console(stderr=True)
     request = SweepRequest(
         asked.levels,
@@ -78,7 +79,7 @@ def sweep(
             report = build_report(
                 asked.name, campaign.records, campaign.losses, running.describe(), seconds, estimator, before
             )
-            files = write_report(asked.results, report)
+            files = write_report(report_folder(asked.results), report)
     finally:
         running.close()
     failed = [record for record in records if record.state == "failed"]

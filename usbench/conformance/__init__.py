@@ -8,6 +8,6 @@ True
 """
 
 from usbench.conformance.report import Finding, Report
-from usbench.conformance.suite import check_encoder
+from usbench.conformance.suite import UNREACHED, check_encoder
 
-__all__ = ["Finding", "Report", "check_encoder"]
+__all__ = ["UNREACHED", "Finding", "Report", "check_encoder"]

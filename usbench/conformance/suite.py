@@ -10,6 +10,9 @@ from usbench.core.types import Frame
 from usbench.encoder.base import Encoder
 from usbench.errors import UsbenchError
 
+UNREACHED = "needs a check that failed"
+"""What a finding says that was skipped because of another one."""
+
 
 def check_encoder(encoder: Encoder, frames: Sequence[Frame] | None = None, in_two_processes: bool = False) -> Report:
     """Check an encoder against the contract.
@@ -33,7 +36,7 @@ def check_encoder(encoder: Encoder, frames: Sequence[Frame] | None = None, in_tw
     findings: list[Finding] = []
     for name, check, needs in CHECKS:
         if any(f.check in needs and f.status in ("fail", "skip") for f in findings):
-            findings.append(Finding(name, "skip", "needs a check that failed"))
+            findings.append(Finding(name, "skip", UNREACHED))
             continue
         try:
             status, message = check(subject)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
 from usbench.core.names import as_name
 from usbench.data.dataset import Dataset, DatasetCard, Index
 from usbench.errors import DataError
+
+_MASK = re.compile(
+    r"(?:^|[\W_])(?:masks?|seg|segmentations?|tumou?r|annotations?|ground[\W_]?truth|gt)(?:[\W_]*\d+)?(?=[\W_]|$)", re.I
+)
+"""How published sets name drawings of structures, beside the pictures or in a folder of their own."""
 
 
 class PictureFolder(Dataset):
@@ -51,5 +57,15 @@ class PictureFolder(Dataset):
                 f"{self.root}: no pictures, videos or arrays in this folder (looked for {', '.join(SUFFIXES)})."
             )
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(left_out.items()))
-        notes = (f"{left_out.total()} files of other kinds are left out: {kinds}.",) if left_out else ()
-        return Index(pd.DataFrame({"path": names, "subject": names}), notes)
+        notes = [f"{left_out.total()} files of other kinds are left out: {kinds}."] if left_out else []
+        if masks := [name for name in names if _MASK.search(name)]:
+            notes.append(
+                f"{len(masks)} of {len(names)} files are named as masks are, such as {masks[0]}, and are taken for "
+                "pictures: move them out, or give a manifest without them."
+            )
+        if len(names) > 1:
+            notes.append(
+                "Every file counts as a subject of its own, as a folder does not tell patients apart: to score these "
+                "vectors, give a manifest with the column subject."
+            )
+        return Index(pd.DataFrame({"path": names, "subject": names}), tuple(notes))

@@ -138,6 +138,7 @@ def embed(
     paths = sorted({path for unit in cohort.units for path in unit.paths})
     digests = map_in_threads(dataset.digest, paths)
     refs, _, notes = select_frames(cohort, dataset, policy, digests, decoding_versions())
+    notes = (*cohort.notes, *notes)
     refs = sorted(dict.fromkeys(refs), key=lambda ref: (ref.path, ref.frame))
 
     decision = resolve_precision(encoder, dataset, refs)
@@ -183,7 +184,7 @@ def _every_file(dataset: Dataset) -> Cohort:
     for row in dataset.index.table.to_dict("records"):
         marks = {column: int(row[column]) for column in MARK_COLUMNS if not pd.isna(row.get(column))}
         units.append(Unit(row["path"], row["subject"], None, (row["path"],), (marks,), {}, None, None))
-    return Cohort(tuple(units), (), ())
+    return Cohort(tuple(units), (), dataset.index.notes)
 
 
 def _complete(

@@ -17,6 +17,7 @@ class ProtocolFacts:
         name: Name without version, such as ``svc-nested``.
         title: Heading on pages.
         text: What it does, for the reader of a page.
+        plain: The same in a few words, to stand beside the name in a terminal.
         model: What is fitted. Two protocols of one model differ by how they tune it, and only such are compared for
             optimism.
         from_paper: Whether it follows the paper, so that published values may stand beside it.
@@ -26,6 +27,7 @@ class ProtocolFacts:
     name: str
     title: str
     text: str
+    plain: str = ""
     model: str = ""
     from_paper: bool = False
     tunes_on_test: bool = False
@@ -55,6 +57,7 @@ PROTOCOL_FACTS: Mapping[str, ProtocolFacts] = {
             "Nearest neighbours of other subjects",
             "The 15 nearest images of other subjects, by Euclidean distance between standardised embeddings, vote on "
             "what an image shows. Nothing is trained or tuned.",
+            plain="15 nearest neighbours of other subjects",
             model="neighbours",
         ),
         ProtocolFacts(
@@ -64,12 +67,14 @@ PROTOCOL_FACTS: Mapping[str, ProtocolFacts] = {
             "vote. Scanner, crop and compression of a set can then no longer give the class away. Classes that one "
             "source alone shows cannot be asked about and are left out. Few voters, weighed up, win a little more "
             "often by chance than many: the random vector shows what chance is here.",
+            plain="nearest neighbours of other sources",
             model="neighbours",
         ),
         ProtocolFacts(
             "knn",
             "Nearest neighbours",
             "The training units with the nearest embeddings answer, nearer ones counting more. Nothing is tuned.",
+            plain="nearest neighbours",
             model="knn",
         ),
         ProtocolFacts(
@@ -77,6 +82,7 @@ PROTOCOL_FACTS: Mapping[str, ProtocolFacts] = {
             "Nested",
             "Linear SVC on standardised embeddings. Its regularisation is chosen inside the training folds by splits "
             "of their own, so no test subject has any say in it. Folds never share a subject.",
+            plain="linear SVC, tuned inside the training folds",
             model="linear-svc",
         ),
         ProtocolFacts(
@@ -84,6 +90,7 @@ PROTOCOL_FACTS: Mapping[str, ProtocolFacts] = {
             "As in the paper",
             "Linear SVC whose regularisation is chosen for the best accuracy on the very folds that are then scored. "
             "This flatters every encoder, the more so the smaller the data; the column *optimism* says by how much.",
+            plain="linear SVC, tuned on the folds it scores, as in the paper",
             model="linear-svc",
             from_paper=True,
             tunes_on_test=True,
@@ -93,6 +100,7 @@ PROTOCOL_FACTS: Mapping[str, ProtocolFacts] = {
             "Nested",
             "Ridge regression on standardised embeddings. Its penalty is chosen inside the training folds by splits of "
             "their own, so no test subject has any say in it. Folds never share a subject.",
+            plain="ridge regression, tuned inside the training folds",
             model="ridge",
         ),
         ProtocolFacts(
@@ -100,6 +108,7 @@ PROTOCOL_FACTS: Mapping[str, ProtocolFacts] = {
             "Nested",
             "Ridge regression on the grade. Its penalty, and the cut points that turn a prediction into a grade, are "
             "chosen inside the training folds by splits of their own, so no test subject has any say in them.",
+            plain="ridge regression on grades, tuned inside the training folds",
             model="ordinal-ridge",
         ),
         ProtocolFacts(
@@ -107,12 +116,14 @@ PROTOCOL_FACTS: Mapping[str, ProtocolFacts] = {
             "Attention head, nested",
             "Linear layers and attention over the frames of a unit, trained on the training folds; when to stop is "
             "decided inside them, so no test subject has any say in it.",
+            plain="attention head, stopped inside the training folds",
             model="attention",
         ),
         ProtocolFacts(
             "attention-paper",
             "As in the paper",
             "Linear layers and temporal attention over the frames of a unit, several random initialisations, averaged.",
+            plain="attention head, as in the paper",
             model="attention",
             from_paper=True,
         ),
@@ -128,6 +139,12 @@ def protocol_facts(name: str) -> ProtocolFacts:
             file, is called by its name.
     """
     return PROTOCOL_FACTS.get(name.partition("@")[0], ProtocolFacts(name, name, ""))
+
+
+def with_plain_words(name: str) -> str:
+    """Return a protocol's name with what it does in a few words, as ``knn@1 (nearest neighbours)``."""
+    plain = protocol_facts(name).plain
+    return f"{name} ({plain})" if plain else name
 
 
 def paper_protocol(names: Iterable[str]) -> str | None:

@@ -77,11 +77,16 @@ def build_report(
     }
 
 
+def report_folder(results: Path) -> Path:
+    """Return where the reports of sweeps into a folder of results lie: beside it, as it holds results alone."""
+    return results.parent / "sweeps"
+
+
 def write_report(folder: Path, report: Mapping[str, Any]) -> tuple[Path, Path]:
     """Write ``sweep-NAME.json`` and ``sweep-NAME.md`` into a folder and return their paths.
 
     Args:
-        folder: Folder of results.
+        folder: From :func:`report_folder`.
         report: From :func:`build_report`.
 
     Raises:
@@ -141,7 +146,7 @@ def read_report(folder: Path, name: str) -> dict[str, Any] | None:
     """Return the report of an earlier run of a grid, or ``None`` when there is none of this layout.
 
     Args:
-        folder: Folder of results.
+        folder: From :func:`report_folder`.
         name: Name of the grid.
     """
     try:

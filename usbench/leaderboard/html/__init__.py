@@ -17,6 +17,7 @@ from usbench.leaderboard.board import files_of, gather
 from usbench.leaderboard.bundled import bundled_encoders
 from usbench.leaderboard.figures import figures_of
 from usbench.leaderboard.html import views
+from usbench.leaderboard.html.links import docs_address
 from usbench.leaderboard.html.pages import PAGES, Site
 from usbench.leaderboard.html.templating import asset, environment, style
 from usbench.leaderboard.published_values import default_reported_dir
@@ -25,7 +26,10 @@ from usbench.results.text import told_of
 
 
 def render_site(
-    results: Path, reported: Path | None = None, pictures: Mapping[str, Sequence[Path]] = MappingProxyType({})
+    results: Path,
+    reported: Path | None = None,
+    pictures: Mapping[str, Sequence[Path]] = MappingProxyType({}),
+    docs: str = "",
 ) -> dict[str, str]:
     """Render every file of the site.
 
@@ -33,13 +37,14 @@ def render_site(
         results: Folder of result files.
         reported: Folder of reported values; the ones that came with the program by default.
         pictures: Encoder to picture files for its page, such as a sheet of its textures.
+        docs: Where the documentation lies: an address, or a folder seen from the site's root; no link if empty.
 
     Returns:
         Path relative to the site's folder to text.
 
     Raises:
         UnknownNameError: A picture is of an encoder without a result.
-        UsbenchError: A picture cannot be read.
+        UsbenchError: A picture cannot be read, or the address of the documentation is none.
         ResultError: A result or a file of reported values is damaged.
     """
     boards = gather(results, reported if reported is not None else default_reported_dir())
@@ -48,7 +53,7 @@ def render_site(
         if name not in measured:
             raise UnknownNameError(f"a picture of {name!r}, which has no result.{did_you_mean(name, measured)}")
     with told_of(*files_of(*boards)):
-        return pages_of(Site(boards, bundled_encoders(), pictures))
+        return pages_of(Site(boards, bundled_encoders(), pictures, docs_address(docs)))
 
 
 def write_site(
@@ -56,6 +61,7 @@ def write_site(
     folder: Path,
     reported: Path | None = None,
     pictures: Mapping[str, Sequence[Path]] = MappingProxyType({}),
+    docs: str = "",
 ) -> list[Path]:
     """Render the site into a folder and return what was written.
 
@@ -64,14 +70,15 @@ def write_site(
         folder: Where the site goes; other files there are left alone.
         reported: Folder of reported values.
         pictures: Encoder to picture files for its page.
+        docs: Where the documentation lies: an address, or a folder seen from the site's root; no link if empty.
 
     Raises:
         UnknownNameError: A picture is of an encoder without a result.
-        UsbenchError: A picture cannot be read.
+        UsbenchError: A picture cannot be read, or the address of the documentation is none.
         StoreError: The folder cannot be written.
         ResultError: A result is damaged.
     """
-    return write_pages(render_site(results, reported, pictures), folder, owned=())
+    return write_pages(render_site(results, reported, pictures, docs), folder, owned=())
 
 
 def pages_of(site: Site) -> dict[str, str]:
@@ -91,5 +98,6 @@ def pages_of(site: Site) -> dict[str, str]:
     for page, path, shown in pages:
         root = "../" * path.count("/")
         template = templates.get_template(page.template)
-        found[path] = template.render(boards=site.boards, menu=menu, root=root, **shown)
+        docs = site.docs if "://" in site.docs else root + site.docs if site.docs else ""
+        found[path] = template.render(boards=site.boards, menu=menu, root=root, docs=docs, **shown)
     return found

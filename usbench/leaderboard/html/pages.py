@@ -24,11 +24,13 @@ class Site:
         boards: All boards.
         known: Encoders that are named even if nobody has run them.
         pictures: Encoder to picture files for its page.
+        docs: Address of the documentation's first page, relative ones seen from the site's root; none if empty.
     """
 
     boards: Sequence[Board]
     known: Sequence[Known] = ()
     pictures: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    docs: str = ""
 
 
 @dataclass(frozen=True)
