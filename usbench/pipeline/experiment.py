@@ -177,6 +177,11 @@ def _dataset_facts(
 
 def _encoder_facts(encoder: Encoder, dimension: int) -> dict[str, Any]:
     card, identity = encoder.card, encoder.identity()
+    stated = {
+        "year": card.year,
+        "pretraining_kind": card.pretraining_kind,
+        "pretraining_modality": card.pretraining_modality,
+    }
     return {
         "name": encoder.name,
         "title": encoder.title,
@@ -188,6 +193,7 @@ def _encoder_facts(encoder: Encoder, dimension: int) -> dict[str, Any]:
         "licence": card.licence,
         "citation": card.citation,
         "url": card.url,
+        **{key: value for key, value in stated.items() if value},
         "weights": identity.weights,
         "version": identity.version,
         "preprocessing": identity.preprocessing,

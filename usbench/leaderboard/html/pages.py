@@ -14,6 +14,8 @@ from usbench.leaderboard.html import views
 from usbench.leaderboard.html.images import embedded_picture
 from usbench.leaderboard.html.links import board_page, encoder_page
 from usbench.leaderboard.html.maps import dots_of
+from usbench.leaderboard.tables import overview
+from usbench.leaderboard.tables.coverage import coverage
 
 
 @dataclass(frozen=True)
@@ -64,4 +66,14 @@ def _encoders(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
         yield encoder_page(name), {"view": views.encoder_view(name, entry, site.boards), "pictures": pictures}
 
 
-PAGES: list[Page] = [Page("index.html", _index), Page("board.html", _boards), Page("encoder.html", _encoders)]
+def _coverage(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
+    real = [board for board in site.boards if not board.synthetic]
+    yield "missing.html", {"table": coverage(real, site.known), "unmeasured": overview.unmeasured(real, site.known)}
+
+
+PAGES: list[Page] = [
+    Page("index.html", _index),
+    Page("board.html", _boards),
+    Page("encoder.html", _encoders),
+    Page("missing.html", _coverage, menu="Missing"),
+]

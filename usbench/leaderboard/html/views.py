@@ -8,6 +8,7 @@ from typing import Any
 from usbench.leaderboard import number_format, wording
 from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.bundled import Known
+from usbench.leaderboard.facets import NOT_STATED, facets
 from usbench.leaderboard.html.links import board_page
 from usbench.leaderboard.ranking import rank
 from usbench.leaderboard.tables import diagnostics, encoder_page, overview, task_page
@@ -30,7 +31,6 @@ def index_view(boards: Sequence[Board], known: Sequence[Known]) -> dict[str, Any
         "waiting": overview.tasks_without_result(boards),
         "without_result": wording.WITHOUT_RESULT,
         "reported": [board for board in boards if board.reported is not None],
-        "unmeasured": overview.unmeasured(boards, known),
     }
 
 
@@ -39,7 +39,9 @@ def board_view(board: Board) -> dict[str, Any]:
     there = bool(board.entries)
     return {
         "phantom": wording.PHANTOM if board.synthetic else "",
+        "title": wording.board_title(board),
         "sample": wording.sample(board),
+        "best": _best(board),
         "verdict": wording.verdict(board) if there else "",
         "intervals": wording.intervals(board) if there else "",
         "protocols": [_protocol(board, name, i == 0) for i, name in enumerate(board.protocols)] if there else [],
@@ -72,10 +74,26 @@ def encoder_view(name: str, entry: Entry, boards: Sequence[Board]) -> dict[str, 
     }
 
 
-def _card(board: Board) -> dict[str, Any]:
+def _best(board: Board) -> list[tuple[str, str]]:
     best = {"Best encoder": board.encoders, "Best baseline": board.floors}
-    lines = [(label, text) for label, group in best.items() if (text := overview.best_of(board, group))]
-    return {"board": board, "href": board_page(board.name), "lines": lines, "sample": wording.sample(board)}
+    return [(label, text) for label, group in best.items() if (text := overview.best_of(board, group))]
+
+
+def _card(board: Board) -> dict[str, Any]:
+    return {
+        "title": wording.board_title(board),
+        "board": board,
+        "href": board_page(board.name),
+        "lines": _best(board),
+        "sample": wording.sample(board),
+    }
+
+
+def _pretraining(entry: Entry) -> str:
+    found = facets(entry)
+    if found["training"] == found["modality"] == "none":
+        return "none"
+    return f"{found['training']}, on {found['modality']}" if found["modality"] != NOT_STATED else found["training"]
 
 
 def _protocol(board: Board, name: str, headline: bool) -> dict[str, Any]:
@@ -100,6 +118,8 @@ def _card_facts(entry: Entry) -> list[tuple[str, str]]:
         ("Precision", str(card.get("precision"))),
         ("Weights", str(card.get("weights"))),
         ("Licence", card.get("licence") or "not stated"),
+        ("Year", facets(entry)["year"]),
+        ("Pre-training", _pretraining(entry)),
         ("Citation", card.get("citation") or ""),
     ]
     return [(name, text) for name, text in facts if text]
