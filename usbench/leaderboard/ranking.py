@@ -16,6 +16,7 @@ import numpy as np
 
 from usbench.leaderboard.board import Board
 from usbench.leaderboard.comparison import LEVEL
+from usbench.leaderboard.rank_groups import groups, names_of
 from usbench.statistics._types import FloatArray
 from usbench.statistics.bootstrap import percentile_bounds
 from usbench.task.kinds import task_kind
@@ -58,11 +59,13 @@ class Ranking:
         boards: The boards, one a task.
         rows: The encoders, best first.
         left_out: Titles of encoders that were not measured on all of these boards.
+        groups: Names of neighbours in the ranking who are not distinguished from one another, best first.
     """
 
     boards: tuple[Board, ...]
     rows: tuple[Ranked, ...]
     left_out: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...] = ()
 
 
 def rank(boards: Sequence[Board], n_resamples: int = RESAMPLES) -> Ranking | None:
@@ -94,7 +97,10 @@ def rank(boards: Sequence[Board], n_resamples: int = RESAMPLES) -> Ranking | Non
         rows.append(Ranked(name, *titles[name], float(points[:, i].mean()), low, high, ranks))
     everyone = {e.name: e.title for board in candidates for e in board.entries if e.file}
     left_out = tuple(sorted(title for name, title in everyone.items() if name not in names))
-    return Ranking(block, tuple(sorted(rows, key=lambda row: (row.mean_rank, row.title))), left_out)
+    rows.sort(key=lambda row: (row.mean_rank, row.title))
+    order = [names.index(row.name) for row in rows]
+    runs = groups(points.mean(axis=0)[order], means[:, order], LEVEL)
+    return Ranking(block, tuple(rows), left_out, names_of([row.name for row in rows], runs))
 
 
 def _one_a_task(boards: Sequence[Board]) -> list[Board]:

@@ -10,21 +10,22 @@ from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.bundled import Known
 from usbench.leaderboard.facets import NOT_STATED, facets
 from usbench.leaderboard.html.links import board_page
-from usbench.leaderboard.ranking import rank
+from usbench.leaderboard.ranking import Ranking
 from usbench.leaderboard.tables import diagnostics, encoder_page, overview, task_page
 from usbench.probes.facts import protocol_facts
 
 
-def index_view(boards: Sequence[Board], known: Sequence[Known]) -> dict[str, Any]:
+def index_view(boards: Sequence[Board], known: Sequence[Known], ranking: Ranking | None) -> dict[str, Any]:
     """Return everything the first page shows.
 
     Args:
         boards: Boards of real images.
         known: Encoders that are named even if nobody has run them.
+        ranking: The ranking over the boards, if there is one.
     """
     return {
         "matrix": overview.matrix([board for board in boards if board.entries], known),
-        "ranking": overview.ranking(rank(boards)),
+        "ranking": overview.ranking(ranking),
         "ranking_note": wording.RANKING_NOTE,
         "no_ranking": wording.NO_RANKING,
         "tasks": [_card(board) for board in boards if board.entries],

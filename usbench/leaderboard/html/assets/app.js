@@ -103,25 +103,27 @@
 
   // Maps: the dot under the pointer is named, shown where its picture may be shown, and ringed in every panel.
   function nameDots(figure, dots) {
-    const svg = figure.querySelector("svg");
     const tip = make("div", { className: "tip", hidden: true });
     figure.append(tip);
     const members = new Map();
     dots.targets.forEach((target, unit) => members.set(target, [...(members.get(target) || []), unit]));
-    const marks = [];
-    for (const path of svg.querySelectorAll("path[data-of]")) {
-      const units = members.get(path.dataset.of) || [];
-      path.getAttribute("d").split("h0").filter(Boolean).forEach((move, i) => {
-        const [x, y] = move.slice(1).split(" ").map(Number);
-        marks.push({ x, y, unit: units[i] });
-      });
-    }
-    const rings = document.createElementNS("http://www.w3.org/2000/svg", "g");
-    rings.setAttribute("class", "rings");
-    svg.append(rings);
-    const hide = () => { tip.hidden = true; rings.replaceChildren(); };
-    svg.addEventListener("pointerleave", hide);
-    svg.addEventListener("pointermove", (event) => {
+    const panels = [...figure.querySelectorAll("svg:not(.mark)")].map((svg) => {
+      const marks = [];
+      for (const path of svg.querySelectorAll("path[data-of]")) {
+        const units = members.get(path.dataset.of) || [];
+        path.getAttribute("d").split("h0").filter(Boolean).forEach((move, i) => {
+          const [x, y] = move.slice(1).split(" ").map(Number);
+          marks.push({ x, y, unit: units[i] });
+        });
+      }
+      const rings = document.createElementNS("http://www.w3.org/2000/svg", "g");
+      rings.setAttribute("class", "rings");
+      svg.append(rings);
+      return { svg, marks, rings };
+    });
+    const hide = () => { tip.hidden = true; for (const panel of panels) panel.rings.replaceChildren(); };
+    for (const { svg } of panels) svg.addEventListener("pointerleave", hide);
+    for (const { svg, marks } of panels) svg.addEventListener("pointermove", (event) => {
       const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
       let best = null;
       let least = 64;  // within 8 units of the drawing
@@ -133,11 +135,13 @@
       const unit = dots.units[best.unit];
       tip.replaceChildren(make("strong", { textContent: dots.targets[best.unit] }), ` ${unit}`);
       if (dots.pictures[unit]) tip.prepend(make("img", { src: dots.pictures[unit], alt: "" }));
-      rings.replaceChildren(...marks.filter((mark) => mark.unit === best.unit).map((mark) => {
-        const ring = document.createElementNS("http://www.w3.org/2000/svg", "circle");
-        for (const [name, value] of [["cx", mark.x], ["cy", mark.y], ["r", 6]]) ring.setAttribute(name, value);
-        return ring;
-      }));
+      for (const panel of panels) {
+        panel.rings.replaceChildren(...panel.marks.filter((mark) => mark.unit === best.unit).map((mark) => {
+          const ring = document.createElementNS("http://www.w3.org/2000/svg", "circle");
+          for (const [name, value] of [["cx", mark.x], ["cy", mark.y], ["r", 6]]) ring.setAttribute(name, value);
+          return ring;
+        }));
+      }
       const box = figure.getBoundingClientRect();
       tip.hidden = false;
       tip.style.left = `${Math.min(event.clientX - box.left + 14, box.width - tip.offsetWidth)}px`;
