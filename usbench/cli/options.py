@@ -37,19 +37,19 @@ Encoders = Annotated[
 Tasks = Annotated[list[str], typer.Option("--task", "-t", help="Task; may be repeated. See `usbench list tasks`.")]
 Data = Annotated[
     str | None,
-    typer.Option(help="'phantom' for the task's synthetic twin, 'subset' for its embedded subset, or a path."),
+    typer.Option(help="'phantom' for simulated images, 'subset' for the embedded subset, or a manifest or folder."),
 ]
 DataRoots = Annotated[
     list[Path] | None,
     typer.Option("--data-root", help="Folder in which datasets are found by name; may be repeated."),
 ]
 Results = Annotated[Path, typer.Option(help="Folder of result files.")]
-Cache = Annotated[Path | None, typer.Option(help="Folder of the embedding store; the configured one by default.")]
+Cache = Annotated[Path | None, typer.Option(help="Folder of stored embeddings; the configured one by default.")]
 
 Weights = Annotated[Path | None, typer.Option(help="Weight file of the encoder, when it is not registered.")]
 Device = Annotated[str, typer.Option(help="torch device, such as cpu or cuda.")]
 Precision = Annotated[str, typer.Option(help="fp32; bf16 for autocast; auto: bf16 if a check allows.")]
-Pooling = Annotated[str | None, typer.Option(help="How one vector is made; see `usbench info ENCODER`.")]
+Pooling = Annotated[str | None, typer.Option(help="How an image becomes one embedding; see `usbench info ENCODER`.")]
 Preprocessing = Annotated[str | None, typer.Option(help="Preprocessing variant; see `usbench info ENCODER`.")]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Frames per forward pass.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Decoding threads.")]
@@ -58,4 +58,4 @@ Engine = Annotated[str, typer.Option(help="Where to run: local, or ray with usbe
 Address = Annotated[str | None, typer.Option(help="Ray cluster: auto, or host:port. Without one, Ray is started here.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Processes of the local engine.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads per job, with --jobs or --engine ray.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Probe again although nothing has changed.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Train and score the probe again although nothing has changed.")]

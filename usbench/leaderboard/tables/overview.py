@@ -190,7 +190,7 @@ def _rank_heading(board: Board) -> Heading:
 def _in_matrix(board: Board, name: str, needs_weights: bool) -> Cell:
     entry, metric = next((e for e in board.entries if e.name == name), None), board.primary()
     if entry is None or metric is None:
-        why = "its weights were not at hand when this board was run" if needs_weights else "not run on this board"
+        why = "not run on this board; its weights are for you to get" if needs_weights else "not run on this board yet"
         return Cell(DASH, note=why)
     column = board.column(metric)
     cell = metric_cell(
