@@ -29,6 +29,8 @@ class Pixels(Encoder):
         preprocessings={"resize": "bilinear with antialias to 16x16, aspect ignored, scaled to [0, 1]"},
         poolings={"flatten": "the 256 pixels, row by row"},
         licence="Apache-2.0",
+        pretraining_kind="none",
+        pretraining_modality="none",
         pretraining=(),
         pretraining_note="No training.",
         floor=True,
@@ -68,6 +70,8 @@ class Texture(Encoder):
             "al., Multiresolution gray-scale and rotation invariant texture classification with local binary "
             "patterns, IEEE TPAMI 24, 2002"
         ),
+        pretraining_kind="none",
+        pretraining_modality="none",
         pretraining=(),
         pretraining_note="No training.",
         floor=True,
@@ -107,6 +111,8 @@ class RandomProjection(Encoder):
         preprocessings={"digest": "SHAKE-256 of height, width and pixels, turned into normal deviates"},
         poolings={"none": "the vector as drawn"},
         licence="Apache-2.0",
+        pretraining_kind="none",
+        pretraining_modality="none",
         pretraining=(),
         pretraining_note="No training.",
         floor=True,

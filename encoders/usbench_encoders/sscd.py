@@ -81,6 +81,9 @@ class Sscd(Published, _Square):
         licence="MIT (code and weights)",
         citation=CITATION,
         url=PAGE,
+        year=2022,
+        pretraining_kind="self-supervised",
+        pretraining_modality="photographs",
         pretraining=(),
         pretraining_note="DISC 2021: photographs; no ultrasound. The packaged graph is the network quantised to int8.",
         weights=WeightsSource(
@@ -172,6 +175,9 @@ class SscdMobile(_Square):
         licence="that of the package; trained from weights under MIT (SSCD) and Apache-2.0 (timm)",
         citation=CITATION,
         url=PAGE,
+        year=2022,
+        pretraining_kind="distillation",
+        pretraining_modality="photographs",
         pretraining=(),
         pretraining_note="ImageNet, then Conceptual Captions 3M: photographs; no ultrasound.",
         weights=WeightsSource(

@@ -116,6 +116,8 @@ class TusaRandom(Encoder):
         name="tusa.random",
         title="TUSA, untrained",
         description="The encoder of TUSA with random weights, seed 0: what its architecture alone achieves.",
+        pretraining_kind="none",
+        pretraining_modality="none",
         pretraining=(),
         pretraining_note="No training.",
         floor=True,
@@ -170,6 +172,8 @@ class TusaEncoder(TusaRandom):
         name="tusa",
         title="TUSA",
         description="Encoder of a SwinUNETR trained to segment grey-scale textures of ultrasound images.",
+        pretraining_kind="self-supervised",
+        pretraining_modality="ultrasound",
         pretraining=None,
         pretraining_note=(
             "The authors' weights: the 23 sets of Table I of the paper, BUS-BRA, BUSI and CAMUS among them. "

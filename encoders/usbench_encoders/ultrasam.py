@@ -103,6 +103,8 @@ class UltraSamRandom(Encoder):
         name="ultrasam.random",
         title="UltraSam, untrained",
         description="The image encoder of UltraSam with random weights, seed 0.",
+        pretraining_kind="none",
+        pretraining_modality="none",
         pretraining=(),
         pretraining_note="No training.",
         floor=True,
@@ -150,6 +152,9 @@ class UltraSam(UltraSamRandom):
         name="ultrasam",
         title="UltraSam",
         description="Segment Anything (ViT-B) trained on US-43d, 280,000 ultrasound images of 43 public sets.",
+        year=2024,
+        pretraining_kind="segmentation",
+        pretraining_modality="ultrasound",
         pretraining=US_43D,
         pretraining_note="US-43d: the 43 public sets listed by the authors.",
         weights=WeightsSource(

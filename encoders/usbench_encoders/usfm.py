@@ -47,6 +47,8 @@ class USFMRandom(Encoder):
         name="usfm.random",
         title="USFM, untrained",
         description="The BEiT-B/16 of USFM with random weights, seed 0.",
+        pretraining_kind="none",
+        pretraining_modality="none",
         pretraining=(),
         pretraining_note="No training.",
         floor=True,
@@ -104,6 +106,9 @@ class USFM(USFMRandom):
         name="usfm",
         title="USFM",
         description="BEiT-B/16 pre-trained by masked image modelling on more than two million ultrasound images.",
+        year=2024,
+        pretraining_kind="self-supervised",
+        pretraining_modality="ultrasound",
         pretraining=None,
         pretraining_note="3M-US: private and public sets, not listed completely.",
         weights=WeightsSource(

@@ -1,7 +1,5 @@
-import os
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -124,33 +122,6 @@ def test_what_diagnostics_found_is_told_as_on_the_markdown_page() -> None:
 # In a browser ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Headless Chromium; skipped where there is none, unless USBENCH_REQUIRE_BROWSER says that there has to be one."""
-    binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not binary or not driver:
-        if os.environ.get("USBENCH_REQUIRE_BROWSER"):
-            pytest.fail("USBENCH_REQUIRE_BROWSER is set, but chromium or chromedriver is not installed")
-        pytest.skip("no chromium and chromedriver here")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    for flag in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--window-size=1280,900",
-    ):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options, Service(driver)) as found:
-        yield found
-
-
 def names(browser: Any, table: str) -> list[str]:
     script = (
         "return [...document.querySelectorAll(`#${arguments[0]} tbody tr:not(.rule)`)]"
@@ -198,13 +169,13 @@ def test_tables_sort_filter_and_hide_columns(site: Path, browser: Any) -> None:
     assert ascending[:3] == ["MedSAM", "USFM", "TUSA"]
     assert set(ascending[3:]) == set(start[3:])  # baselines stay below the rule
 
-    boxes = f"document.querySelector('[data-sheet={table}]').querySelectorAll('.controls > label > input')"
-    browser.execute_script(f"{boxes}[2].click()")
+    sheet = f"document.querySelector('[data-sheet={table}]')"
+    browser.execute_script(f"{sheet}.querySelector('input[name=mix]').click()")
     mixed = names(browser, table)
     assert set(mixed) == set(start)
     assert mixed[-1] == "TUSA"
     assert mixed[0] == "MedSAM"
-    browser.execute_script(f"{boxes}[1].click()")
+    browser.execute_script(f"{sheet}.querySelector('input[name=baselines]').click()")
     assert set(names(browser, table)) == {"TUSA", "USFM", "MedSAM"}
 
     from selenium.webdriver.common.by import By
@@ -218,7 +189,7 @@ def test_tables_sort_filter_and_hide_columns(site: Path, browser: Any) -> None:
 
     hidden = f"return {head}.hidden"
     assert browser.execute_script(hidden) is False
-    browser.execute_script(f"document.querySelector('[data-sheet={table}] .chooser input').click()")
+    browser.execute_script(f"document.querySelector('[data-sheet={table}] .columns input').click()")
     assert browser.execute_script(hidden) is True
 
 
@@ -290,7 +261,7 @@ def test_the_dot_under_the_pointer_is_named_shown_and_ringed_everywhere(lesion_m
     browser.get(page.as_uri())
     unit, tip, shown, rings = browser.execute_script(
         """
-        const figure = document.querySelector("figure[id$='-map']"), svg = figure.querySelector("svg");
+        const figure = document.querySelector("figure[id$='-map']"), svg = figure.querySelector("svg:not(.mark)");
         const dots = JSON.parse(document.querySelector("script[data-dots]").textContent);
         const unit = 5, target = dots.targets[unit];
         const place = dots.targets.slice(0, unit).filter((other) => other === target).length;
@@ -299,7 +270,7 @@ def test_the_dot_under_the_pointer_is_named_shown_and_ringed_everywhere(lesion_m
         const at = new DOMPoint(x, y).matrixTransform(svg.getScreenCTM());
         svg.dispatchEvent(new PointerEvent("pointermove", { clientX: at.x, clientY: at.y, bubbles: true }));
         const tip = figure.querySelector(".tip");
-        const rings = svg.querySelectorAll(".rings circle").length;
+        const rings = figure.querySelectorAll(".rings circle").length;
         const answer = [dots.units[unit], tip.innerText, !!tip.querySelector("img"), rings];
         svg.dispatchEvent(new PointerEvent("pointerleave"));
         if (!tip.hidden) throw new Error("the name stays");

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tusa.cli.progress import TrainingProgress
 from tusa.errors import TusaError
 
 if TYPE_CHECKING:
@@ -58,10 +59,31 @@ def _run(trainer: Trainer) -> None:
     if len(organs) == 1:
         typer.echo("Only one organ group: nothing to balance, and the organ probe says nothing.", err=True)
 
-    def report(step: int, metrics: dict[str, float]) -> None:
-        shown = ("loss", "contrastive", "distillation", "absolute", "structural", "views_per_second")
-        line = "  ".join(f"{name} {metrics[name]:.4g}" for name in shown if name in metrics)
-        typer.echo(f"step {step + 1}/{steps}  {line}")
-
-    trainer.fit(report=report)
+    with TrainingProgress(steps, trainer.step) as shown:
+        try:
+            trainer.fit(report=shown.report, progress=shown.update)
+        except KeyboardInterrupt:
+            shown.stop()
+            typer.echo(_what_is_kept(trainer), err=True)
+            raise typer.Exit(130) from None
     typer.echo(f"Done. Export with: tusa export {trainer.folder}")
+
+
+def _what_is_kept(trainer: Trainer) -> str:
+    """Say what a run that is stopped by hand leaves behind: what lies on disk, not what was in memory."""
+    from tusa.training.checkpoint import load_checkpoint
+    from tusa.training.trainer import CHECKPOINT
+
+    path = trainer.folder / CHECKPOINT
+    at, every = trainer.step, trainer.config.run.checkpoint_every
+    if not path.exists():
+        return (
+            f"interrupted in step {at + 1}, before the first checkpoint (there is one every {every} steps): nothing of "
+            f"the training is kept. `tusa train` begins it anew."
+        )
+    kept = load_checkpoint(path)["step"]
+    lost = f"; {at - kept} steps since then are lost" if at > kept else ""
+    return (
+        f"interrupted in step {at + 1}: the checkpoint of step {kept} in {trainer.folder} is kept{lost}. "
+        f"`tusa resume {trainer.folder}` goes on from there."
+    )

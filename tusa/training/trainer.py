@@ -114,6 +114,7 @@ class Trainer:
         until: int | None = None,
         report: Callable[[int, dict[str, float]], None] | None = None,
         deadline: float | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> dict[str, float]:
         """Train from the current step to the end.
 
@@ -122,6 +123,7 @@ class Trainer:
             report: called with the step and the metrics whenever they are logged, on the first device only.
             deadline: stop, with a checkpoint, before the first step that would begin after this reading of
                 :func:`time.monotonic`; on one device.
+            progress: called with the number of finished steps after each.
 
         Returns:
             The last logged metrics.
@@ -161,6 +163,8 @@ class Trainer:
                 self.step += 1
                 if saved:
                     self.save()
+                if progress:
+                    progress(self.step)
         finally:
             if log:
                 log.close()

@@ -80,24 +80,20 @@ def audit(
 
 
 def _print(console: Console, result: Result, results: Path, names: list[str]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    from usbench.cli.terminal import printable_result
+    from usbench.cli.terminal_table import Column, print_table
     from usbench.leaderboard.diagnostics_text import findings
+    from usbench.results.text import shown
 
-    result = printable_result(result)
-    table = Table(title=f"{result.encoder['name']} on {result.board}", title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("instrument", no_wrap=True)
-    table.add_column("finding")
-    rows = [("leakage", f"{result.leakage['state']}: {result.leakage['detail']}"), ("floor", _floor(result, results))]
-    rows += [(name, text) for name, text in findings(result).items() if name in names]
-    for name, text in rows:
-        table.add_row(name.replace("_", " "), text, end_section=True)
-    console.print(table)
+    result = shown(result)
+    rows = [["leakage", f"{result.leakage['state']}: {result.leakage['detail']}"]]
+    rows.append(["best baseline", _against_baseline(result, results)])
+    rows += [[name.replace("_", " "), text] for name, text in findings(result).items() if name in names]
+    title = f"{result.encoder['name']} on {result.board}"
+    columns = [Column("diagnostic"), Column("finding", wraps=True)]
+    print_table(console, title, columns, rows, rule_after=range(len(rows)))
 
 
-def _floor(result: Result, results: Path) -> str:
+def _against_baseline(result: Result, results: Path) -> str:
     """Say how far the result is from the best baseline that has been run on the same board."""
     from usbench.leaderboard.board import gather
     from usbench.leaderboard.pairwise import PairRow, find_entry, sentence

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from usbench.core.settings import Settings
     from usbench.encoder.base import Encoder
     from usbench.task.task import Task
 
@@ -58,7 +59,10 @@ def _encoder_lines(encoder: Encoder) -> list[tuple[str, str]]:
         ("home", card.url),
         ("pre-training", "unknown" if seen is None else ", ".join(seen) or "none"),
         ("", card.pretraining_note),
-        ("floor", "yes: a reference to beat" if card.floor else ""),
+        ("baseline", "yes: a reference to beat" if card.floor else ""),
+        ("training", card.pretraining_kind),
+        ("trained on", card.pretraining_modality),
+        ("year", str(card.year or "")),
         ("ready", ("yes: " if ready.ready else "no: ") + ready.reason if ready.reason else "yes"),
     ]
     for what, variants in (("preprocessing", card.preprocessings), ("pooling", card.poolings)):
@@ -76,7 +80,6 @@ def _encoder_lines(encoder: Encoder) -> list[tuple[str, str]]:
 
 def _task_lines(task: Task) -> list[tuple[str, str]]:
     from usbench.core.settings import load_settings
-    from usbench.plugins.data_sources import provision_of
 
     return [
         ("task", task.name),
@@ -89,18 +92,52 @@ def _task_lines(task: Task) -> list[tuple[str, str]]:
         ("split", task.split.describe()),
         ("protocols", ", ".join(task.protocols)),
         ("strata", ", ".join(task.strata)),
-        ("data now", provision_of(task, load_settings())),
+        ("data now", _data_now(task, load_settings())),
         ("embedded subset", task.fallback or ""),
-        ("phantom twin", task.twin or ""),
+        ("simulated twin", task.twin or ""),
+        ("results", _results_of(task.name)),
     ]
 
 
+def _data_now(task: Task, settings: Settings) -> str:
+    """Say what data a task would run on now; a table of the user's own is read, so that its faults are known."""
+    from usbench.errors import UsbenchError
+    from usbench.leaderboard.number_format import plural
+    from usbench.plugins.data_sources import dataset_for, provision_of
+    from usbench.task.cohort import build_cohort
+
+    provision = provision_of(task, settings)
+    if provision != "your manifest":
+        return provision
+    try:
+        dataset = dataset_for(task, settings).dataset
+        cohort = build_cohort(task, dataset)
+    except UsbenchError as error:
+        return f"your manifest, which cannot be used: {error}"
+    units, subjects = plural(len(cohort.units), task.unit), plural(len(set(cohort.groups)), "subject")
+    classes = f", classes {', '.join(cohort.classes)}" if cohort.classes else ""
+    counted = units if task.unit == "subject" else f"{units} of {subjects}"
+    return f"your manifest, {dataset.root}: {counted}{classes}"
+
+
+def _results_of(name: str) -> str:
+    """Say which encoders have a result on a task, in the folder where `usbench run` writes."""
+    from usbench.core.settings import DEFAULT_RESULTS
+
+    found = sorted(path.parent.name for path in DEFAULT_RESULTS.glob("*/*.json"))
+    boards = {board: found.count(board) for board in found if board.partition("@")[0] == name}
+    told = ", ".join(f"{board}: {count} encoder{'' if count == 1 else 's'}" for board, count in boards.items())
+    return told or f"not run yet (none in {DEFAULT_RESULTS})"
+
+
 def _show(lines: Iterable[tuple[str, str]]) -> None:
+    import shutil
     import textwrap
 
+    width = max(20, min(90, shutil.get_terminal_size((108, 24)).columns - 18))
     for label, text in lines:
         if text:
-            first, *rest = textwrap.wrap(text, 90) or [""]
+            first, *rest = textwrap.wrap(text, width) or [""]
             typer.echo(f"{label:<16} {first}")
             for line in rest:
                 typer.echo(f"{'':<16} {line}")

@@ -29,9 +29,9 @@ def draw_map(
     the 15 nearest neighbours of other subjects, in the embedding and in the map, and trustworthiness, over all seeds.
     """
     from rich.console import Console
-    from rich.table import Table
 
     from usbench.cli.progress import EncodingProgress
+    from usbench.cli.terminal_table import Column, print_table
     from usbench.core.settings import load_settings
     from usbench.pipeline.context import Options
     from usbench.pipeline.map import map_task
@@ -44,28 +44,24 @@ def draw_map(
         asked = Options(data=data, notify=progress.notify, progress=progress.update)
         taken = map_task(encoders, load_task(task), asked, settings, range(seeds))
     files = write_maps(out, taken.title, taken.maps, taken.units, taken.labels, taken.classes)
-    table = Table(title=taken.title)
-    for heading in (
-        "encoder",
-        "neighbours right ↑",
-        "... in the map ↑",
-        "silhouette ↑",
-        "trustworthiness ↑",
-        "leakage",
-    ):
-        table.add_column(heading, justify="left" if heading in ("encoder", "leakage") else "right")
+    columns = [Column("encoder"), Column("neighbours right ↑", True, wraps=True)]
+    columns += [Column("the same in the map ↑", True, wraps=True), Column("silhouette ↑", True, drop=1)]
+    columns += [Column("trustworthiness ↑", True, drop=2), Column("leakage")]
+    rows = []
     for item in taken.maps:
         before, after = item.figures["quality"]["embedding"], item.figures["quality"]["map"]
         spread = after["knn_accuracy"]["sd"]
-        table.add_row(
-            item.name,
-            f"{before['knn_accuracy']:.3f}",
-            f"{after['knn_accuracy']['mean']:.3f}" + (f" ± {spread:.3f}" if spread is not None else ""),
-            f"{before['silhouette']:.3f}",
-            f"{after['trustworthiness']['mean']:.3f}",
-            item.leakage,
+        rows.append(
+            [
+                item.name,
+                f"{before['knn_accuracy']:.3f}",
+                f"{after['knn_accuracy']['mean']:.3f}" + (f"\u00a0±\u00a0{spread:.3f}" if spread is not None else ""),
+                f"{before['silhouette']:.3f}",
+                f"{after['trustworthiness']['mean']:.3f}",
+                item.leakage,
+            ]
         )
-    Console().print(table)
+    print_table(Console(), taken.title, columns, rows)
     typer.echo(f"{len(taken.units)} units of {taken.subjects} subjects, {len(taken.classes)} classes.")
     for path in files:
         typer.echo(path)

@@ -46,7 +46,7 @@ Encoders = Annotated[
 Tasks = Annotated[list[str], typer.Option("--task", "-t", help="Task; may be repeated. See `usbench list tasks`.")]
 Data = Annotated[
     str | None,
-    typer.Option(help="'phantom' for the task's synthetic twin, 'subset' for its embedded subset, or a path."),
+    typer.Option(help="'phantom' for simulated images, 'subset' for the embedded subset, or a manifest or folder."),
 ]
 DataRoots = Annotated[
     list[Path] | None,
@@ -62,6 +62,8 @@ ResultsToRead = Annotated[
     ),
 ]
 Cache = Annotated[Path | None, typer.Option(help="Folder of the embedding store; the configured one by default.")]
+Results = Annotated[Path, typer.Option(help="Folder of result files.")]
+Cache = Annotated[Path | None, typer.Option(help="Folder of stored embeddings; the configured one by default.")]
 
 Weights = Annotated[Path | None, typer.Option(help="Weight file of the encoder, when it is not registered.")]
 Device = Annotated[str, typer.Option(help="torch device, such as cpu or cuda.")]
@@ -90,3 +92,4 @@ Replace = Annotated[
     bool, typer.Option("--replace", help="Put results in the place of those of another network of the same name.")
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Probe again although nothing has changed.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Train and score the probe again although nothing has changed.")]

@@ -30,10 +30,9 @@ def plan(
     """
     import json
 
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Table
 
+    from usbench.cli.terminal_table import Column, print_table
     from usbench.core.atomic_files import atomic_write
     from usbench.core.settings import BOARD_RESULTS, DEFAULT_RESULTS, load_settings
     from usbench.sweep.config import read_grid
@@ -48,14 +47,11 @@ def plan(
     workers = jobs or asked.engine.jobs
     whole = total(planned, workers, gpus)
     sources = list(dict.fromkeys(p.estimate.source for p in planned if p.estimate is not None))
-    table = Table(title=f"Plan of {grid}", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for heading in ("encoder", "task", "images", "to encode", "encoding", "probes", "disk", "bottleneck", "rate"):
-        text = heading in ("encoder", "task", "bottleneck")
-        table.add_column(heading, justify="left" if text else "right", no_wrap=heading == "encoder")
-    for item in planned:
-        table.add_row(*_row(item, sources))
+    columns = [Column("encoder"), Column("task", wraps=True), Column("images", True, drop=4)]
+    columns += [Column("to encode", True, wraps=True), Column("encoding", True), Column("probes", True)]
+    columns += [Column("disk", True, drop=2), Column("bottleneck", drop=3, wraps=True), Column("rate", True, drop=1)]
     console = Console()
-    console.print(table)
+    print_table(console, f"Plan of {grid}", columns, [_row(item, sources) for item in planned])
     for number, source in enumerate(sources, start=1):
         console.print(f"rate {number}: {source}", soft_wrap=True, highlight=False, style="dim")
     console.print(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -72,16 +73,24 @@ class SweepTable:
             self._console.print(text, soft_wrap=True, highlight=False)
 
     def render(self) -> RenderableType:
-        """Return the table as it is now: a row per encoder, a column per task."""
+        """Return the table as it is now: a row per encoder, a column per task, or counts where these do not fit."""
         tasks = list(dict.fromkeys(r.cell.task for r in self._records))
         by_cell = {(r.name, r.cell.task): r for r in self._records}
-        table = Table(title=self._title(), title_justify="left", show_edge=False, padding=(0, 1))
-        table.add_column("encoder", no_wrap=True)
-        for task in tasks:
-            table.add_column(task.label if task.data is None else f"{task.label} ({task.data})")
-        for encoder in dict.fromkeys(r.name for r in self._records):
+        encoders = list(dict.fromkeys(r.name for r in self._records))
+        heads = [task.label if task.data is None else f"{task.label} ({task.data})" for task in tasks]
+        rows = []
+        for encoder in encoders:
             row = [by_cell.get((encoder, task)) for task in tasks]
-            table.add_row(encoder, *(_cell(record) if record else Text("") for record in row))
+            rows.append([_cell(record) if record else Text("") for record in row])
+        widths = [max([cell_len(head), *(row[i].cell_len for row in rows)]) for i, head in enumerate(heads)]
+        if max(map(cell_len, encoders), default=0) + sum(width + 2 for width in widths) + 2 > self._console.width:
+            table = self._counts(encoders)
+        else:
+            table = Table(title=self._title(), title_justify="left", show_edge=False, padding=(0, 1))
+            for head in ("encoder", *heads):
+                table.add_column(head, no_wrap=True)
+            for encoder, row in zip(encoders, rows, strict=True):
+                table.add_row(encoder, *row)
         parts: list[RenderableType] = [table]
         if self._inside:
             parts.append(Text(self._inside, style="dim"))
@@ -90,6 +99,23 @@ class SweepTable:
         if len(failed) > _SHOWN:
             parts.append(Text(f"... and {len(failed) - _SHOWN} failed before", style="red"))
         return Group(*parts)
+
+    def _counts(self, encoders: Sequence[str]) -> Table:
+        """Return how many cells of each encoder are done, and what it is at: what fits 80 columns with any grid."""
+        table = Table(title=self._title(), title_justify="left", show_edge=False, padding=(0, 1))
+        table.add_column("encoder", no_wrap=True)
+        for head in ("done", "failed", "waiting"):
+            table.add_column(head, justify="right", no_wrap=True)
+        table.add_column("now", overflow="fold")
+        for encoder in encoders:
+            mine = [record for record in self._records if record.name == encoder]
+            counts = [
+                sum(r.state in states for r in mine) for states in (("done", "unchanged"), ("failed",), ("waiting",))
+            ]
+            now = [f"{r.cell.task.label}: {_cell(r).plain}" for r in mine if not r.over and r.state != "waiting"]
+            done, failed, waiting = (str(count) if count else "" for count in counts)
+            table.add_row(encoder, Text(done, "green"), Text(failed, "red bold"), Text(waiting, "dim"), "; ".join(now))
+        return table
 
     def _title(self) -> str:
         from usbench.sweep.report import span

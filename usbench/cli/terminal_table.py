@@ -63,7 +63,7 @@ def print_table(
     if _width(columns, rows, kept) > console.width:
         _print_blocks(console, title, columns, rows, bold)
         return
-    table = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD, show_edge=False)
+    table = Table(title=Text(title) if title else None, title_justify="left", box=SIMPLE_HEAD, show_edge=False)
     table.padding, table.pad_edge = (0, GAP - 1, 0, 0), False
     room = console.width - _width(columns, rows, kept)
     for i in kept:
@@ -101,7 +101,8 @@ def _least(column: Column, rows: Sequence[Sequence[str]], number: int) -> int:
 def _print_blocks(
     console: Console, title: str, columns: Sequence[Column], rows: Sequence[Sequence[str]], bold: Sequence[int]
 ) -> None:
-    console.print(Text(title, style="italic"))
+    if title:
+        console.print(Text(title, style="italic"))
     widest = max(cell_len(column.heading) for column in columns[1:])
     for number, row in enumerate(rows):
         style = "bold" if number in bold else ""

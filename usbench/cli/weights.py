@@ -49,16 +49,18 @@ def add(
 def list_weights() -> None:
     """List the encoders that need weights, and the file each would use."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
 
+    from usbench.cli.terminal_table import Column, print_table
     from usbench.core.settings import load_settings
     from usbench.encoder import weights
     from usbench.errors import UsbenchError
     from usbench.plugins.catalog import ENCODERS, load_encoder
 
-    table = Table()
-    for column in ("encoder", "file", "MB", "sha256", "licence of weights"):
-        table.add_column(column, overflow="fold")
+    columns = [Column("encoder"), Column("MB", True), Column("sha256", drop=1)]
+    columns += [Column("licence of weights", wraps=True)]
+    files: list[tuple[str, Path]] = []
+    rows: list[list[str]] = []
     registered = load_settings().weights
     names = [name for name in ENCODERS.names() if not name.endswith(":")]
     for name in [*names, *(other for other in registered if other not in names)]:
@@ -73,12 +75,18 @@ def list_weights() -> None:
             path = registered.get(name)
         licence = source.licence if source else "not stated"
         if path is None or not path.exists():
-            table.add_row(name, f"[dim]absent; `usbench weights where {name}`[/dim]", "", "", licence)
+            rows.append([name, "absent", "", licence])
         else:
             parts = weights.shards(path)[0] if path.is_dir() else [path]
             size = f"{sum(part.stat().st_size for part in parts) / 1e6:.0f}"
-            table.add_row(name, str(path), size, weights.file_sha256(path)[:12], licence)
-    Console().print(table)
+            rows.append([name, size, weights.file_sha256(path)[:12], licence])
+            files.append((name, path))
+    console = Console()
+    print_table(console, "", columns, rows)
+    for name, path in files:  # too long for a column, and never to be cut
+        console.print(Text(f"{name}: {path}"), soft_wrap=True)
+    if any(row[1] == "absent" for row in rows):
+        console.print(Text("absent: `usbench weights where NAME` says where to get them", style="dim"))
 
 
 @app.command()

@@ -73,6 +73,11 @@ class EncoderCard:
         pretraining: Names of the datasets it has seen, in the spelling of dataset cards; an empty tuple says
             that it has seen none, ``None`` that nobody knows.
         pretraining_note: What is known of the pre-training set beyond those names.
+        pretraining_kind: How it was trained: ``self-supervised``, ``supervised``, ``image-text``, ``segmentation``,
+            ``distillation`` or, for what was never trained, ``none``; empty where nobody says.
+        pretraining_modality: What the pre-training images show: ``ultrasound``, ``photographs``, another modality,
+            ``several modalities`` or ``none``; empty where nobody says.
+        year: Year of the publication that is cited; ``None`` where the citation states none.
         floor: Whether it is a reference that a foundation model has to beat.
         trained_shifts: Acquisition shifts it was trained to ignore, in the names of ``--shift``.
         variant_titles: How titles of tables call a preprocessing or pooling that is not the default; by its name
@@ -97,6 +102,9 @@ class EncoderCard:
     floor: bool = False
     trained_shifts: tuple[str, ...] = ()
     variant_titles: Mapping[str, str] = field(default_factory=dict)
+    pretraining_kind: str = ""
+    pretraining_modality: str = ""
+    year: int | None = None
 
 
 @dataclass(frozen=True)

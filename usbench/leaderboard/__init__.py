@@ -32,11 +32,13 @@ def render(results: Path, reported: Path | None = None, front: Path | None = Non
     """
     from usbench.leaderboard.bundled import bundled_encoders
     from usbench.leaderboard.figures import figures_of
-    from usbench.leaderboard.markdown.escape import escaped_board
+    from usbench.leaderboard.figures.overview import overview_figures
+    from usbench.leaderboard.markdown.escape import escaped_board, escaped_ranking
     from usbench.leaderboard.markdown.excerpt import fill_tables
     from usbench.leaderboard.markdown.overview import overview_page
     from usbench.leaderboard.markdown.table import page_name
     from usbench.leaderboard.markdown.task_page import task_page
+    from usbench.leaderboard.ranking import rank
 
     boards = gather(results, reported if reported is not None else default_reported_dir())
     safe: list[Board] = []
@@ -50,7 +52,13 @@ def render(results: Path, reported: Path | None = None, front: Path | None = Non
                 pages[f"figures/{figure.name}.svg"] = figure.drawing.render()
                 pages[f"figures/{figure.name}.csv"] = figure.csv
     with told_of(*files_of(*boards)):
-        pages["README.md"] = overview_page(safe, bundled_encoders())
+        real = [board for board in boards if not board.synthetic]
+        ranking = rank(real)
+        shown = overview_figures(real, ranking)
+        pages["README.md"] = overview_page(safe, bundled_encoders(), escaped_ranking(ranking, safe), shown)
+        for figure in shown:
+            pages[f"figures/{figure.name}.svg"] = figure.drawing.render()
+            pages[f"figures/{figure.name}.csv"] = figure.csv
     if front is not None and front.is_file():
         # Bytes: a line ending that was changed elsewhere on that page is not for us to change.
         pages[f"../{front.name}"] = fill_tables(front.read_bytes().decode("utf-8"), safe)

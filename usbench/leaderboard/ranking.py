@@ -20,6 +20,7 @@ import numpy as np
 from usbench.leaderboard.board import Board
 from usbench.leaderboard.cohorts import Cohort, cohort_of, cohorts_of, weights_by_board
 from usbench.leaderboard.comparison import LEVEL
+from usbench.leaderboard.rank_groups import groups, names_of
 from usbench.statistics._types import FloatArray
 from usbench.statistics.bootstrap import percentile_bounds
 from usbench.task.kinds import task_kind
@@ -63,12 +64,14 @@ class Ranking:
         cohorts: The same boards by whose patients they decide about.
         rows: The encoders, best first.
         left_out: Titles of encoders that were not measured on all of these boards.
+        groups: Names of neighbours in the ranking who are not distinguished from one another, best first.
     """
 
     boards: tuple[Board, ...]
     cohorts: tuple[Cohort, ...]
     rows: tuple[Ranked, ...]
     left_out: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...] = ()
 
 
 def rank(boards: Sequence[Board], n_resamples: int = RESAMPLES) -> Ranking | None:
@@ -99,7 +102,10 @@ def rank(boards: Sequence[Board], n_resamples: int = RESAMPLES) -> Ranking | Non
         rows.append(Ranked(name, *titles[name], float(weights @ points[:, i]), low, high, ranks))
     everyone = {e.name: e.title for board in candidates for e in board.entries if e.file}
     left_out = tuple(sorted(title for name, title in everyone.items() if name not in names))
-    return Ranking(block, cohorts, tuple(sorted(rows, key=lambda row: (row.mean_rank, row.title))), left_out)
+    rows.sort(key=lambda row: (row.mean_rank, row.title))
+    order = [names.index(row.name) for row in rows]
+    runs = groups((weights @ points)[order], means[:, order], LEVEL)
+    return Ranking(block, cohorts, tuple(rows), left_out, names_of([row.name for row in rows], runs))
 
 
 def _one_a_task(boards: Sequence[Board]) -> list[Board]:

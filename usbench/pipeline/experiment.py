@@ -213,6 +213,11 @@ def encoder_facts(encoder: Encoder) -> dict[str, Any]:
     """
     card, identity = encoder.card, encoder.identity()
     name, spelt = row_name(encoder), spelling(encoder)
+    stated = {
+        "year": card.year,
+        "pretraining_kind": card.pretraining_kind,
+        "pretraining_modality": card.pretraining_modality,
+    }
     return {
         "name": name,
         "title": row_title(encoder),
@@ -226,6 +231,7 @@ def encoder_facts(encoder: Encoder) -> dict[str, Any]:
         "licence": card.licence,
         "citation": card.citation,
         "url": card.url,
+        **{key: value for key, value in stated.items() if value},
         "weights": identity.weights,
         "version": identity.version,
         "preprocessing": identity.preprocessing,

@@ -203,6 +203,8 @@ def provision_of(task: Task, settings: Settings) -> str:
         return "found"
     if task.fallback is not None:
         return "embedded subset"
+    if is_table(task.dataset) and Path(task.dataset).is_file():
+        return "your manifest"
     if task.twin is None:
         return "no data"
     return "phantom only" if _declared_manifest(task.dataset) else "no data; phantom on request"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from usbench.leaderboard.board import Board
 from usbench.leaderboard.figures import forest, frames, label_efficiency, maps, pareto, scatter, similarity
 from usbench.leaderboard.figures import shifts as shift_curves
+from usbench.leaderboard.figures.panels import Panels
 from usbench.leaderboard.figures.svg import Drawing
 
 OF_SECTIONS = ("-label-efficiency", "-shifts", "-frames", "-similarity")
@@ -23,12 +24,18 @@ class Figure:
         caption: One sentence.
         drawing: The drawing.
         csv: The numbers behind it.
+        narrow: The same for a phone, where the drawing does not fit one by itself.
     """
 
     name: str
     caption: str
-    drawing: Drawing
+    drawing: Drawing | Panels
     csv: str
+    narrow: Drawing | None = None
+
+
+NARROW = {"forest": forest.forest, "compute": pareto.pareto}
+"""Kinds of figures that are drawn a second time for a phone; panels flow by themselves."""
 
     @property
     def beside_scores(self) -> bool:
@@ -42,7 +49,7 @@ def figures_of(board: Board) -> list[Figure]:
     Args:
         board: The board; one without results has none.
     """
-    kinds: tuple[tuple[str, str, Callable[[Board], Drawing | None], Callable[[Board], str]], ...] = (
+    kinds: tuple[tuple[str, str, Callable[[Board], Drawing | Panels | None], Callable[[Board], str]], ...] = (
         ("forest", "Every encoder with its 95 % interval, baselines below.", forest.forest, forest.csv_of),
         (
             "map",
@@ -86,5 +93,6 @@ def figures_of(board: Board) -> list[Figure]:
     for kind, caption, draw, csv in kinds:
         drawing = draw(board)
         if drawing is not None:
-            found.append(Figure(f"{board.name}-{kind}", caption, drawing, csv(board)))
+            narrow = NARROW[kind](board, narrow=True) if kind in NARROW else None
+            found.append(Figure(f"{board.name}-{kind}", caption, drawing, csv(board), narrow))
     return found

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 from usbench.leaderboard import number_format
 from usbench.leaderboard.board import Board, Entry
+from usbench.leaderboard.figures.panels import Key, Panels
 from usbench.leaderboard.figures.svg import CLASS_COLOURS, Drawing, text_width
 from usbench.leaderboard.figures.text import csv_line, number
 
-PANEL, GUTTER, PAD = 330, 24, 12
-# Room above a panel for its name, below it for its figures.
-ABOVE, BELOW = 16, 34
+PANEL = 330
+# Room above a panel for its name and its leakage, below it for its figures.
+ABOVE, BELOW = 36, 36
 
 
 def drawn_entries(board: Board) -> list[Entry]:
@@ -20,7 +21,7 @@ def drawn_entries(board: Board) -> list[Entry]:
     return [entry for entry in board.entries if "map" in entry.result.figures]
 
 
-def maps(board: Board) -> Drawing | None:
+def maps(board: Board) -> Panels | None:
     """Draw the maps of a board.
 
     Args:
@@ -32,27 +33,16 @@ def maps(board: Board) -> Drawing | None:
     entries = drawn_entries(board)
     if not entries:
         return None
-    columns = 2 if len(entries) in (2, 4) else min(3, len(entries))
-    rows = -(-len(entries) // columns)
     names = sorted({str(target) for entry in entries for target in entry.result.units.target})
-    width = 2 * PAD + columns * PANEL + (columns - 1) * GUTTER
-    legend = _legend_rows(names, width)
-    top = 56 + 20 * (1 + max(row for row, _ in legend))
-    drawing = Drawing(
-        width,
-        top + rows * (ABOVE + PANEL + BELOW + GUTTER),
+    return Panels(
         f"{board.task.title}: UMAP of each embedding",
         f"One dot stands for one {board.task.unit}, coloured by class; the same colours in every panel.",
+        board.task.title,
+        f"UMAP; one dot for each {board.task.unit}. Axes have no unit and no direction.",
+        [_panel(board, entry, names) for entry in entries],
+        2 if len(entries) in (2, 4) else 3,
+        [Key(name, f"k{i % CLASS_COLOURS}") for i, name in enumerate(names)],
     )
-    drawing.text(PAD, 20, board.task.title, "t h")
-    drawing.text(PAD, 37, f"UMAP; one dot for each {board.task.unit}. Axes have no unit and no direction.", "t s")
-    for i, (name, (row, x)) in enumerate(zip(names, legend, strict=True)):
-        drawing.dots([(x + 6, 52 + 20 * row)], f"k{i % CLASS_COLOURS}")
-        drawing.text(x + 14, 56 + 20 * row, name, "t s")
-    for i, entry in enumerate(entries):
-        left = PAD + (i % columns) * (PANEL + GUTTER)
-        _panel(drawing, entry, names, left, top + ABOVE + (i // columns) * (ABOVE + PANEL + BELOW + GUTTER))
-    return drawing
 
 
 def csv_of(board: Board) -> str:
@@ -65,31 +55,24 @@ def csv_of(board: Board) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _legend_rows(names: Sequence[str], width: float) -> list[tuple[int, float]]:
-    """Return row and left edge of each name, wrapped to the width."""
-    places, row, x = [], 0, float(PAD)
-    for name in names:
-        need = 14 + text_width(name, 11) + 14
-        if x + need > width and x > PAD:
-            row, x = row + 1, float(PAD)
-        places.append((row, x))
-        x += need
-    return places
-
-
-def _panel(drawing: Drawing, entry: Entry, names: Sequence[str], left: float, top: float) -> None:
+def _panel(board: Board, entry: Entry, names: Sequence[str]) -> Drawing:
     figures = entry.result.figures["map"]
     xs, ys, targets = figures["x"], figures["y"], [str(target) for target in entry.result.units.target]
+    drawing = Drawing(
+        PANEL,
+        ABOVE + PANEL + BELOW,
+        f"UMAP of {entry.title}",
+        f"One dot for each {board.task.unit}, coloured by class; how many neighbours agree is told below it.",
+    )
     span = max(max(xs) - min(xs), max(ys) - min(ys)) or 1.0
     scale = (PANEL - 16) / span
+    left, top = 0, ABOVE
     # Both axes alike, the cloud in the middle of its panel.
     x0 = left + PANEL / 2 - scale * (max(xs) + min(xs)) / 2
     y0 = top + PANEL / 2 + scale * (max(ys) + min(ys)) / 2
-    flag = {"overlap": " ⚠ saw some of these images", "unknown": " ⚠? may have seen some"}
-    drawing.text(left, top - 6, entry.title, f"t b{' i' if entry.floor else ''}")
-    note = flag.get(entry.result.leakage.get("state", ""), "")
-    if note:
-        drawing.text(left + PANEL, top - 6, note, "t s", "end")
+    flag = {"overlap": "⚠ saw some of these images in pre-training", "unknown": "⚠? may have seen some of these images"}
+    drawing.text(left, 14, entry.title, f"t b{' i' if entry.floor else ''}")
+    drawing.text(left, 28, flag.get(entry.result.leakage.get("state", ""), ""), "t s")
     for x1, y1, x2, y2 in ((0, 0, 1, 0), (1, 0, 1, 1), (1, 1, 0, 1), (0, 1, 0, 0)):
         drawing.line(left + PANEL * x1, top + PANEL * y1, left + PANEL * x2, top + PANEL * y2, "grid")
     labels = []
@@ -98,7 +81,7 @@ def _panel(drawing: Drawing, entry: Entry, names: Sequence[str], left: float, to
         if own:
             drawing.dots(own, f"k{i % CLASS_COLOURS}", name if entry.comparable else "")
             x, y = _middle(own)
-            half = text_width(name, 11) / 2
+            half = 1.15 * text_width(name, 11) / 2
             labels.append((min(max(x, left + half), left + PANEL - half), y, name))
     for x, y, name in _apart(labels):
         drawing.text(x, y + 4, name, "t s b halo", "middle")
@@ -117,6 +100,7 @@ def _panel(drawing: Drawing, entry: Entry, names: Sequence[str], left: float, to
         f"trustworthiness {after['trustworthiness']['mean']:.2f}.".replace("-", number_format.MINUS),
         "t s n",
     )
+    return drawing
 
 
 def _middle(points: Sequence[tuple[float, float]]) -> tuple[float, float]:

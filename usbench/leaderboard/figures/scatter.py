@@ -5,10 +5,11 @@ from __future__ import annotations
 import statistics
 
 from usbench.leaderboard.board import Board, Entry
+from usbench.leaderboard.figures.panels import Panels
 from usbench.leaderboard.figures.svg import Drawing, nice_ticks
 from usbench.leaderboard.figures.text import csv_line, number, tick_label
 
-PANEL, GUTTER, PAD, COLUMNS = 200, 34, 44, 4
+PANEL, PAD, TOP, COLUMNS = 200, 36, 24, 4
 
 
 def pairs_of(entry: Entry, protocol: str) -> list[tuple[str, float, float]]:
@@ -23,7 +24,7 @@ def pairs_of(entry: Entry, protocol: str) -> list[tuple[str, float, float]]:
     return found
 
 
-def scatter(board: Board) -> Drawing | None:
+def scatter(board: Board) -> Panels | None:
     """Draw the panels of the headline protocol.
 
     Args:
@@ -39,22 +40,15 @@ def scatter(board: Board) -> Drawing | None:
     pairs = {entry.name: pairs_of(entry, protocol) for entry in entries}
     values = [value for items in pairs.values() for _, truth, answer in items for value in (truth, answer)]
     ticks = nice_ticks(min(values), max(values), 4)
-    columns = min(COLUMNS, len(entries))
-    rows = -(-len(entries) // columns)
     unit = f", {board.task.unit_of_target}" if board.task.unit_of_target else ""
-    drawing = Drawing(
-        PAD + columns * (PANEL + GUTTER) + 8,
-        52 + rows * (PANEL + 54) + 14,
+    return Panels(
         f"{board.task.title}: truth and prediction",
-        f"One point a {board.task.unit}; the diagonal is a perfect answer. All panels have the same axes.",
+        f"One point per {board.task.unit}; the diagonal is a perfect answer. All panels have the same axes.",
+        board.task.title,
+        f"Prediction against truth{unit}; one point per {board.task.unit}. All panels have the same axes.",
+        [_panel(board, entry, pairs[entry.name], ticks) for entry in entries],
+        COLUMNS,
     )
-    drawing.text(8, 20, board.task.title, "t h")
-    drawing.text(8, 37, f"Prediction against truth{unit}; one point a {board.task.unit}", "t s")
-    for i, entry in enumerate(entries):
-        left = PAD + (i % columns) * (PANEL + GUTTER)
-        top = 76 + (i // columns) * (PANEL + 54)
-        _panel(drawing, board, entry, pairs[entry.name], ticks, left, top, i % columns == 0)
-    return drawing
 
 
 def csv_of(board: Board) -> str:
@@ -68,28 +62,26 @@ def csv_of(board: Board) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _panel(
-    drawing: Drawing,
-    board: Board,
-    entry: Entry,
-    pairs: list[tuple[str, float, float]],
-    ticks: list[float],
-    left: float,
-    top: float,
-    labelled: bool,
-) -> None:
+def _panel(board: Board, entry: Entry, pairs: list[tuple[str, float, float]], ticks: list[float]) -> Drawing:
+    drawing = Drawing(
+        PAD + PANEL + 12,
+        TOP + PANEL + 22,
+        f"Truth and prediction of {entry.title}",
+        f"One point per {board.task.unit}; the diagonal is a perfect answer.",
+    )
+
     def at(value: float) -> float:
         return PANEL * (value - ticks[0]) / (ticks[-1] - ticks[0])
 
-    drawing.text(left, top - 8, entry.title + entry.mark, f"t b{' i' if entry.floor else ''}")
+    drawing.text(PAD, TOP - 8, entry.title + entry.mark, f"t b{' i' if entry.floor else ''}")
     for tick in ticks:
-        drawing.line(left + at(tick), top, left + at(tick), top + PANEL, "grid")
-        drawing.line(left, top + PANEL - at(tick), left + PANEL, top + PANEL - at(tick), "grid")
-        drawing.text(left + at(tick), top + PANEL + 14, tick_label(tick), "t s n", "middle")
-        if labelled:
-            drawing.text(left - 6, top + PANEL - at(tick) + 4, tick_label(tick), "t s n", "end")
-    drawing.line(left, top + PANEL, left + PANEL, top, "ref")
+        drawing.line(PAD + at(tick), TOP, PAD + at(tick), TOP + PANEL, "grid")
+        drawing.line(PAD, TOP + PANEL - at(tick), PAD + PANEL, TOP + PANEL - at(tick), "grid")
+        drawing.text(PAD + at(tick), TOP + PANEL + 14, tick_label(tick), "t s n", "middle")
+        drawing.text(PAD - 6, TOP + PANEL - at(tick) + 4, tick_label(tick), "t s n", "end")
+    drawing.line(PAD, TOP + PANEL, PAD + PANEL, TOP, "ref")
     style = "f" if entry.floor else "e"
     for unit, truth, answer in pairs:
-        x, y = left + at(truth), top + PANEL - at(answer)
+        x, y = PAD + at(truth), TOP + PANEL - at(answer)
         drawing.circle(x, y, 3, f"{style} dot", f"{unit}: truth {truth:.4g}, prediction {answer:.4g}")
+    return drawing

@@ -8,10 +8,11 @@ from typing import Any
 from usbench.diagnostics.shifts.levels import NAMES
 from usbench.leaderboard import number_format
 from usbench.leaderboard.board import Board, Entry
-from usbench.leaderboard.figures.svg import Drawing, nice_ticks, text_width
+from usbench.leaderboard.figures.panels import Key, Panels
+from usbench.leaderboard.figures.svg import Drawing, nice_ticks
 from usbench.leaderboard.figures.text import csv_line, number, tick_label
 
-WIDTH, HEIGHT, GUTTER, PAD, COLUMNS = 168, 120, 26, 46, 4
+WIDTH, HEIGHT, PAD, COLUMNS = 168, 120, 36, 4
 LEVELS = 5
 
 
@@ -43,7 +44,7 @@ def shift_order(name: str) -> tuple[int, str]:
     return (NAMES.index(name) if name in NAMES else len(NAMES), name)
 
 
-def shifts(board: Board) -> Drawing | None:
+def shifts(board: Board) -> Panels | None:
     """Draw the curves.
 
     Args:
@@ -66,28 +67,21 @@ def shifts(board: Board) -> Drawing | None:
         if v is not None
     ]
     ticks = nice_ticks(min(values), max(values), 4)
-    columns = min(COLUMNS, len(names))
-    rows = -(-len(names) // columns)
-    legend = 18 * len(entries)
-    drawing = Drawing(
-        max(PAD + columns * (WIDTH + GUTTER), PAD + max(int(text_width(e.title + e.mark)) for e in entries) + 40),
-        58 + legend + rows * (HEIGHT + 52) + 24,
+    return Panels(
         f"{board.task.title}: {column.title} under acquisition shifts",
         f"{column.spoken}, against the severity of each shift; trained on clean images, tested on shifted ones.",
+        board.task.title,
+        f"{column.spoken}, against severity; trained on clean images, tested on shifted ones",
+        [
+            _panel(name, [(entries.index(c.entry) + 1, c) for c in curves if c.shift == name], ticks, column)
+            for name in names
+        ],
+        COLUMNS,
+        [
+            Key(f"{i + 1}  {entry.title}{entry.mark}", f"{'f' if entry.floor else 'e'} l", "line")
+            for i, entry in enumerate(entries)
+        ],
     )
-    drawing.text(8, 20, board.task.title, "t h")
-    drawing.text(8, 37, f"{column.spoken}, against severity; trained on clean images, tested on shifted ones", "t s")
-    for i, entry in enumerate(entries):
-        y = 58 + 18 * i
-        style = "f" if entry.floor else "e"
-        drawing.line(12, y - 4, 34, y - 4, f"{style} l")
-        drawing.text(40, y, f"{i + 1}  {entry.title}{entry.mark}", f"t s{' i' if entry.floor else ''}")
-    for k, name in enumerate(names):
-        left = PAD + (k % columns) * (WIDTH + GUTTER)
-        top = 74 + legend + (k // columns) * (HEIGHT + 52)
-        mine = [(entries.index(c.entry) + 1, c) for c in curves if c.shift == name]
-        _panel(drawing, name, mine, ticks, column, left, top, k % columns == 0)
-    return drawing
 
 
 def csv_of(board: Board) -> str:
@@ -112,16 +106,15 @@ def _clean(entry: Entry) -> dict[str, Any]:
     return found
 
 
-def _panel(
-    drawing: Drawing,
-    name: str,
-    curves: list[tuple[int, Curve]],
-    ticks: list[float],
-    column: number_format.Column,
-    left: float,
-    top: float,
-    labelled: bool,
-) -> None:
+def _panel(name: str, curves: list[tuple[int, Curve]], ticks: list[float], column: number_format.Column) -> Drawing:
+    left, top = PAD, 24
+    drawing = Drawing(
+        PAD + WIDTH,
+        top + HEIGHT + 22,
+        f"{column.title} under the shift {name.replace('_', ' ')}",
+        f"{column.spoken}, against severity, one line per encoder.",
+    )
+
     def x(severity: int) -> float:
         return left + 8 + (WIDTH - 30) * severity / LEVELS
 
@@ -132,8 +125,7 @@ def _panel(
     for tick in ticks:
         at = top + HEIGHT - HEIGHT * (tick - ticks[0]) / (ticks[-1] - ticks[0])
         drawing.line(left, at, left + WIDTH - 14, at, "grid")
-        if labelled:
-            drawing.text(left - 6, at + 4, tick_label(tick), "t s n", "end")
+        drawing.text(left - 6, at + 4, tick_label(tick), "t s n", "end")
     for severity in range(LEVELS + 1):
         drawing.text(x(severity), top + HEIGHT + 14, "clean" if severity == 0 else str(severity), "t s n", "middle")
     ends: list[float] = []
@@ -158,3 +150,4 @@ def _panel(
             end += 10
         ends.append(end)
         drawing.text(x(known[-1][0]) + 8, end, str(number_), "t s n")
+    return drawing

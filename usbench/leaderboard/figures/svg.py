@@ -15,14 +15,16 @@ from html import escape as _escape_html
 from usbench.core.text import printable
 
 _STYLE = """
-svg{--fg:#1f2328;--muted:#59636e;--grid:#d1d9e0;--bg:#ffffff;--encoder:#0072b2;--floor:#6b6157;--accent:#b34700}
+svg{--fg:#1f2328;--muted:#59636e;--grid:#d1d9e0;--bg:#ffffff;--encoder:#0072b2;--floor:#6b6157;--accent:#b34700;
+--c0:#0072b2;--c1:#d18f00;--c2:#009e73;--c3:#d55e00;--c4:#c46a96;--c5:#3d9fd6;--c7:#882255;--c8:#8a8a1f;--c9:#808080}
 @media (prefers-color-scheme:dark){
-svg{--fg:#e6edf3;--muted:#9aa6b2;--grid:#3d444d;--bg:#0d1117;--encoder:#56b4e9;--floor:#c9bfb3;--accent:#e69f00}}
+svg{--fg:#e6edf3;--muted:#9aa6b2;--grid:#3d444d;--bg:#0d1117;--encoder:#56b4e9;--floor:#c9bfb3;--accent:#e69f00;
+--c0:#3f9bdc;--c1:#e69f00;--c2:#1fc496;--c3:#f07a2a;--c4:#e39cc2;--c5:#8fd0f5;--c7:#d0679f;--c8:#c5c55a;--c9:#a8a8a8}}
 """
 
 _CLASSES = """
 .t{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;fill:var(--fg)}
-.s{font-size:11px;fill:var(--muted)}.b{font-weight:600}.i{font-style:italic}.h{font-size:15px;font-weight:600}
+.s{font-size:11px;fill:var(--muted)}.xs{font-size:9px;fill:var(--muted)}.fg{fill:var(--fg)}.b{font-weight:600}.i{font-style:italic}.h{font-size:15px;font-weight:600}
 .n{font-variant-numeric:tabular-nums}
 .grid{stroke:var(--grid);stroke-width:1}.axis{stroke:var(--muted);stroke-width:1}
 .e{stroke:var(--encoder);fill:var(--encoder)}.f{stroke:var(--floor);fill:var(--floor)}
@@ -31,8 +33,11 @@ _CLASSES = """
 .dot{fill-opacity:.6;stroke:none}
 .many{fill:none;stroke-width:4;stroke-linecap:round;stroke-opacity:.7}
 .halo{paint-order:stroke;stroke:var(--bg);stroke-width:3px;stroke-linejoin:round}
-.k0{stroke:#0072b2}.k1{stroke:#e69f00}.k2{stroke:#009e73}.k3{stroke:#d55e00}.k4{stroke:#cc79a7}.k5{stroke:#56b4e9}
-.k6{stroke:var(--fg)}.k7{stroke:#882255}.k8{stroke:#999933}.k9{stroke:#888888}
+.spot{fill:currentColor;stroke:none}.cell{fill:var(--encoder);stroke:none}.bar{stroke:var(--muted);stroke-width:4}
+.k0{stroke:var(--c0);color:var(--c0)}.k1{stroke:var(--c1);color:var(--c1)}.k2{stroke:var(--c2);color:var(--c2)}
+.k3{stroke:var(--c3);color:var(--c3)}.k4{stroke:var(--c4);color:var(--c4)}.k5{stroke:var(--c5);color:var(--c5)}
+.k6{stroke:var(--fg);color:var(--fg)}.k7{stroke:var(--c7);color:var(--c7)}.k8{stroke:var(--c8);color:var(--c8)}
+.k9{stroke:var(--c9);color:var(--c9)}
 """
 CLASS_COLOURS = 10
 
@@ -82,10 +87,28 @@ class Drawing:
         name = f' data-of="{escape(of)}"' if of else ""
         self._parts.append(f'<path class="many {style}"{name} d="{marks}"/>')
 
+    def spot(self, x: float, y: float, radius: float, style: str) -> None:
+        """Draw a filled circle in the colour of a class, as legends show it."""
+        self._parts.append(f'<circle class="spot {style}" cx="{_n(x)}" cy="{_n(y)}" r="{_n(radius)}"/>')
+
+    def cell(self, x: float, y: float, width: float, height: float, share: float) -> None:
+        """Fill a rectangle by a share between 0 and 1."""
+        box = f'x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}"'
+        self._parts.append(f'<rect class="cell" {box} fill-opacity="{0.5 * share:.2f}"/>')
+
+    def place(self, other: Drawing, x: float, y: float) -> None:
+        """Put another drawing into this one, its upper left corner at ``(x, y)``."""
+        self._parts.append(f'<g transform="translate({_n(x)} {_n(y)})">{"".join(other._parts)}</g>')
+
     def text(self, x: float, y: float, text: str, style: str = "t", anchor: str = "start") -> None:
         """Write text; ``anchor`` is start, middle or end."""
         where = "" if anchor == "start" else f' text-anchor="{anchor}"'
         self._parts.append(f'<text class="{style}" x="{_n(x)}" y="{_n(y)}"{where}>{escape(text)}</text>')
+
+    def upwards(self, x: float, y: float, text: str, style: str = "t") -> None:
+        """Write text that reads upwards and begins at ``(x, y)``."""
+        turn = f'transform="rotate(-90 {_n(x)} {_n(y)})"'
+        self._parts.append(f'<text class="{style}" x="{_n(x)}" y="{_n(y)}" {turn}>{escape(text)}</text>')
 
     def upright(self, x: float, y: float, text: str, style: str = "t s") -> None:
         """Write text that reads upwards, centred at ``(x, y)``."""
@@ -131,6 +154,24 @@ def text_width(text: str, size: float = 13) -> float:
     """Estimate the width of text in pixels; generous, as fonts differ between readers."""
     wide = sum(1.5 if c in "mwMW%@—" else 0.55 if c in "iljt.,:;'|()[] " else 1.05 for c in text)
     return wide * size * 0.56
+
+
+def wrapped(text: str, width: float, size: float = 13) -> list[str]:
+    """Break text into lines that are no wider than ``width`` pixels; a longer word has a line of its own.
+
+    Args:
+        text: Words.
+        width: The most a line may take, in pixels.
+        size: Size of the type in pixels.
+    """
+    lines: list[str] = []
+    for word in text.split():
+        # Some fonts are wider than the estimate.
+        if lines and 1.12 * text_width(f"{lines[-1]} {word}", size) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
 
 
 def nice_ticks(low: float, high: float, target: int = 5) -> list[float]:

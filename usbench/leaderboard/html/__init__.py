@@ -89,10 +89,9 @@ def pages_of(site: Site) -> dict[str, str]:
     """
     templates = environment()
     found = {"assets/style.css": style() + "\n", "assets/app.js": asset("app.js")}
-    for board in site.boards:
-        for figure in figures_of(board):
-            found[f"figures/{figure.name}.svg"] = figure.drawing.render()
-            found[f"figures/{figure.name}.csv"] = figure.csv
+    for figure in (*site.figures, *(figure for board in site.boards for figure in figures_of(board))):
+        found[f"figures/{figure.name}.svg"] = figure.drawing.render()
+        found[f"figures/{figure.name}.csv"] = figure.csv
     pages = [(page, path, shown) for page in PAGES for path, shown in page.find(site)]
     menu = {path: page.menu for page, path, _ in pages if page.menu}
     for page, path, shown in pages:

@@ -8,30 +8,30 @@ from typing import Any
 from usbench.leaderboard import number_format, wording
 from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.bundled import Known
+from usbench.leaderboard.facets import NOT_STATED, facets
 from usbench.leaderboard.html.links import board_page
-from usbench.leaderboard.ranking import rank
+from usbench.leaderboard.ranking import Ranking
 from usbench.leaderboard.tables import diagnostics, encoder_page, overview, task_page
 from usbench.probes.facts import protocol_facts
 
 
-def index_view(boards: Sequence[Board], known: Sequence[Known]) -> dict[str, Any]:
+def index_view(boards: Sequence[Board], known: Sequence[Known], ranking: Ranking | None) -> dict[str, Any]:
     """Return everything the first page shows.
 
     Args:
         boards: Boards of real images.
         known: Encoders that are named even if nobody has run them.
+        ranking: The ranking over the boards, if there is one.
     """
-    found = rank(boards)
     return {
         "matrix": overview.matrix([board for board in boards if board.entries], known),
-        "ranking": overview.ranking(found),
-        "ranking_note": "" if found is None else overview.ranking_text(found),
+        "ranking": overview.ranking(ranking),
+        "ranking_note": "" if ranking is None else overview.ranking_text(ranking),
         "no_ranking": wording.NO_RANKING,
         "tasks": [_card(board) for board in boards if board.entries],
         "waiting": overview.tasks_without_result(boards),
         "without_result": wording.WITHOUT_RESULT,
         "reported": [board for board in boards if board.reported is not None],
-        "unmeasured": overview.unmeasured(boards, known),
     }
 
 
@@ -40,7 +40,9 @@ def board_view(board: Board) -> dict[str, Any]:
     there = bool(board.entries)
     return {
         "phantom": wording.PHANTOM if board.synthetic else "",
+        "title": wording.board_title(board),
         "sample": wording.sample(board),
+        "best": _best(board),
         "verdict": wording.verdict(board) if there else "",
         "intervals": wording.intervals(board) if there else "",
         "protocols": [_protocol(board, name, i == 0) for i, name in enumerate(board.protocols)] if there else [],
@@ -73,10 +75,26 @@ def encoder_view(name: str, entry: Entry, boards: Sequence[Board]) -> dict[str, 
     }
 
 
-def _card(board: Board) -> dict[str, Any]:
+def _best(board: Board) -> list[tuple[str, str]]:
     best = {"Best encoder": board.encoders, "Best baseline": board.floors}
-    lines = [(label, text) for label, group in best.items() if (text := overview.best_of(board, group))]
-    return {"board": board, "href": board_page(board.name), "lines": lines, "sample": wording.sample(board)}
+    return [(label, text) for label, group in best.items() if (text := overview.best_of(board, group))]
+
+
+def _card(board: Board) -> dict[str, Any]:
+    return {
+        "title": wording.board_title(board),
+        "board": board,
+        "href": board_page(board.name),
+        "lines": _best(board),
+        "sample": wording.sample(board),
+    }
+
+
+def _pretraining(entry: Entry) -> str:
+    found = facets(entry)
+    if found["training"] == found["modality"] == "none":
+        return "none"
+    return f"{found['training']}, on {found['modality']}" if found["modality"] != NOT_STATED else found["training"]
 
 
 def _protocol(board: Board, name: str, headline: bool) -> dict[str, Any]:
@@ -102,6 +120,8 @@ def _card_facts(entry: Entry) -> list[tuple[str, str]]:
         ("Precision", str(card.get("precision"))),
         ("Weights", str(card.get("weights"))),
         ("Licence", card.get("licence") or "not stated"),
+        ("Year", facets(entry)["year"]),
+        ("Pre-training", _pretraining(entry)),
         ("Citation", card.get("citation") or ""),
     ]
     return [(name, text) for name, text in facts if text]

@@ -7,9 +7,11 @@ takes for nothing else. Boards are escaped whole, before any page is made of the
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from usbench.leaderboard.board import Board, Entry, TaskFacts
+from usbench.leaderboard.ranking import Ranking
 from usbench.results.text import with_text
 
 # Characters that are markup anywhere; a low line only at the edge of a word; an ampersand only where it begins a
@@ -47,6 +49,21 @@ def escaped_board(board: Board) -> Board:
     task = board.task if board.task.registered or not entries else TaskFacts.from_result(entries[0].result)
     standings = {protocol: board.standing(protocol) for protocol in board.protocols} if board.entries else {}
     return replace(board, task=replace(task, protocols=board.task.protocols), entries=entries, _standings=standings)
+
+
+def escaped_ranking(ranking: Ranking | None, boards: Sequence[Board]) -> Ranking | None:
+    """Return a ranking of escaped boards; nothing is computed again.
+
+    Args:
+        ranking: The ranking of the boards as they were.
+        boards: The same boards, escaped.
+    """
+    if ranking is None:
+        return None
+    by_name = {board.name: board for board in boards}
+    rows = tuple(replace(row, title=escaped(row.title)) for row in ranking.rows)
+    block = tuple(by_name[board.name] for board in ranking.boards)
+    return replace(ranking, boards=block, rows=rows, left_out=tuple(escaped(title) for title in ranking.left_out))
 
 
 def _reference(found: re.Match[str]) -> str:

@@ -7,23 +7,30 @@ from collections.abc import Sequence
 from usbench.leaderboard import number_format, wording
 from usbench.leaderboard.board import Board
 from usbench.leaderboard.bundled import Known
+from usbench.leaderboard.figures import Figure
 from usbench.leaderboard.markdown.table import page_name, with_footnotes, write
-from usbench.leaderboard.ranking import rank
+from usbench.leaderboard.ranking import Ranking
 from usbench.leaderboard.tables import overview
 
 
-def overview_page(boards: Sequence[Board], known: Sequence[Known]) -> str:
+def overview_page(
+    boards: Sequence[Board], known: Sequence[Known], ranking: Ranking | None, figures: Sequence[Figure] = ()
+) -> str:
     """Return the overview.
 
     Args:
         boards: All boards.
         known: Encoders that are named even if nobody has run them.
+        ranking: The ranking over the boards on real images, if there is one.
+        figures: Its figures, which lie in ``figures`` beside the page.
     """
     real = [b for b in boards if not b.synthetic]
     parts = [
         _head(),
         _matrix([b for b in real if b.entries], known),
-        _ranking(real),
+        *(_figure(figure) for figure in figures if figure.name == "overview-heatmap"),
+        _ranking(real, ranking),
+        *(_figure(figure) for figure in figures if figure.name == "overview-ranking"),
         _tasks(real),
         _reported(real),
         _unmeasured(real, known),
@@ -51,6 +58,11 @@ def _head() -> str:
     )
 
 
+def _figure(figure: Figure) -> str:
+    picture = f"![{figure.caption}](figures/{figure.name}.svg)"
+    return f"{picture}\n\n{figure.caption} Numbers: [CSV](figures/{figure.name}.csv).\n"
+
+
 def _matrix(boards: Sequence[Board], known: Sequence[Known]) -> str:
     found = overview.matrix(boards, known)
     if found is None:
@@ -59,8 +71,7 @@ def _matrix(boards: Sequence[Board], known: Sequence[Known]) -> str:
     return "\n".join(["## Measured", "", write(marked), *(f"- {mark}: {why}." for mark, why in notes.items())]) + "\n"
 
 
-def _ranking(boards: Sequence[Board]) -> str:
-    found = rank(boards)
+def _ranking(boards: Sequence[Board], found: Ranking | None) -> str:
     shown = overview.ranking(found)
     if found is None or shown is None:
         return f"## Ranking\n\n{wording.NO_RANKING}\n" if any(board.entries for board in boards) else ""

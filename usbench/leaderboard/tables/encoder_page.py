@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from usbench.leaderboard import wording
 from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.number_format import DASH
 from usbench.leaderboard.subgroups import strata_of
@@ -86,7 +87,7 @@ def _standing(board: Board, entry: Entry, metric: str) -> Row:
     subjects = len(set(entry.result.units.subject))
     return Row(
         [
-            Cell(board.name, board.name, link=Link("board", board.name), note=board.task.title),
+            Cell(wording.board_title(board), board.name, link=Link("board", board.name)),
             text_cell(column.heading),
             metric_cell(column, value, entry.name in standing.leaders),
             Cell(f"{better + 1} of {len(board.entries)}", better + 1),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
@@ -41,6 +41,7 @@ class Heading:
             out), ``brackets`` or ``small`` (they follow the value), or the heading of a column of their own.
         across: Whether its label names what the columns beside it are, instead of what stands below it.
         only: The one form that shows it; both if empty.
+        shaded: Whether its cells are shaded by their value, the best of the column most.
     """
 
     key: str
@@ -54,6 +55,7 @@ class Heading:
     interval: str = ""
     across: bool = False
     only: Literal["", "markdown", "html"] = ""
+    shaded: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Cell:
         flag: Whether it is a warning.
         mark: What follows the text, outside its emphasis.
         code: Whether it is set as code.
+        leakage: State of leakage behind the value, where rows hold cells of several boards.
     """
 
     text: str
@@ -83,6 +86,7 @@ class Cell:
     flag: bool = False
     mark: str = ""
     code: bool = False
+    leakage: str = ""
 
     @property
     def sort(self) -> str:
@@ -94,10 +98,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One row; its first cell is its heading."""
+    """One row; its first cell is its heading.
+
+    Attributes:
+        cells: One per column.
+        floor: Whether it is a baseline's.
+        facets: What the site filters it by, for example ``licence`` to ``open``.
+    """
 
     cells: Sequence[Cell]
     floor: bool = False
+    facets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -135,6 +146,29 @@ class Table:
         rows = [replace(row, cells=[row.cells[i] for i in kept]) for row in self.rows]
         return replace(self, headings=[self.headings[i] for i in kept], rows=rows)
 
+    def share(self, column: int, cell: Cell) -> float | None:
+        """Return how close a value is to the best of its column: 1 for the best, 0 for the worst encoder.
+
+        Baselines that are worse than every encoder are 0 as well: a constant answer far below would leave all others
+        in one shade.
+
+        Args:
+            column: Number of the column.
+            cell: One of its cells.
+
+        Returns:
+            ``None`` where the column is not shaded, the cell has no number, or all values are the same.
+        """
+        heading = self.headings[column]
+        if not heading.shaded or not isinstance(cell.value, int | float):
+            return None
+        sign = -1 if heading.ascending else 1
+        everyone = _numbers(self.rows, column)
+        encoders = _numbers([row for row in self.rows if not row.floor], column)
+        best = max(sign * value for value in everyone)
+        worst = min(sign * value for value in (encoders if len(set(encoders)) > 1 else everyone))
+        return None if best == worst else max(0.0, round((sign * cell.value - worst) / (best - worst), 2))
+
     @property
     def upper(self) -> list[Row]:
         """Rows that are not baselines."""
@@ -144,6 +178,11 @@ class Table:
     def lower(self) -> list[Row]:
         """Floors."""
         return [] if self.mixed else [row for row in self.rows if row.floor]
+
+
+def _numbers(rows: Sequence[Row], column: int) -> list[float]:
+    values = (row.cells[column].value for row in rows)
+    return [value for value in values if isinstance(value, int | float)]
 
 
 @dataclass(frozen=True)
@@ -194,7 +233,9 @@ class Section:
 
 def metric_heading(column: Column) -> Heading:
     """Return the heading of a metric."""
-    return Heading(column.metric, column.heading, column.spoken, True, ascending=column.higher_is_better is False)
+    directed = column.higher_is_better is not None
+    ascending = column.higher_is_better is False
+    return Heading(column.metric, column.heading, column.spoken, True, ascending=ascending, shaded=directed)
 
 
 def metric_cell(column: Column, estimate: Estimate, bold: bool = False, italic: bool = False) -> Cell:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from usbench.leaderboard import number_format, wording
 from usbench.leaderboard.board import LEAKAGE_MARKS, Board, Entry
 from usbench.leaderboard.bundled import Known
+from usbench.leaderboard.facets import facets
 from usbench.leaderboard.number_format import DASH, Column
 from usbench.leaderboard.ranking import Ranking
 from usbench.leaderboard.tables.model import Cell, Heading, Link, Row, Table, metric_cell, metric_heading, name_cell
@@ -18,15 +19,21 @@ from usbench.task.kinds import task_kind
 def encoders_of(boards: Sequence[Board]) -> list[Entry]:
     """Return one entry per encoder with a result: foundation models first, then baselines.
 
-    Within each group those measured on more boards come first, then by title.
+    Within each group they are sorted by score: by the mean share of the other entries of a board that they surpass.
     """
     seen: dict[str, Entry] = {}
-    boards_of: dict[str, int] = {}
+    shares: dict[str, list[float]] = {}
     for board in boards:
+        metric = board.primary()
+        values = {e.name: e.estimate(board.headline, metric).value for e in board.entries}
         for entry in board.entries:
             seen.setdefault(entry.name, entry)
-            boards_of[entry.name] = boards_of.get(entry.name, 0) + 1
-    return sorted(seen.values(), key=lambda e: (e.floor, -boards_of[e.name], e.title.lower()))
+            mine = values[entry.name]
+            if metric is not None and mine is not None and len(values) > 1:
+                beaten = sum(board.column(metric).better(mine, other) for other in values.values())
+                shares.setdefault(entry.name, []).append(beaten / (len(values) - 1))
+    score = {name: sum(found) / len(found) for name, found in shares.items()}
+    return sorted(seen.values(), key=lambda e: (e.floor, -score.get(e.name, -1.0), e.title.lower()))
 
 
 def matrix(boards: Sequence[Board], known: Sequence[Known]) -> Table | None:
@@ -46,7 +53,7 @@ def matrix(boards: Sequence[Board], known: Sequence[Known]) -> Table | None:
     rows = []
     for first in encoders_of(boards):
         cells = [_in_matrix(board, first.name, first.base in weights) for board in boards]
-        rows.append(Row([name_cell(first, marked=False), *cells], first.floor))
+        rows.append(Row([name_cell(first, marked=False), *cells], first.floor, facets(first)))
     return Table("measured", "Every encoder on every board, nested protocol, with 95 % intervals", headings, rows)
 
 
@@ -57,7 +64,7 @@ def ranking(found: Ranking | None) -> Table | None:
     spoken = "Mean rank, lower is better"
     headings = [
         Heading("encoder", "Encoder"),
-        Heading("rank", "Mean rank ↓", spoken, True, interval="95 % interval"),
+        Heading("rank", "Mean rank ↓", spoken, True, interval="95 % interval", shaded=True),
         *(_rank_heading(board) for board in found.boards),
     ]
     entries = {e.name: e for board in found.boards for e in board.entries}
@@ -68,7 +75,9 @@ def ranking(found: Ranking | None) -> Table | None:
         ranks = [row.ranks[board.name] for board in found.boards]
         cells = [Cell(f"{value:g}", value, italic=row.floor) for value in ranks]
         # Baselines stay among the encoders: where they stand is what a ranking is for.
-        rows.append(Row([_ranked(row.name, entries[row.name], found), mean, *cells], row.floor))
+        first = entries[row.name]
+        shown = {**facets(first), "leakage": _worst_leakage(row.name, found.boards)}
+        rows.append(Row([_ranked(row.name, first, found), mean, *cells], row.floor, shown))
     caption = f"Mean rank over {len(found.boards)} tasks of {len(found.cohorts)} cohorts, with 95 % intervals"
     return Table("ranking", caption, headings, rows, mixed=True)
 
@@ -170,23 +179,36 @@ def _ranked(name: str, entry: Entry, found: Ranking) -> Cell:
 
 
 def _title(board: Board) -> Cell:
-    return Cell(board.task.title, board.task.title, link=Link("board", board.name))
+    title = wording.board_title(board)
+    return Cell(title, title, link=Link("board", board.name))
+
+
+def _worst_leakage(name: str, boards: Sequence[Board]) -> str:
+    states = {
+        str(e.result.leakage.get("state", "unknown")) for board in boards for e in board.entries if e.name == name
+    }
+    return next(state for state in ("overlap", "unknown", "clean") if state in states)
 
 
 def _board_heading(board: Board, column: Column, small: str) -> Heading:
     return replace(
-        metric_heading(column), key=board.name, label=board.name, link=Link("board", board.name), small=small
+        metric_heading(column),
+        key=board.name,
+        label=wording.board_title(board),
+        link=Link("board", board.name),
+        small=small,
     )
 
 
 def _rank_heading(board: Board) -> Heading:
-    return Heading(board.name, board.name, f"Rank on {board.task.title}", True, link=Link("board", board.name))
+    title = wording.board_title(board)
+    return Heading(board.name, title, f"Rank on {title}", True, link=Link("board", board.name), shaded=True)
 
 
 def _in_matrix(board: Board, name: str, needs_weights: bool) -> Cell:
     entry, metric = next((e for e in board.entries if e.name == name), None), board.primary()
     if entry is None or metric is None:
-        why = "its weights were not at hand when this board was run" if needs_weights else "not run on this board"
+        why = "not run on this board; its weights are for you to get" if needs_weights else "not run on this board yet"
         return Cell(DASH, note=why)
     column = board.column(metric)
     cell = metric_cell(
@@ -194,7 +216,8 @@ def _in_matrix(board: Board, name: str, needs_weights: bool) -> Cell:
     )
     if cell.text == DASH:
         return replace(cell, note=f"{column.title} is undefined for this answer")
+    state = str(entry.result.leakage.get("state", "unknown"))
     if entry.mark:
-        seen = entry.result.leakage
-        return replace(cell, mark=entry.mark, note=seen.get("detail", ""), flag=seen.get("state") == "overlap")
-    return cell
+        note = entry.result.leakage.get("detail", "")
+        return replace(cell, mark=entry.mark, note=note, flag=state == "overlap", leakage=state)
+    return replace(cell, leakage=state)

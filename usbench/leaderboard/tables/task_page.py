@@ -10,6 +10,7 @@ from usbench.errors import ResultError
 from usbench.leaderboard import number_format, wording
 from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.comparison import Difference, Standing
+from usbench.leaderboard.facets import facets
 from usbench.leaderboard.number_format import DASH
 from usbench.leaderboard.published_values import Reported
 from usbench.leaderboard.tables.model import (
@@ -53,7 +54,7 @@ def table_of(id_: str, caption: str, parts: Sequence[Part], entries: Sequence[En
         parts: Its columns.
         entries: One per row, encoders first.
     """
-    rows = [Row([part.fill(entry) for part in parts], entry.floor) for entry in entries]
+    rows = [Row([part.fill(entry) for part in parts], entry.floor, facets(entry)) for entry in entries]
     return Table(id_, caption, [part.heading for part in parts], rows)
 
 
