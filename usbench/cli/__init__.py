@@ -25,8 +25,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "embed": ("usbench.cli.embed", "Write the embeddings of any images, and an index of them."),
     "info": ("usbench.cli.info", "Describe an encoder, a task or a dataset."),
     "compare": ("usbench.cli.compare", "Compare two encoders on a task: difference, interval, p."),
-    "map": ("usbench.cli.map", "Draw UMAP maps of encoders, and measure them."),
-    "audit": ("usbench.cli.audit", "Measure how far a score can be trusted."),
     "similarity": ("usbench.cli.similarity", "Measure how alike the encoders of each board are."),
     "map": ("usbench.cli.map", "Draw UMAP projections of embeddings, and measure them."),
     "audit": ("usbench.cli.audit", "Run diagnostics: how far can a score be trusted?"),

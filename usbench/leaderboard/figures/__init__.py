@@ -33,14 +33,14 @@ class Figure:
     csv: str
     narrow: Drawing | None = None
 
-
-NARROW = {"forest": forest.forest, "compute": pareto.pareto}
-"""Kinds of figures that are drawn a second time for a phone; panels flow by themselves."""
-
     @property
     def beside_scores(self) -> bool:
         """Whether it stands beside the scores."""
         return not self.name.endswith(OF_SECTIONS)
+
+
+NARROW = {"forest": forest.forest, "compute": pareto.pareto}
+"""Kinds of figures that are drawn a second time for a phone; panels flow by themselves."""
 
 
 def figures_of(board: Board) -> list[Figure]:
