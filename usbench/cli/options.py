@@ -52,7 +52,7 @@ DataRoots = Annotated[
     list[Path] | None,
     typer.Option("--data-root", help="Folder in which datasets are found by name; may be repeated."),
 ]
-Results = Annotated[Path, typer.Option(help="Folder that results are kept in.")]
+Results = Annotated[Path, typer.Option(help="Folder of result files.")]
 ResultsToRead = Annotated[
     Path | None,
     typer.Option(
@@ -61,8 +61,6 @@ ResultsToRead = Annotated[
         "have none.",
     ),
 ]
-Cache = Annotated[Path | None, typer.Option(help="Folder of the embedding store; the configured one by default.")]
-Results = Annotated[Path, typer.Option(help="Folder of result files.")]
 Cache = Annotated[Path | None, typer.Option(help="Folder of stored embeddings; the configured one by default.")]
 
 Weights = Annotated[Path | None, typer.Option(help="Weight file of the encoder, when it is not registered.")]
@@ -91,5 +89,4 @@ Name = Annotated[
 Replace = Annotated[
     bool, typer.Option("--replace", help="Put results in the place of those of another network of the same name.")
 ]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Probe again although nothing has changed.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Train and score the probe again although nothing has changed.")]

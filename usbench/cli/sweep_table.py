@@ -80,8 +80,8 @@ class SweepTable:
         heads = [task.label if task.data is None else f"{task.label} ({task.data})" for task in tasks]
         rows = []
         for encoder in encoders:
-            row = [by_cell.get((encoder, task)) for task in tasks]
-            rows.append([_cell(record) if record else Text("") for record in row])
+            records = [by_cell.get((encoder, task)) for task in tasks]
+            rows.append([_cell(record) if record else Text("") for record in records])
         widths = [max([cell_len(head), *(row[i].cell_len for row in rows)]) for i, head in enumerate(heads)]
         if max(map(cell_len, encoders), default=0) + sum(width + 2 for width in widths) + 2 > self._console.width:
             table = self._counts(encoders)

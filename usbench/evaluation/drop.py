@@ -214,7 +214,7 @@ def _fixed_error(a: Predictions, b: Predictions, metric: str, paired: bool) -> f
         return None
     seeds = (0, 0) if paired else (0, 1)
     draws = [
-        draw(outcome, {metric: prepare(metric, outcome)}, RESAMPLES, 0.95, seed, False)[metric]
+        draw(outcome, {metric: prepare(metric, outcome)}, RESAMPLES, 0.95, seed)[metric]
         for seed, outcome in zip(seeds, (a, b), strict=True)
     ]
     gaps = np.round(draws[0] - draws[1], 10)

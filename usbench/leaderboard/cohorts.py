@@ -64,8 +64,7 @@ class Cohort:
         """
         everyone = self.everyone
         place = {name: i for i, name in enumerate(everyone)}
-        strata = np.zeros(len(everyone), dtype=np.int64)
-        counts = np.concatenate(list(subject_counts(strata, n_resamples, seed, len(everyone))))
+        counts = np.concatenate(list(subject_counts(len(everyone), n_resamples, seed, len(everyone))))
         return [counts[:, [place[name] for name in names]] for names in self.subjects]
 
     def describe(self) -> str:

@@ -186,7 +186,7 @@ class Comparator:
         """
         found: dict[str, FloatArray] = {}
         for name, kernel in self._kernels.items():
-            outcome = self._outcomes[name]
+            outcome = self._predictions[name]
             blocks = np.array_split(counts, max(1, counts.shape[0] * outcome.n_units // _BLOCK))
             values = np.concatenate([kernel(block[:, outcome.group]) for block in blocks])
             found[name] = np.round(values, _DIGITS)

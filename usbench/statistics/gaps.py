@@ -75,7 +75,7 @@ def largest_gap(
     blocks: list[FloatArray] = []
     for counts in subject_counts(size, n_resamples, seed, units):
         blocks.append(np.stack([kernels[name](counts[:, subjects[name]]) for name in names]))
-    draws: FloatArray = np.round(np.concatenate(blocks, axis=1), 10)
+    draws = np.concatenate(blocks, axis=1).round(10)
     draws = draws[:, ~np.isnan(draws).any(axis=0)]
     high, low = names[0], names[-1]
     value = values[high] - values[low]
