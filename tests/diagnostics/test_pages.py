@@ -49,7 +49,7 @@ def test_page_figure_and_numbers_say_the_same(folder: Any) -> None:
     cells = [cell.strip() for cell in next(line for line in table.splitlines() if "Brightness" in line).split("|")]
     assert cells[3].removesuffix("†") == number_format.column("fold_auc").difference(float(rows[1]["difference"]))
     assert "[" in table.split("Drift")[0].split("Brightness")[1]  # text, which it was trained to ignore
-    assert "on 1 frame |" in page
+    assert "| 1 frame |" in " ".join(page.split("## How many frames the score needs")[1].split())
     strata = " ".join(page.split("## By stratum")[1].split("## How far")[0].split())
     assert "| Sex → | f (20 subjects) | m (20 subjects) |" in strata
     assert "| Brightness | 0." in strata or "| Brightness | 1." in strata
