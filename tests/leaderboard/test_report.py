@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from usbench.errors import UnknownNameError, UsbenchError
 from usbench.leaderboard import gather
 from usbench.leaderboard.html.pdf import print_pdf
-from usbench.leaderboard.html.report import render_report, verdict_on
+from usbench.leaderboard.html.report import render_report, summary_of, verdict_on
 from usbench.leaderboard.subgroups import strata_of
 from usbench.results.schema import Result, save
 from usbench.results.subset import restrict
@@ -100,3 +101,28 @@ def test_a_pdf_is_printed_where_chromium_is_installed(session_board: Path, tmp_p
     print_pdf(render_report(session_board / "results", "usfm"), target)
     assert target.read_bytes().startswith(b"%PDF")
     assert target.stat().st_size > 20_000
+    pages = re.findall(rb"/Type\s*/Page\b", target.read_bytes())
+    assert 2 <= len(pages) <= 4  # a page of summary, then four boards
+
+
+def test_the_summary_counts_what_the_tests_support(session_board: Path) -> None:
+    boards = gather(session_board / "results", tasks=())
+    told = " ".join(summary_of([(b, e) for b in boards for e in b.entries if e.name == "tusa"]))
+    assert told.startswith("Measured on 3 boards of real images.")
+    counts = re.search(r"better on (\d), worse on (\d), not distinguished on (\d)", told)
+    assert counts is not None
+    assert sum(map(int, counts.groups())) == 3
+    assert "2 clean, 1 with overlap" in told
+    assert summary_of([(b, e) for b in boards for e in b.entries if b.synthetic]) == []
+
+
+def test_the_printed_table_of_a_board_keeps_the_best_the_encoder_and_the_baselines(session_board: Path) -> None:
+    text = render_report(session_board / "results", "medsam")
+    first = text.split('<div class="paper">')[1].split("</table>")[0]
+    names = re.findall(r'<th scope="row"[^>]*>(?:<strong>)?([^<]+)', first)
+    assert {"TUSA", "USFM", "MedSAM", "TUSA, untrained"} <= set(names)
+    assert "Constant (majority class)" not in names
+    assert "rows are on the board's page only" in first.replace("&#39;", "'")
+    summary = text.split('<header class="summary">')[1].split("</header>")[0]
+    assert summary.index("<table") > 0
+    assert text.index("</header>") < text.index('<section aria-labelledby="board-1"')

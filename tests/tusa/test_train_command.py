@@ -20,12 +20,15 @@ from tusa.training.trainer import CHECKPOINT
 COMMAND = """
 import json, sys
 from pathlib import Path
-import torch
+import torch, typer
 torch.set_num_threads(1)
 from tusa.cli.train import _run
 from tusa.training.config import TrainConfig
 from tusa.training.trainer import Trainer
-_run(Trainer(TrainConfig.from_dict(json.loads(Path(sys.argv[1]).read_text())), Path(sys.argv[2])))
+try:
+    _run(Trainer(TrainConfig.from_dict(json.loads(Path(sys.argv[1]).read_text())), Path(sys.argv[2])))
+except typer.Exit as stop:  # as the command line does
+    raise SystemExit(stop.exit_code) from None
 """
 
 
@@ -50,6 +53,7 @@ def test_ctrl_c_says_what_is_kept(short_run: TrainConfig, tmp_path: Path) -> Non
     assert f"`tusa resume {tmp_path / 'run'}` goes on from there" in told
     assert "Traceback" not in told
     assert "step 1/5000  loss" in out
+    assert process.returncode == 130
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ def draw_map(
         taken = map_task(encoders, load_task(task), asked, settings, range(seeds))
     files = write_maps(out, taken.title, taken.maps, taken.units, taken.labels, taken.classes)
     columns = [Column("encoder"), Column("neighbours right ↑", True, wraps=True)]
-    columns += [Column("the same in the map ↑", True, wraps=True), Column("silhouette ↑", True, drop=1)]
+    columns += [Column("neighbours in the map ↑", True, wraps=True), Column("silhouette ↑", True, drop=1)]
     columns += [Column("trustworthiness ↑", True, drop=2), Column("leakage")]
     rows = []
     for item in taken.maps:
