@@ -178,8 +178,8 @@ def run_growth(count: int, folder: Path) -> int:
     from usbench import load_encoder
     from usbench.core.settings import load_settings
     from usbench.data.frame_sampling import AllFrames
-    from usbench.pipeline.context import Options
-    from usbench.pipeline.experiment import run_one
+    from usbench.pipeline.context import Options, prepare
+    from usbench.pipeline.experiment import run_prepared
     from usbench.task.task import Task
 
     (folder / "projection.py").write_text(PROJECTION)
@@ -197,7 +197,8 @@ def run_growth(count: int, folder: Path) -> int:
             frames=AllFrames(),
             protocols=("svc-nested@1",),
         )
-        run_one(load_encoder(f"{folder / 'projection.py'}:Projection"), task, Options(), settings)
+        ready = prepare(load_encoder(f"{folder / 'projection.py'}:Projection"), task, Options(), settings)
+        run_prepared(ready, Options(), settings)
     return 1024 * (peak_kib() - before)
 
 
