@@ -10,6 +10,7 @@ import pytest
 
 from usbench.errors import ResultError
 from usbench.leaderboard import find_drift, render, write_pages
+from usbench.leaderboard.staleness import MARK
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 REPORTED = REPOSITORY / "leaderboards" / "reported"
@@ -73,7 +74,8 @@ def test_every_kind_of_drift_is_found_and_mended(written: Path, change: str) -> 
     if change == "delete":
         page.unlink()
     elif change == "add":
-        (written / "forgotten.md").write_text("old\n", "utf-8")
+        (written / "forgotten.md").write_text(f"{MARK}: ... -->\nold\n", "utf-8")
+        (written / "notes.md").write_text("the user's own\n", "utf-8")
     elif change == "crlf":
         page.write_bytes(page.read_bytes().replace(b"\n", b"\r\n"))
     else:
@@ -82,6 +84,11 @@ def test_every_kind_of_drift_is_found_and_mended(written: Path, change: str) -> 
     assert len(find_drift(pages, written)) == 1
     write_pages(pages, written)
     assert find_drift(pages, written) == []
+    if change == "add":
+        assert not (written / "forgotten.md").exists()
+        assert (written / "notes.md").exists()
+        (written / "reported").mkdir()  # in a clone, every page beside the results is rendered
+        assert [drift.path.name for drift in find_drift(pages, written)] == ["notes.md"]
 
 
 def test_pages_do_not_depend_on_locale_time_zone_or_threads(written: Path, tmp_path: Path) -> None:

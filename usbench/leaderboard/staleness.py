@@ -11,6 +11,7 @@ from pathlib import Path
 
 from usbench.core.atomic_files import atomic_write
 from usbench.core.names import inside
+from usbench.results.board_folder import is_board
 
 OWNED = ("*.md", "figures/*.svg", "figures/*.csv")
 """Files of the leaderboard folder that rendering owns: one that it would not write is drift as well."""
@@ -68,10 +69,19 @@ def find_drift(pages: Mapping[str, str], folder: Path) -> list[Drift]:
 
 
 def superfluous(pages: Mapping[str, str], folder: Path, owned: Sequence[str] = OWNED) -> list[Path]:
-    """Return files that rendering owns but would not write."""
-    return sorted(
-        path for pattern in owned for path in folder.glob(pattern) if path.relative_to(folder).as_posix() not in pages
-    )
+    """Return files that rendering owns but would not write.
+
+    Beside the results of a public board every page is rendered. In a folder of a user, Markdown without the mark of
+    rendering is theirs.
+    """
+    own = not is_board(folder / "results")
+    found = (path for pattern in owned for path in folder.glob(pattern))
+    left = [path for path in found if path.relative_to(folder).as_posix() not in pages]
+    return sorted(path for path in left if not (own and path.suffix == ".md" and not _marked(path)))
+
+
+def _marked(path: Path) -> bool:
+    return path.read_bytes().startswith(MARK.encode())
 
 
 def write_pages(pages: Mapping[str, str], folder: Path, owned: Sequence[str] = OWNED) -> list[Path]:
@@ -95,15 +105,10 @@ def write_pages(pages: Mapping[str, str], folder: Path, owned: Sequence[str] = O
         if not path.is_file() or path.read_bytes() != content:
             atomic_write(path, content)
             changed.append(path)
-    for path in filter(_rendered, superfluous(pages, folder, owned)):
+    for path in superfluous(pages, folder, owned):
         path.unlink()
         changed.append(path)
     return changed
-
-
-def _rendered(path: Path) -> bool:
-    """Say whether a file was written by rendering: notes that a user keeps beside the pages are left alone."""
-    return path.suffix != ".md" or path.read_bytes().startswith(MARK.encode())
 
 
 def _place(folder: Path, name: str) -> Path:
