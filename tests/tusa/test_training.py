@@ -17,7 +17,7 @@ import torch
 from tusa.errors import TusaError
 from tusa.network import Tusa, TusaConfig
 from tusa.training.average import Average
-from tusa.training.checkpoint import FORMAT, load_checkpoint, save_checkpoint
+from tusa.training.checkpoint import WITHOUT_DIGEST, load_checkpoint, save_checkpoint
 from tusa.training.config import AugmentConfig, Phase, TrainConfig
 from tusa.training.corpus import Corpus
 from tusa.training.export import export_run
@@ -339,7 +339,9 @@ def test_a_checkpoint_that_is_none(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / CHECKPOINT)
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "a flipped bit of a tensor", "zeros"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "empty", "a flipped bit of a tensor", "zeros", "the name of its digest", "several disks"]
+)
 def test_a_damaged_checkpoint_is_told_in_one_line_and_the_one_before_is_taken(
     damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -353,6 +355,10 @@ def test_a_damaged_checkpoint_is_told_in_one_line_and_the_one_before_is_taken(
         content.clear()
     elif damage == "zeros":
         content[-300:] = bytes(300)
+    elif damage == "several disks":
+        content[content.rindex(b"PK\x06\x07") + 16] = 9
+    elif "name" in damage:
+        content[content.index(b"sha256")] ^= 1
     else:
         content[content.index(torch.arange(1000.0).numpy().tobytes()) + 402] ^= 1  # torch does not look at its CRC
     path.write_bytes(content)
@@ -374,7 +380,7 @@ def test_a_damaged_checkpoint_is_told_in_one_line_and_the_one_before_is_taken(
 
 
 def test_a_checkpoint_of_an_earlier_version_has_no_digest_and_is_read(tmp_path: Path) -> None:
-    torch.save({"format": FORMAT, "step": 7}, tmp_path / CHECKPOINT)
+    torch.save({"format": WITHOUT_DIGEST, "step": 7}, tmp_path / CHECKPOINT)
     assert load_checkpoint(tmp_path / CHECKPOINT)["step"] == 7
 
 

@@ -16,7 +16,8 @@ import torch
 from tusa.errors import TusaError
 from tusa.files import regular, save_tensors, written_whole
 
-FORMAT = "tusa-checkpoint/1"
+FORMAT = "tusa-checkpoint/2"
+WITHOUT_DIGEST = "tusa-checkpoint/1"
 _log = logging.getLogger("tusa")
 
 
@@ -96,16 +97,17 @@ def _previous(path: Path) -> Path:
 
 def _read(path: Path) -> dict[str, Any]:
     unreadable = f"{path} is cut short or damaged, or no checkpoint."
-    if not zipfile.is_zipfile(path):  # what torch.save writes; anything else is cut short or another file
-        raise TusaError(unreadable)
     try:
+        if not zipfile.is_zipfile(path):  # what torch.save writes; anything else is cut short or another file
+            raise zipfile.BadZipFile
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of a damaged file torch and its zip reader raise errors of many kinds
         raise TusaError(unreadable) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.get("format") not in (FORMAT, WITHOUT_DIGEST):
         raise TusaError(f"{path} is not a checkpoint of this trainer (no '{FORMAT}' mark).")
-    stated = content.pop("sha256", None)  # absent from checkpoints of earlier versions
-    if stated is not None and stated != digest_of({key: item for key, item in content.items() if key != "format"}):
+    stated, earlier = content.pop("sha256", None), content["format"] == WITHOUT_DIGEST
+    own = digest_of({key: item for key, item in content.items() if key != "format"})
+    if stated != own and not (earlier and stated is None):
         raise TusaError(f"{path} is damaged: its content is not what was saved.")
     return content
 

@@ -198,3 +198,21 @@ def test_torchs_old_format_cut_anywhere_is_one_message(tmp_path: Path) -> None:
             read_state(path)
         assert str(path) in str(error.value)
         assert "\n" not in str(error.value)
+
+
+def test_an_archive_with_a_damaged_name_is_one_message(tmp_path: Path) -> None:
+    """Whose central directory is sound, so that only reading the entry itself meets bytes that are no text."""
+    path = tmp_path / "a.pt"
+    torch.save({"a": torch.arange(3.0)}, path)
+    content = bytearray(path.read_bytes())
+    for name in (b"byteorder", b"data.pkl", b"data/0"):
+        damaged = bytearray(content)
+        at = damaged.index(name)  # its first place is the entry's own header
+        header = damaged.rindex(b"PK\x03\x04", 0, at)
+        damaged[header + 7] |= 0x08  # the name is in UTF-8
+        damaged[at] = 0x85
+        path.write_bytes(damaged)
+        try:
+            read_state(path)
+        except WeightsError as error:
+            assert "\n" not in str(error)  # noqa: PT017

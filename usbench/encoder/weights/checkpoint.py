@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from usbench.core.limits import WEIGHTS_BYTES, is_folder, open_regular
+from usbench.core.text import one_line
 from usbench.encoder.weights import restricted_unpickler
 from usbench.encoder.weights.shards import INDEX, shards
 from usbench.encoder.weights.state_dict import unwrap
@@ -200,5 +201,5 @@ def _read_pickled(path: Path, reader: Any) -> Any:
             f"{path}: refused: loading this file would call {error}, which no set of weights needs. Nothing in it was "
             "executed. Do not open it with other programs, and get the weights from their authors."
         ) from None
-    except (restricted_unpickler.DamagedPickle, zipfile.BadZipFile, OSError) as error:
-        raise WeightsError(f"{path}: is truncated or damaged ({error}). {_AGAIN}") from None
+    except Exception as error:  # of a damaged archive the names, sizes and types of compression are wrong in many ways
+        raise WeightsError(f"{path}: is truncated or damaged ({one_line(str(error))[:300]}). {_AGAIN}") from None
