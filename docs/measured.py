@@ -20,6 +20,8 @@ from typing import Any
 from usbench.results.schema import Result, load
 
 ROOT = Path(__file__).resolve().parents[1]
+BASELINES = ("texture", "pixels", "tusa.random", "random-projection")
+NEEDED = {"shortcut", "frame_budget", "duplicates", "permutation"}
 PAGES = ("docs/statistics.md", "docs/instruments.md")
 _MARKED = re.compile(r"^(<!-- measured: (\w+) -->\n)(.*?)^(<!-- end of measured -->)$", flags=re.M | re.S)
 
@@ -70,9 +72,10 @@ def shortcut(root: Path) -> str:
         rows.append([result.encoder["name"], *cells])
     heads = ("", "scanner read, balanced accuracy", "AUC, all pairs", "AUC, one scanner", "p of true labels")
     images, patients, scanners = len(result.units.id), len(set(result.units.subject)), len(section["subjects"])
+    protocol = section["within"]["protocol"]
     caption = (
         f"On all of BUS-BRA ({images:,} images, {patients:,} patients, {scanners} scanners; chance "
-        f"{100 / scanners:.0f} %):"
+        f"{100 / scanners:.0f} %; {protocol}):"
     )
     return f"{caption}\n\n{_table(heads, rows, text=1)}"
 
@@ -92,9 +95,10 @@ def frame_budget(root: Path) -> str:
         told = [f"{permuted['observed']:.3f}", _span(null, "{:.3f}".format), _p(permuted["p"])]
         rows.append([result.encoder["name"], *scores, *told])
     patients = len(set(result.units.subject))
+    protocol = result.instruments["frame_budget"]["protocol"]
     caption = (
-        f"On COVID-BLUES ({patients} patients), AUC within folds by frames per patient, † differs from {counts[-1]} "
-        "frames (paired, not corrected):"
+        f"On COVID-BLUES ({patients} patients; {protocol}), AUC within folds by frames per patient, † differs from "
+        f"{counts[-1]} frames (paired, not corrected):"
     )
     table = _table(("", *counts, "kernel probe", "shuffled labels, 95 %", "p"), rows, text=1)
     return f"{caption}\n\n{table}\nWith so few patients, shuffled labels alone reach an AUC of {min(reached):.2f}.\n"
@@ -128,9 +132,16 @@ def filled(page: str, root: Path = ROOT) -> str:
 
 
 def _results(root: Path, board: str) -> Iterator[Result]:
-    """Yield the baselines of a board, the best first, all of them measured by every instrument."""
-    for name in ("texture", "pixels", "tusa.random", "random-projection"):
-        yield load(root / "leaderboards" / "results" / board / f"{name}.json")
+    """Yield the baselines of a board with all diagnostics: of today's protocols, or of earlier ones until then."""
+    boards = root / "leaderboards"
+    for folder in (boards / "results" / board, *sorted((boards / "earlier").glob(f"*/{board}"), reverse=True)):
+        files = [folder / f"{name}.json" for name in BASELINES]
+        if all(file.exists() for file in files):
+            found = [load(file) for file in files]
+            if all(set(result.instruments) >= NEEDED for result in found):
+                yield from found
+                return
+    raise SystemExit(f"{boards}: no results of {board} with {', '.join(sorted(NEEDED))}. Run usbench audit.")
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], text: int) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from usbench.encoder import Encoder, EncoderCard, Frame, WeightsSource, weights
-from usbench.errors import WeightsError
+from usbench.encoder import EncoderCard, Frame, WeightsSource, weights
 from usbench_encoders import sam_network
-from usbench_encoders.initialisation import initialisation, seeded
+from usbench_encoders.published import Published, untrained
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     import torch
@@ -32,30 +31,36 @@ _CARD: dict[str, Any] = {
 }
 
 
-class MedSAMRandom(Encoder):
-    """MedSAM's architecture and preprocessing with random weights, seed 0."""
+class MedSAM(Published):
+    """MedSAM with the authors' weights."""
 
     card = EncoderCard(
-        name="medsam.random",
-        title="MedSAM, untrained",
-        description="The image encoder of MedSAM with random weights, seed 0.",
-        pretraining_kind="none",
-        pretraining_modality="none",
-        pretraining=(),
-        pretraining_note="No training.",
-        floor=True,
+        name="medsam",
+        title="MedSAM",
+        description="Segment Anything (ViT-B) fine-tuned on 1.5 million medical image-mask pairs.",
+        year=2024,
+        pretraining_kind="segmentation",
+        pretraining_modality="several modalities",
+        pretraining=None,
+        pretraining_note="1.5 million image-mask pairs of ten modalities; public ultrasound sets are among them.",
+        weights=WeightsSource(
+            filename="medsam_vit_b.pth",
+            page="https://github.com/bowang-lab/MedSAM (its Google Drive folder)",
+            licence="no separate statement",
+            signature=("image_encoder.pos_embed", "image_encoder.blocks.0.attn.rel_pos_h"),
+        ),
         **_CARD,
     )
+    packages = ("torch", "segment-anything")
     batch_size = 1
 
-    def load(self) -> torch.nn.Module:
-        """Build the network with seeded random weights."""
-        with seeded():
-            return sam_network.build()
+    def build(self, state: Mapping[str, torch.Tensor]) -> torch.nn.Module:
+        """Build the network with the library's own initialisation."""
+        return sam_network.build()
 
-    def weights_id(self) -> str:
-        """Name seed and versions: together they decide the weights."""
-        return initialisation("torch", "segment-anything")
+    def adapt(self, published: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Take the image encoder alone."""
+        return weights.keep(published, "image_encoder.")
 
     def preprocess(self, frame: Frame) -> torch.Tensor:
         """Turn a grey frame into ``(3, 1024, 1024)`` float32 in [0, 1]; a constant frame becomes zero."""
@@ -78,44 +83,7 @@ class MedSAMRandom(Encoder):
         return sam_network.pooled(self.network, batch, poolings)
 
 
-class MedSAM(MedSAMRandom):
-    """MedSAM with the authors' weights."""
-
-    card = EncoderCard(
-        name="medsam",
-        title="MedSAM",
-        description="Segment Anything (ViT-B) fine-tuned on 1.5 million medical image-mask pairs.",
-        year=2024,
-        pretraining_kind="segmentation",
-        pretraining_modality="several modalities",
-        pretraining=None,
-        pretraining_note="1.5 million image-mask pairs of ten modalities; public ultrasound sets are among them.",
-        weights=WeightsSource(
-            filename="medsam_vit_b.pth",
-            page="https://github.com/bowang-lab/MedSAM (its Google Drive folder)",
-            licence="no separate statement",
-            signature=("image_encoder.pos_embed", "image_encoder.blocks.0.attn.rel_pos_h"),
-        ),
-        **_CARD,
-    )
-
-    def weights_id(self) -> str:
-        """Return the digest of the weight file."""
-        return Encoder.weights_id(self)
-
-    def load(self) -> torch.nn.Module:
-        """Build the network from the authors' checkpoint.
-
-        Raises:
-            WeightsError: The file is absent or does not hold this network.
-        """
-        path = self.weights_path()
-        if path is None:
-            raise WeightsError(weights.absent(self.name, self.card))
-        state = weights.read_state(path)
-        network = sam_network.build()
-        weights.load_strictly(network, weights.keep(state, "image_encoder."), path, self.card, published=state)
-        return network
+MedSAMRandom = untrained(MedSAM)
 
 
 def _spline(frame: Frame, side: int) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from usbench.encoder import Encoder, EncoderCard, Frame, WeightsSource, weights
-from usbench.errors import WeightsError
+from usbench.encoder import EncoderCard, Frame, WeightsSource, weights
 from usbench_encoders import sam_network
-from usbench_encoders.initialisation import initialisation, seeded
+from usbench_encoders.published import Published, untrained
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import torch
 
@@ -96,30 +95,37 @@ _CARD: dict[str, Any] = {
 }
 
 
-class UltraSamRandom(Encoder):
-    """UltraSam's architecture and preprocessing with random weights, seed 0."""
+class UltraSam(Published):
+    """UltraSam with the authors' weights."""
 
     card = EncoderCard(
-        name="ultrasam.random",
-        title="UltraSam, untrained",
-        description="The image encoder of UltraSam with random weights, seed 0.",
-        pretraining_kind="none",
-        pretraining_modality="none",
-        pretraining=(),
-        pretraining_note="No training.",
-        floor=True,
+        name="ultrasam",
+        title="UltraSam",
+        description="Segment Anything (ViT-B) trained on US-43d, 280,000 ultrasound images of 43 public sets.",
+        year=2024,
+        pretraining_kind="segmentation",
+        pretraining_modality="ultrasound",
+        pretraining=US_43D,
+        pretraining_note="US-43d: the 43 public sets listed by the authors.",
+        weights=WeightsSource(
+            filename="UltraSam.pth",
+            page="https://github.com/CAMMA-public/UltraSam",
+            direct_url="https://s3.unistra.fr/camma_public/github/ultrasam/UltraSam.pth",
+            licence="no separate statement",
+            signature=("backbone.layers.0.attn.rel_pos_h", "backbone.channel_reduction.0.weight"),
+        ),
         **_CARD,
     )
+    packages = ("torch", "segment-anything")
     batch_size = 1
 
-    def load(self) -> torch.nn.Module:
-        """Build the network with seeded random weights."""
-        with seeded():
-            return sam_network.build()
+    def build(self, state: Mapping[str, torch.Tensor]) -> torch.nn.Module:
+        """Build the network with the library's own initialisation."""
+        return sam_network.build()
 
-    def weights_id(self) -> str:
-        """Name seed and versions: together they decide the weights."""
-        return initialisation("torch", "segment-anything")
+    def adapt(self, published: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Take the image encoder, and give its layers the names of segment_anything."""
+        return weights.rename(weights.keep(published, "backbone."), NAMES)
 
     def preprocess(self, frame: Frame) -> torch.Tensor:
         """Turn a grey frame into ``(3, 1024, 1024)`` float32, padding exactly zero."""
@@ -145,46 +151,7 @@ class UltraSamRandom(Encoder):
         return sam_network.pooled(self.network, batch, poolings, image_share(batch))
 
 
-class UltraSam(UltraSamRandom):
-    """UltraSam with the authors' weights."""
-
-    card = EncoderCard(
-        name="ultrasam",
-        title="UltraSam",
-        description="Segment Anything (ViT-B) trained on US-43d, 280,000 ultrasound images of 43 public sets.",
-        year=2024,
-        pretraining_kind="segmentation",
-        pretraining_modality="ultrasound",
-        pretraining=US_43D,
-        pretraining_note="US-43d: the 43 public sets listed by the authors.",
-        weights=WeightsSource(
-            filename="UltraSam.pth",
-            page="https://github.com/CAMMA-public/UltraSam",
-            direct_url="https://s3.unistra.fr/camma_public/github/ultrasam/UltraSam.pth",
-            licence="no separate statement",
-            signature=("backbone.layers.0.attn.rel_pos_h", "backbone.channel_reduction.0.weight"),
-        ),
-        **_CARD,
-    )
-
-    def weights_id(self) -> str:
-        """Return the digest of the weight file."""
-        return Encoder.weights_id(self)
-
-    def load(self) -> torch.nn.Module:
-        """Build the network from the authors' checkpoint.
-
-        Raises:
-            WeightsError: The file is absent or does not hold this network.
-        """
-        path = self.weights_path()
-        if path is None:
-            raise WeightsError(weights.absent(self.name, self.card))
-        published = weights.read_state(path)
-        state = weights.rename(weights.keep(published, "backbone."), NAMES)
-        network = sam_network.build()
-        weights.load_strictly(network, state, path, self.card, published=published)
-        return network
+UltraSamRandom = untrained(UltraSam)
 
 
 def image_share(batch: torch.Tensor) -> torch.Tensor:

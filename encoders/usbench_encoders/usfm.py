@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from usbench.encoder import Encoder, EncoderCard, Frame, WeightsSource, weights
-from usbench.errors import WeightsError
+from usbench.encoder import EncoderCard, Frame, WeightsSource
 from usbench_encoders import stages
-from usbench_encoders.initialisation import initialisation, seeded
+from usbench_encoders.published import Published, untrained
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import torch
 
@@ -40,30 +39,40 @@ _CARD: dict[str, Any] = {
 }
 
 
-class USFMRandom(Encoder):
-    """USFM's architecture and preprocessing with random weights, seed 0."""
+class USFM(Published):
+    """USFM with the authors' weights."""
 
     card = EncoderCard(
-        name="usfm.random",
-        title="USFM, untrained",
-        description="The BEiT-B/16 of USFM with random weights, seed 0.",
-        pretraining_kind="none",
-        pretraining_modality="none",
-        pretraining=(),
-        pretraining_note="No training.",
-        floor=True,
+        name="usfm",
+        title="USFM",
+        description="BEiT-B/16 pre-trained by masked image modelling on more than two million ultrasound images.",
+        year=2024,
+        pretraining_kind="self-supervised",
+        pretraining_modality="ultrasound",
+        pretraining=None,
+        pretraining_note="3M-US: private and public sets, not listed completely.",
+        weights=WeightsSource(
+            filename="USFM_latest.pth",
+            page="https://github.com/openmedlab/USFM (its Google Drive link)",
+            licence="no separate statement",
+            signature=("rel_pos_bias.relative_position_bias_table", "blocks.0.attn.q_bias", "blocks.0.gamma_1"),
+        ),
         **_CARD,
     )
+    packages = ("torch", "timm")
     micro_batch_size = 4
 
-    def load(self) -> torch.nn.Module:
-        """Build the network with seeded random weights."""
-        with seeded():
-            return build()
+    def build(self, state: Mapping[str, torch.Tensor]) -> torch.nn.Module:
+        """Build the network with the library's own initialisation."""
+        return build()
 
-    def weights_id(self) -> str:
-        """Name seed and versions: together they decide the weights."""
-        return initialisation("torch", "timm")
+    def adapt(self, published: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Leave out what serves pre-training, and an index that the network computes for itself."""
+        return {
+            key: tensor
+            for key, tensor in published.items()
+            if key != "mask_token" and not key.endswith("relative_position_index")
+        }
 
     def preprocess(self, frame: Frame) -> torch.Tensor:
         """Turn a grey frame into ``(3, 224, 224)`` float32."""
@@ -99,50 +108,7 @@ def _pooled(pooling: str, tokens: torch.Tensor, between: list[torch.Tensor]) -> 
     return tokens[:, 0] if pooling == "class" else tokens[:, 1:].mean(dim=1)
 
 
-class USFM(USFMRandom):
-    """USFM with the authors' weights."""
-
-    card = EncoderCard(
-        name="usfm",
-        title="USFM",
-        description="BEiT-B/16 pre-trained by masked image modelling on more than two million ultrasound images.",
-        year=2024,
-        pretraining_kind="self-supervised",
-        pretraining_modality="ultrasound",
-        pretraining=None,
-        pretraining_note="3M-US: private and public sets, not listed completely.",
-        weights=WeightsSource(
-            filename="USFM_latest.pth",
-            page="https://github.com/openmedlab/USFM (its Google Drive link)",
-            licence="no separate statement",
-            signature=("rel_pos_bias.relative_position_bias_table", "blocks.0.attn.q_bias", "blocks.0.gamma_1"),
-        ),
-        **_CARD,
-    )
-
-    def weights_id(self) -> str:
-        """Return the digest of the weight file."""
-        return Encoder.weights_id(self)
-
-    def load(self) -> torch.nn.Module:
-        """Build the network from the authors' checkpoint.
-
-        Raises:
-            WeightsError: The file is absent or does not hold this network.
-        """
-        path = self.weights_path()
-        if path is None:
-            raise WeightsError(weights.absent(self.name, self.card))
-        published = weights.read_state(path)
-        state = {
-            key: tensor
-            for key, tensor in published.items()
-            # The first serves pre-training; the second is an index that the network computes for itself.
-            if key != "mask_token" and not key.endswith("relative_position_index")
-        }
-        network = build()
-        weights.load_strictly(network, state, path, self.card, published=published)
-        return network
+USFMRandom = untrained(USFM)
 
 
 def build() -> torch.nn.Module:
