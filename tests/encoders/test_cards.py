@@ -14,7 +14,7 @@ from usbench_encoders import CATALOG
 from usbench import load_dataset
 from usbench.encoder.card import EncoderCard
 from usbench.errors import WeightsError
-from usbench.pipeline.context import leakage
+from usbench.pipeline.leakage import leakage
 from usbench.plugins.catalog import ENCODERS, load_encoder
 from usbench.plugins.data_sources import Located
 

@@ -82,7 +82,7 @@ def test_one_class_is_refused() -> None:
 
 @pytest.mark.slow
 def test_an_encoder_that_saw_one_of_the_sources_is_not_called_clean(data_root: Path) -> None:
-    from usbench.pipeline.context import leakage
+    from usbench.pipeline.leakage import leakage
     from usbench.plugins.data_sources import dataset_for
 
     located = dataset_for(load_task("organ_map"), load_settings([data_root]))
