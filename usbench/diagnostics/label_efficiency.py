@@ -156,18 +156,20 @@ def _values(metric: str, outcome: Predictions) -> list[float | None]:
 
 def _estimate(metric: str, outcome: Predictions) -> Estimate:
     """Return the score over all draws; its interval joins other test subjects with other draws of training subjects."""
+    from usbench.evaluation.intervals import fixed_error
     from usbench.results.schema import Estimate
-    from usbench.statistics.bootstrap import bootstrap
     from usbench.statistics.half_samples import interval
+    from usbench.statistics.metrics import compute
 
-    fixed = bootstrap(outcome, [metric], n_resamples=perturbation.RESAMPLES, seed=0)[metric]
+    value = compute(metric, outcome)
     values = [v for v in _values(metric, outcome) if v is not None]
-    if fixed.value is None:
+    if value is None:
         return Estimate(None)
+    fixed = fixed_error(metric, outcome, perturbation.RESAMPLES)
     between = float(np.var(values, ddof=1)) / len(values) if len(values) > 1 else 0.0
-    bounds = interval(metric, fixed.value, sqrt(fixed.error**2 + between)) if fixed.error > 0 else None
+    bounds = interval(metric, value, sqrt(fixed**2 + between)) if fixed > 0 else None
     low, high = bounds or (None, None)
-    return Estimate(*(perturbation.rounded(v) for v in (fixed.value, low, high)))
+    return Estimate(*(perturbation.rounded(v) for v in (value, low, high)))
 
 
 def _point(

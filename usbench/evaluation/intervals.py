@@ -67,18 +67,35 @@ def _estimate(name: str, outcome: Predictions, resampled: Resampled, halves: Any
     if error is not None:
         bounds = interval(name, value, refit_error(resampled.error or None, error))
     elif fewest_subjects(name, outcome) >= MIN_FOR_INTERVAL and not resampled.degenerate and resampled.low is not None:
-        bounds = interval(name, value, _fixed_error(name, outcome, resampled.error))
+        known = _auc_error(name, outcome)
+        bounds = interval(name, value, resampled.error if known is None else known)
     return _rounded(value, *(bounds or _exact(name, value, outcome) or (None, None)))
 
 
-def _fixed_error(name: str, outcome: Predictions, resampled: float) -> float:
-    """Return the standard error under fixed predictions; few resamples of few positives tell it less well."""
+def fixed_error(name: str, outcome: Predictions, n_resamples: int = RESAMPLES) -> float:
+    """Return the standard error of a metric under fixed predictions.
+
+    That of an AUC is known in closed form, which costs less than resamples and holds where positives are few.
+
+    Args:
+        name: The metric.
+        outcome: What it is computed from.
+        n_resamples: Resamples of the subjects for metrics without a closed form.
+
+    Returns:
+        The error; 0 where there is none.
+    """
+    found = _auc_error(name, outcome)
+    return bootstrap(outcome, [name], n_resamples=n_resamples, seed=0)[name].error if found is None else found
+
+
+def _auc_error(name: str, outcome: Predictions) -> float | None:
     outcome = at_threshold(name, outcome)
     if (name in ("auc", "fold_auc") or threshold_of(name) is not None) and outcome.kind != "multiclass":
         found = auc_covariance(outcome, outcome, within_folds=name == "fold_auc")
         if found is not None and found[2][0, 0] > 0:
             return float(np.sqrt(found[2][0, 0]))
-    return resampled
+    return None
 
 
 def _exact(name: str, value: float, outcome: Predictions) -> tuple[float, float] | None:
