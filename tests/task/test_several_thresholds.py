@@ -102,9 +102,9 @@ def test_a_test_uses_the_threshold_of_the_metric():
 @pytest.mark.parametrize(
     ("threshold", "message"),
     [
-        ("[]", "'threshold' must be a number or a list of numbers"),
-        ('[50, "40"]', "'threshold' must be a number or a list of numbers"),
-        ("nan", "'threshold' must be a number or a list of numbers"),
+        ("[]", "'threshold' must be a finite number or a list of them"),
+        ('[50, "40"]', "'threshold' must be a finite number or a list of them"),
+        ("nan", "'threshold' must be a finite number or a list of them"),
         ("[50, 50]", "1 to 10 different thresholds"),
         ("[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]", "1 to 10 different thresholds"),
         ("[1, 1e-30]", "more digits than a metric's name"),

@@ -64,7 +64,7 @@ def test_external_validation_is_one_word(tmp_path):
         ('dataset = "m.csv"\ntarget = "a"\nname = "../x"', "cannot be the name of a task"),
         (
             'dataset = "m.csv"\ntarget = "a"\nthreshold = true',
-            "'threshold' must be a number or a list of numbers, not True",
+            "'threshold' must be a finite number or a list of them, not True",
         ),
         ('dataset = "m.csv"\ntarget = "a"\nstrata = "sex"', "'strata' must be a list"),
         ('dataset = "m.csv"\ntarget = "a"\nprotocols = []', "name at least one protocol"),

@@ -226,7 +226,7 @@ def _thresholds(value: Any, path: Path) -> tuple[float, ...]:
     numbers = value if isinstance(value, list) else [value]
     real = [n for n in numbers if isinstance(n, int | float) and not isinstance(n, bool) and abs(n) < LARGEST_THRESHOLD]
     if not numbers or len(real) < len(numbers):
-        raise UsbenchError(f"{path}: 'threshold' must be a number or a list of numbers, not {value!r}.")
+        raise UsbenchError(f"{path}: 'threshold' must be a finite number or a list of them, not {value!r}.")
     return tuple(float(number) for number in numbers)
 
 
