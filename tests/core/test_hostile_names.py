@@ -79,8 +79,8 @@ def test_a_table_of_many_columns_is_read_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ('kind = "regression"\nthreshold = nan', "'threshold' must be a number"),
-        ('kind = "regression"\nthreshold = -inf', "'threshold' must be a number"),
+        ('kind = "regression"\nthreshold = nan', "'threshold' must be a finite number"),
+        ('kind = "regression"\nthreshold = -inf', "'threshold' must be a finite number"),
         ("units_per_class = 0", "'units_per_class' must be a whole number from 1"),
         ("units_per_class = -5", "'units_per_class' must be a whole number from 1"),
         ("[split]\nfolds = 999999999999999999999", "folds must be a whole number from 2 to 10000"),

@@ -57,7 +57,16 @@ def test_every_threshold_has_an_auc_of_the_same_predictions(task, tmp_path):
     assert [fault for path in files for fault in validate(path, tmp_path / "results")] == []
 
     (board,) = gather(tmp_path / "results", tasks=())
-    assert board.shown("ridge-nested@2") == ["mae", "rmse", "pearson_r", "auc", "auc_at_3", "auc_at_4_5"]
+    assert board.shown("ridge-nested@2") == [
+        "mae",
+        "rmse",
+        "fold_pearson_r",
+        "fold_auc",
+        "pearson_r",
+        "auc",
+        "auc_at_3",
+        "auc_at_4_5",
+    ]
     page = task_page(board)
     assert "**AUC**: of the prediction, for values at or above 4 and 4.5 and 3 points." in page
     for heading in ("AUC at 4 points ↑", "AUC at 4.5 points ↑", "AUC at 3 points ↑"):

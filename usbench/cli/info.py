@@ -121,13 +121,14 @@ def _data_now(task: Task, settings: Settings) -> str:
 
 
 def _results_of(name: str) -> str:
-    """Say which encoders have a result on a task, in the folder where `usbench run` writes."""
-    from usbench.core.settings import DEFAULT_RESULTS
+    """Say which encoders have a result on a task: of one's own runs, or on the board of a clone."""
+    from usbench.results.places import readable
 
-    found = sorted(path.parent.name for path in DEFAULT_RESULTS.glob("*/*.json"))
+    folder = readable(None, name)
+    found = sorted(path.parent.name for path in folder.glob("*/*.json"))
     boards = {board: found.count(board) for board in found if board.partition("@")[0] == name}
     told = ", ".join(f"{board}: {count} encoder{'' if count == 1 else 's'}" for board, count in boards.items())
-    return told or f"not run yet (none in {DEFAULT_RESULTS})"
+    return f"{told} (in {folder})" if told else f"not run yet (none in {folder})"
 
 
 def _show(lines: Iterable[tuple[str, str]]) -> None:
