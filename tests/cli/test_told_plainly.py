@@ -35,7 +35,7 @@ def test_a_table_says_what_its_protocols_are(
 ) -> None:
     print_board(Console(width=80), [make_result()])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "(linear SVC, tuned inside the training folds)" in shown
+    assert "(linear SVC, tuned inside the training data)" in shown
     assert "(linear SVC, tuned on the folds it scores, as in the paper)" in shown
 
 

@@ -114,7 +114,7 @@ def honest_protocol(result: Result) -> str:
         if entry.repeats and not protocol_facts(protocol).tunes_on_test:
             return protocol
     raise UsbenchError(
-        f"{result.task['name']}: diagnostics need a protocol that is tuned inside the training folds, such as "
+        f"{result.task['name']}: diagnostics need a protocol that is tuned inside the training data, such as "
         "svc-nested@2; add one to the task."
     )
 

@@ -82,7 +82,7 @@ PROTOCOL_FACTS: Mapping[str, ProtocolFacts] = {
             "Nested",
             "Linear SVC on standardised embeddings. Its regularisation is chosen inside the training folds by splits "
             "of their own, so no test subject has any say in it. Folds never share a subject.",
-            plain="linear SVC, tuned inside the training folds",
+            plain="linear SVC, tuned inside the training data",
             model="linear-svc",
         ),
         ProtocolFacts(
@@ -100,7 +100,7 @@ PROTOCOL_FACTS: Mapping[str, ProtocolFacts] = {
             "Nested",
             "Ridge regression on standardised embeddings. Its penalty is chosen inside the training folds by splits of "
             "their own, so no test subject has any say in it. Folds never share a subject.",
-            plain="ridge regression, tuned inside the training folds",
+            plain="ridge regression, tuned inside the training data",
             model="ridge",
         ),
         ProtocolFacts(
@@ -108,7 +108,7 @@ PROTOCOL_FACTS: Mapping[str, ProtocolFacts] = {
             "Nested",
             "Ridge regression on the grade. Its penalty, and the cut points that turn a prediction into a grade, are "
             "chosen inside the training folds by splits of their own, so no test subject has any say in them.",
-            plain="ridge regression on grades, tuned inside the training folds",
+            plain="ridge regression on grades, tuned inside the training data",
             model="ordinal-ridge",
         ),
         ProtocolFacts(

@@ -167,6 +167,7 @@ def calibration_slope(outcome: Predictions) -> Kernel:
     p = platt_probabilities(outcome)
     if p is None:
         return _undefined
+    p = np.clip(p, 1e-15, 1 - 1e-15)  # a separated fold's curve is so steep that its ends round to 0 and 1
     logits = np.log(p) - np.log1p(-p)
     starts = [fit_logistic(x, outcome.y, np.ones((1, len(x))))[0] for x in logits]
 

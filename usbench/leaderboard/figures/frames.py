@@ -42,7 +42,7 @@ def frames(board: Board) -> Drawing | None:
     legend = PAD + WIDTH + 40
     told = f"{column.spoken}, against frames per {board.task.unit}; bars are the SD over draws of the frames"
     drawing = Drawing(
-        legend + max(int(text_width(entry.title)) for entry, _ in held) + 50,
+        legend + max(int(text_width(entry.title + entry.mark)) for entry, _ in held) + 50,
         max(HEIGHT + 120, 84 + ROW * len(held)),
         f"{board.task.title}: {column.title} by frames",
         f"{told}.",
@@ -69,7 +69,7 @@ def frames(board: Board) -> Drawing | None:
         style = "f" if entry.floor else "e"
         row = 74 + ROW * (i - 1)
         drawing.line(legend, row - 4, legend + 22, row - 4, f"{style} l")
-        drawing.text(legend + 28, row, f"{i}  {entry.title}", f"t s{' i' if entry.floor else ''}")
+        drawing.text(legend + 28, row, f"{i}  {entry.title}{entry.mark}", f"t s{' i' if entry.floor else ''}")
         if not line:
             continue
         drawing.path([(x(n), y(value)) for n, value, _ in line], f"{style} l")

@@ -39,7 +39,7 @@ def label_efficiency(board: Board) -> Drawing | None:
     if found.goal is not None:
         values.append(found.goal * column.factor)
     scale = _Scale(sizes, nice_ticks(min(values), max(values), 5), column.factor)
-    legend = max(text_width(c.entry.title) for c in curves) + 70
+    legend = max(text_width(c.entry.title + c.entry.mark) for c in curves) + 70
     drawing = Drawing(
         LEFT + WIDTH + legend,
         max(64 + HEIGHT + 48, 64 + 18 * len(curves) + 24),
@@ -57,7 +57,7 @@ def label_efficiency(board: Board) -> Drawing | None:
         _line(drawing, scale, column, place, curve, ends)
         y, style = 64 + 18 * place, "f" if curve.entry.floor else "e"
         drawing.line(LEFT + WIDTH + 30, y - 4, LEFT + WIDTH + 46, y - 4, f"{style} l")
-        title = f"{place}  {curve.entry.title}"
+        title = f"{place}  {curve.entry.title}{curve.entry.mark}"
         drawing.text(LEFT + WIDTH + 51, y, title, f"t s{' i' if curve.entry.floor else ''}")
     return drawing
 

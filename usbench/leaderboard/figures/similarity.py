@@ -45,7 +45,7 @@ def similarity(board: Board) -> Drawing | None:
     entries = compared(board)
     if not entries or board.similarity is None:
         return None
-    labels = [f"{position}  {entry.title}" for position, entry in enumerate(entries, start=1)]
+    labels = [f"{position}  {entry.title}{entry.mark}" for position, entry in enumerate(entries, start=1)]
     left = 16 + max(text_width(label) for label in labels)
     subtitle = (
         f"below: linear CKA, above: {board.similarity.neighbours} nearest neighbours in common; "

@@ -62,11 +62,13 @@ def needed_cell(found: Needed | None) -> Cell:
 def _about(board: Board, found: Efficiency, column: Column) -> str:
     draws = max(len(point.values) for curve in found.curves for point in curve.points[:-1])
     best = next((e.title for e in board.entries if e.name == found.best_floor), None)
+    split = board.division is None
+    each, means = (" of each fold", " Numbers of subjects are means over the folds.") if split else ("", "")
     text = (
-        f"{column.heading} of {found.protocol}, tuned and trained on shares of the training subjects of each fold "
+        f"{column.heading} of {found.protocol}, tuned and trained on shares of the training subjects{each} "
         f"(up to {number_format.plural(draws, 'draw')} by class, the same for every encoder) and tested on the same "
         "units throughout. Intervals, 95 %, join other test subjects with other draws; those on all subjects are the "
-        "table's above. Numbers of subjects are means over the folds."
+        f"table's above.{means}"
     )
     if best is not None:
         text += (
