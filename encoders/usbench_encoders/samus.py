@@ -40,6 +40,9 @@ class Samus(Published):
         "ultrasound image segmentation, arXiv 2309.06824, 2023",
         url="https://github.com/xianlin7/SAMUS",
         pretraining=None,
+        pretraining_kind="segmentation",
+        pretraining_modality="ultrasound",
+        year=2023,
         pretraining_note="US30K by the authors' list: TN3K, DDTI, TG3K, BUSI, UDIAT, CAMUS and HMC-QU; which of them "
         "a file has seen, it does not say.",
         weights=WeightsSource(

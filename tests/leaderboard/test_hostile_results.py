@@ -232,7 +232,9 @@ def test_the_site_keeps_its_form(folders: tuple[Path, Path]) -> None:
     for name, text in bad.items():
         if name.endswith(".html"):
             found, expected = html_form(text), html_form(good[name])
-            assert Counter(found.form) == Counter(expected.form), name  # encoders are in the order of their titles
+            # Encoders are in the order of their titles, and long ones wrap within a figure.
+            forms = [Counter(tag for tag in form if tag[0] != "text") for form in (found.form, expected.form)]
+            assert forms[0] == forms[1], name
             for link in found.links:
                 assert re.match(r"(https?://|\.\./|[a-z]+/|[a-z]+\.html|#|data:)", link), (name, link)
 
