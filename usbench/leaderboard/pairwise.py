@@ -85,7 +85,7 @@ def compare_pair(
         if name not in known:
             raise UnknownNameError(f"no metric {name!r} here.{did_you_mean(name, known)} There are {', '.join(known)}.")
     with told_of(a.file, b.file):
-        rows = _rows(board, predictions, (a, b), metrics or known)
+        rows = _rows(board, predictions, (a, b), metrics or usual)
     primary = board.primary(protocol)
     ranked = next((row for row in rows if row.column.metric == primary), rows[0])
     subjects = predictions[a.name].n_groups
