@@ -84,14 +84,14 @@ def test_levels_add_up_and_are_not_measured_twice(images: pd.DataFrame, run: Any
 
 
 def test_shifted_frames_have_keys_of_their_own(images: pd.DataFrame, run: Any) -> None:
-    from usbench.embedding.store import Store
+    from usbench.embedding.store import SUFFIX, Store, read_shard
 
     ready, result, options, settings = run(images)
     before = embedded(ready, options, settings).vectors
     store = Store(settings.store_dir, ready.encoder.identity())
     measure_shifts(ready, result, [Level("gain", 4), Level("gain", 5)], options, settings)
-    store.refresh()
-    assert len(store._vectors) == 3 * len(images)  # the clean frames, and each of them at two levels
+    keys = {row.tobytes() for path in store.folder.glob(f"*{SUFFIX}") for row in read_shard(path)[0]}
+    assert len(keys) == 3 * len(images)  # the clean frames, and each of them at two levels
     assert (embedded(ready, options, settings).vectors == before).all()
 
 
