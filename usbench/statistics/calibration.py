@@ -45,8 +45,9 @@ def fit_logistic(x: FloatArray, target: FloatArray, weight: FloatArray, start: F
     beta: FloatArray = np.zeros((len(weight), 2)) if start is None else np.tile(start, (len(weight), 1))
     powers = np.stack([np.ones_like(x), x, x**2], axis=1)
     rows = max(1, _BLOCK // len(x))
-    for k in range(0, len(weight), rows):
-        beta[k : k + rows] = _fit_block(beta[k : k + rows], powers, target, weight[k : k + rows])
+    with np.errstate(invalid="ignore"):  # of a predictor that is not finite, which has no maximum either
+        for k in range(0, len(weight), rows):
+            beta[k : k + rows] = _fit_block(beta[k : k + rows], powers, target, weight[k : k + rows])
     return beta
 
 
@@ -167,8 +168,9 @@ def calibration_slope(outcome: Predictions) -> Kernel:
     p = platt_probabilities(outcome)
     if p is None:
         return _undefined
-    p = np.clip(p, 1e-15, 1 - 1e-15)  # a separated fold's curve is so steep that its ends round to 0 and 1
-    logits = np.log(p) - np.log1p(-p)
+    # A curve on separated folds is so steep that its ends round to 0 and 1: such logits are infinite, and no slope fits.
+    with np.errstate(divide="ignore"):
+        logits = np.log(p) - np.log1p(-p)
     starts = [fit_logistic(x, outcome.y, np.ones((1, len(x))))[0] for x in logits]
 
     return lambda weights: _slopes(logits, outcome.y, starts, weights)

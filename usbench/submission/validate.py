@@ -22,8 +22,6 @@ from usbench.results.schema import SCHEMA_VERSION, Estimate, Result, migrate, re
 
 # Results hold metrics with six digits after the point.
 TOLERANCE = 2e-6
-SLOPE_TOLERANCE = 1e-3
-"""Of a slope, which is found by iteration and flat near its maximum where classes are nearly separated."""
 # Coordinates of maps are rounded, and a neighbour at equal distance then votes or not.
 MAP_TOLERANCE = 0.01
 
@@ -176,7 +174,7 @@ def _protocol(path: Path, result: Result, protocol: str) -> list[Finding]:
             continue
         for part in ("value", "low", "high"):
             a, b = getattr(stated, part), getattr(found, part)
-            if not _equal(a, b, SLOPE_TOLERANCE if name == "calibration_slope" else TOLERANCE):
+            if not _equal(a, b):
                 findings.append(
                     Finding(path, f"{protocol}, {name}, {part}", f"is {a}, the predictions give {_plain(b)}")
                 )
@@ -237,10 +235,10 @@ def _straddling(result: Result, folds: list[int | None]) -> str | None:
     return None
 
 
-def _equal(a: float | None, b: float | None, tolerance: float = TOLERANCE) -> bool:
+def _equal(a: float | None, b: float | None) -> bool:
     if a is None or b is None:
         return a is b
-    return math.isclose(a, b, rel_tol=0, abs_tol=tolerance)
+    return math.isclose(a, b, rel_tol=0, abs_tol=TOLERANCE)
 
 
 def _plain(value: float | None) -> float | None:
