@@ -144,6 +144,6 @@ def test_from_python_in_one_call(images: pd.DataFrame, tmp_path: Path, run: Any)
     (result,) = usbench.run(
         "pixels", ready.task, data=str(tmp_path / "manifest.csv"), by=["side"], shift=["gain:1"], settings=settings
     )
-    assert list(result.instruments) == ["strata", "shifts"]
+    assert list(result.instruments) == ["label_efficiency", "strata", "shifts"]
     with pytest.raises(UsbenchError, match="unknown shift"):
         usbench.run("pixels", ready.task, data=str(tmp_path / "manifest.csv"), shift=["gian"], settings=settings)

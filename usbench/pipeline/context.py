@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from usbench.results.board_folder import refuse_simulated
 from usbench.task.task import Task
 
 if TYPE_CHECKING:
+    from usbench.pipeline.vectors import SelectedFrames
     from usbench.task.cohort import Cohort
 
 
@@ -86,6 +88,17 @@ class Prepared:
     digests: Mapping[str, str]
     decoding: str
     inputs: str
+
+    @cached_property
+    def frames(self) -> SelectedFrames:
+        """The frames that the task asks for; files are opened to count theirs once, whoever asks.
+
+        Raises:
+            MediaError: A file is damaged.
+        """
+        from usbench.pipeline.vectors import frames_of
+
+        return frames_of(self)
 
 
 def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) -> Prepared:

@@ -19,7 +19,6 @@ from usbench.task.places import places_of
 if TYPE_CHECKING:
     from usbench.core.settings import Settings
     from usbench.core.types import Frame, Vectors
-    from usbench.data.frame_sampling import FramePolicy
     from usbench.embedding.extract import Extraction
     from usbench.pipeline.context import Options, Prepared
     from usbench.probes.places import Places
@@ -71,12 +70,11 @@ class Embedded:
         return self.frames.places
 
 
-def frames_of(prepared: Prepared, policy: FramePolicy | None = None) -> SelectedFrames:
-    """Choose the frames of every unit.
+def frames_of(prepared: Prepared) -> SelectedFrames:
+    """Choose the frames of every unit anew; `Prepared.frames` keeps them.
 
     Args:
         prepared: Encoder, task and data.
-        policy: Which frames of a unit; the task's own by default.
 
     Raises:
         MediaError: A file is damaged.
@@ -84,7 +82,7 @@ def frames_of(prepared: Prepared, policy: FramePolicy | None = None) -> Selected
     refs, unit_index, notes = select_frames(
         prepared.cohort,
         prepared.located.dataset,
-        policy or prepared.task.frames,
+        prepared.task.frames,
         dict(prepared.digests),
         prepared.decoding,
     )
@@ -121,7 +119,7 @@ def embed(
     from usbench.embedding.store import Store
 
     encoder, dataset = prepared.encoder, prepared.located.dataset
-    chosen = frames or frames_of(prepared)
+    chosen = frames or prepared.frames
     text = title or f"{encoder.name} on {dataset.name}"
     extraction = extract(
         encoder,

@@ -168,7 +168,7 @@ def calibration_slope(outcome: Predictions) -> Kernel:
     p = platt_probabilities(outcome)
     if p is None:
         return _undefined
-    # A curve on separated folds is so steep that its ends round to 0 and 1: such logits are infinite, and no slope fits.
+    # On separated folds the curve is so steep that its ends round to 0 and 1: infinite logits, which no slope fits.
     with np.errstate(divide="ignore"):
         logits = np.log(p) - np.log1p(-p)
     starts = [fit_logistic(x, outcome.y, np.ones((1, len(x))))[0] for x in logits]

@@ -90,7 +90,6 @@ class Survey:
     def perform(self, handshake: Handshake) -> Found:
         """Do it; see :class:`usbench.sweep.worker.Job`."""
         from usbench.pipeline.experiment import encoder_facts
-        from usbench.pipeline.vectors import frames_of
 
         said: list[str] = []
         ready = _prepare(self.cell, handshake, said.append)
@@ -99,7 +98,7 @@ class Survey:
             told, said_of = encoder_facts(ready.encoder), _facts(ready)
             return Found(board, ready.inputs, True, encoder=told, synthetic=synthetic, facts=said_of, said=tuple(said))
         encoder = ready.encoder
-        refs = frames_of(ready).refs
+        refs = ready.frames.refs
         store = Store(handshake.settings.store_dir, encoder.identity())
         shifted = [
             (FrameRef(ref.path, ref.frame, _shifted_key(ready, ref, level)), position)

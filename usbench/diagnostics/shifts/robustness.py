@@ -16,7 +16,7 @@ from usbench.diagnostics.shifts.catalogue import SHIFTS, shift_frame, shift_key
 from usbench.diagnostics.shifts.embedding_drift import drift
 from usbench.diagnostics.shifts.levels import Level
 from usbench.pipeline.context import Options, Prepared
-from usbench.pipeline.vectors import embed, frames_of
+from usbench.pipeline.vectors import embed
 from usbench.results.schema import Repeat, Result
 from usbench.statistics.exact import holm
 from usbench.task.cohort import draw_splits
@@ -121,7 +121,7 @@ def _vectors(
     ready: Prepared, levels: Sequence[Level], options: Options, settings: Settings
 ) -> tuple[dict[str, Any], Any, Any]:
     """Encode clean and shifted frames in one pass, so that every file is decoded once for all levels."""
-    frames = frames_of(ready)
+    frames = ready.frames
     level_of: dict[bytes, Level] = {}
     shifted: list[FrameRef] = []
     for level in levels:
