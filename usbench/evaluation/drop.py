@@ -200,16 +200,12 @@ def _halving(uncertainty: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _fixed_error(a: Predictions, b: Predictions, metric: str, paired: bool) -> float | None:
     """Standard error of the difference under fixed predictions: of pairs by the same resamples of both."""
-    from usbench.statistics.auc_variance import auc_test
+    from usbench.statistics.auc_variance import metric_test
     from usbench.statistics.bootstrap import draw
     from usbench.statistics.metrics import prepare
-    from usbench.statistics.thresholds import at_threshold, threshold_of
 
-    if paired and a.kind != "multiclass" and (metric in ("auc", "fold_auc") or threshold_of(metric) is not None):
-        first, second = at_threshold(metric, a), at_threshold(metric, b)
-        found = auc_test(first, second, within_folds=metric == "fold_auc")
-        if found is not None:
-            return found.standard_error
+    if paired and (found := metric_test(metric, a, b)) is not None:
+        return found.standard_error
     if min(a.n_groups, b.n_groups) < 2:
         return None
     seeds = (0, 0) if paired else (0, 1)

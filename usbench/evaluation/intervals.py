@@ -21,7 +21,7 @@ from usbench.statistics.bootstrap import bootstrap
 from usbench.statistics.half_samples import exact_bound, half_sample_error, interval, refit_error
 from usbench.statistics.metrics import find_metric
 from usbench.statistics.predictions import Predictions
-from usbench.statistics.thresholds import at_threshold, threshold_of
+from usbench.statistics.thresholds import at_threshold, is_auc
 
 RESAMPLES = 2000
 HALF_SAMPLES = "half-samples"
@@ -91,7 +91,7 @@ def fixed_error(name: str, outcome: Predictions, n_resamples: int = RESAMPLES) -
 
 def _auc_error(name: str, outcome: Predictions) -> float | None:
     outcome = at_threshold(name, outcome)
-    if (name in ("auc", "fold_auc") or threshold_of(name) is not None) and outcome.kind != "multiclass":
+    if is_auc(name) and outcome.kind != "multiclass":
         found = auc_covariance(outcome, outcome, within_folds=name == "fold_auc")
         if found is not None and found[2][0, 0] > 0:
             return float(np.sqrt(found[2][0, 0]))
@@ -112,8 +112,7 @@ def fewest_subjects(name: str, outcome: Predictions) -> int:
         outcome: What it is computed from.
     """
     outcome = at_threshold(name, outcome)
-    ranks = name in ("auc", "fold_auc") or threshold_of(name) is not None
-    if ranks and outcome.kind in ("regression", "ordinal"):
+    if is_auc(name) and outcome.kind in ("regression", "ordinal"):
         if outcome.threshold is None:
             return 0
         sides = [outcome.y >= outcome.threshold, outcome.y < outcome.threshold]

@@ -34,7 +34,7 @@ import numpy as np
 
 from usbench.core.names import split_variant
 from usbench.statistics._types import FloatArray
-from usbench.statistics.auc_variance import auc_test
+from usbench.statistics.auc_variance import metric_test
 from usbench.statistics.bootstrap import draw
 from usbench.statistics.exact import holm
 from usbench.statistics.half_samples import (
@@ -47,7 +47,6 @@ from usbench.statistics.half_samples import (
 from usbench.statistics.metrics import get_metric, prepare
 from usbench.statistics.paired_permutation import exchange_test
 from usbench.statistics.predictions import Predictions
-from usbench.statistics.thresholds import at_threshold, threshold_of
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -287,12 +286,9 @@ class Comparator:
 
     def _fixed_error(self, a: str, b: str) -> tuple[float | None, str]:
         """Standard error of a difference under fixed predictions, and where it comes from."""
-        first, second = (at_threshold(self.metric, self._predictions[name]) for name in (a, b))
-        ranks = self.metric in ("auc", "fold_auc") or threshold_of(self.metric) is not None
-        if ranks and first.kind != "multiclass":
-            found = auc_test(first, second, within_folds=self.metric == "fold_auc")
-            if found is not None:
-                return found.standard_error, "Obuchowski" if found.clustered else "DeLong"
+        found = metric_test(self.metric, self._predictions[a], self._predictions[b])
+        if found is not None:
+            return found.standard_error, "Obuchowski" if found.clustered else "DeLong"
         if not self.draws:
             return None, ""
         draws = np.round(self.draws[a] - self.draws[b], _DIGITS)

@@ -26,6 +26,7 @@ import numpy as np
 from usbench.errors import DataError
 from usbench.statistics._types import AnyArray, BoolArray, FloatArray, IntArray
 from usbench.statistics.predictions import Predictions
+from usbench.statistics.thresholds import at_threshold, is_auc
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,28 @@ def auc_test(a: Predictions, b: Predictions, within_folds: bool = False) -> AucT
     if variance <= floor:
         return AucTest(difference, 0.0, 1.0, a.n_groups < a.n_units) if abs(difference) < 1e-12 else None
     return AucTest(difference, error, erfc(abs(difference) / error / sqrt(2)), a.n_groups < a.n_units)
+
+
+def metric_test(metric: str, a: Predictions, b: Predictions) -> AucTest | None:
+    """Compare two systems by a metric that is an AUC.
+
+    Args:
+        metric: Name of any metric.
+        a: Predictions of the first.
+        b: Predictions of the second, for the same units.
+
+    Returns:
+        The test, or None where the metric is no AUC of two sides, or the test does not exist.
+
+    Raises:
+        DataError: As `auc_covariance`.
+    """
+    if not is_auc(metric) or a.kind == "multiclass":
+        return None
+    a, b = at_threshold(metric, a), at_threshold(metric, b)
+    if a.kind in ("regression", "ordinal") and a.threshold is None:
+        return None
+    return auc_test(a, b, within_folds=metric == "fold_auc")
 
 
 def _positive(outcome: Predictions) -> BoolArray:

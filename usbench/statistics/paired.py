@@ -27,12 +27,12 @@ import numpy as np
 
 from usbench.errors import DataError
 from usbench.statistics._types import FloatArray
-from usbench.statistics.auc_variance import auc_test
+from usbench.statistics.auc_variance import metric_test
 from usbench.statistics.bootstrap import draw, percentile_bounds
 from usbench.statistics.exact import mcnemar_exact, sign_flip_exact
 from usbench.statistics.metrics import prepare
 from usbench.statistics.predictions import Predictions
-from usbench.statistics.thresholds import at_threshold, threshold_of
+from usbench.statistics.thresholds import is_auc
 
 
 @dataclass(frozen=True)
@@ -130,13 +130,8 @@ def bootstrap_p(draws: FloatArray) -> float:
 
 def _test(a: Predictions, b: Predictions, metric: str, p_bootstrap: float | None) -> tuple[float | None, str]:
     """The p value of the test that suits the metric, and the test's name."""
-    if (metric in ("auc", "fold_auc") or threshold_of(metric) is not None) and a.kind != "multiclass":
-        a, b = at_threshold(metric, a), at_threshold(metric, b)
-        found = (
-            None
-            if a.kind in ("regression", "ordinal") and a.threshold is None
-            else auc_test(a, b, metric == "fold_auc")
-        )
+    if is_auc(metric) and a.kind != "multiclass":
+        found = metric_test(metric, a, b)
         clustered = a.n_groups < a.n_units
         return (None if found is None else found.p), ("Obuchowski" if clustered else "DeLong")
     if metric == "accuracy":

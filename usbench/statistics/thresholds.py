@@ -35,6 +35,11 @@ def threshold_of(name: str) -> float | None:
     return float(f"{'-' if minus else ''}{whole}.{fraction or 0}")
 
 
+def is_auc(name: str) -> bool:
+    """Whether a metric ranks units of two sides: the AUC, that within folds, or one of :func:`auc_name`."""
+    return name in ("auc", "fold_auc") or threshold_of(name) is not None
+
+
 def at_threshold(name: str, outcome: Predictions) -> Predictions:
     """Return an outcome with the threshold that a metric's name states; as it is where the name states none."""
     threshold = threshold_of(name)
