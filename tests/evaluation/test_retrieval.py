@@ -172,7 +172,9 @@ def test_the_page_shows_the_map_beside_its_floors(lesions: tuple[Path, list[Resu
     figures = {figure.name.rpartition("-")[2]: figure for figure in figures_of(board)}
     n = len(board.entries[0].result.units.id)
     assert figures["map"].csv.count("\n") == 1 + 2 * n
-    assert figures["map"].drawing.render().count("h0") == 2 * n + len(board.first.dataset["counts"]["classes"])
+    drawing = figures["map"].drawing.render()
+    assert drawing.count("h0") == 2 * n
+    assert drawing.count('class="spot ') == len(board.first.dataset["counts"]["classes"])
     page = task_page(board, figures_of(board))
     assert "How far to believe the map" in page
     assert "Constant (majority class)" in page
