@@ -66,15 +66,7 @@ class Generic(Encoder):
         if "pretraining" in self.options:
             card = replace(card, pretraining=self.options["pretraining"], pretraining_note="As stated by the user.")
         if self.random:
-            card = replace(
-                card,
-                year=None,
-                pretraining_kind="none",
-                pretraining_modality="none",
-                pretraining=(),
-                pretraining_note="No training.",
-                floor=True,
-            )
+            card = card.untrained()
         self.card: EncoderCard = card
         super().__init__(**settings)
 

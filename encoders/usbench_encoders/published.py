@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from usbench.encoder import Encoder, weights
@@ -79,18 +78,11 @@ def untrained(kind: type[Kind]) -> type[Kind]:
     Args:
         kind: The encoder; its module must keep the result under the name ``KindRandom``.
     """
-    card = replace(
-        kind.card,
+    card = kind.card.untrained(
         name=f"{kind.card.name}.random",
         title=f"{kind.card.title}, untrained",
         description=f"The network of {kind.card.title} with random weights, seed 0.",
         weights=None,
-        year=None,
-        pretraining_kind="none",
-        pretraining_modality="none",
-        pretraining=(),
-        pretraining_note="No training.",
-        floor=True,
     )
     name = f"{kind.__name__}Random"
     return type(name, (kind,), {"card": card, "random": True, "__module__": kind.__module__, "__doc__": kind.__doc__})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,23 @@ class EncoderCard:
     pretraining_kind: str = ""
     pretraining_modality: str = ""
     year: int | None = None
+
+    def untrained(self, **facts: Any) -> EncoderCard:
+        """Return the card of the same network with random weights: a baseline, of no year, that has seen nothing.
+
+        Args:
+            **facts: What else differs, such as ``name`` and ``title``.
+        """
+        return replace(
+            self,
+            year=None,
+            pretraining_kind="none",
+            pretraining_modality="none",
+            pretraining=(),
+            pretraining_note="No training.",
+            floor=True,
+            **facts,
+        )
 
 
 @dataclass(frozen=True)
