@@ -17,18 +17,20 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
+from usbench.leaderboard.board import gather
+from usbench.leaderboard.number_format import p_value
 from usbench.results.schema import Result, load
 
 ROOT = Path(__file__).resolve().parents[1]
 BASELINES = ("texture", "pixels", "tusa.random", "random-projection")
 NEEDED = {"shortcut", "frame_budget", "duplicates", "permutation"}
-PAGES = ("docs/statistics.md", "docs/instruments.md")
+PAGES = ("docs/statistics.md", "docs/instruments.md", "docs/tusa/open-v2.md")
 _MARKED = re.compile(r"^(<!-- measured: (\w+) -->\n)(.*?)^(<!-- end of measured -->)$", flags=re.M | re.S)
 
 
 def coverage(root: Path) -> str:
     """Simulated coverage of intervals and level of comparisons, and how far these figures can be trusted."""
-    found = json.loads((root / "benchmarks" / "coverage.json").read_text(encoding="utf-8"))
+    found = json.loads((root / "benchmarks" / "interval_coverage.json").read_text(encoding="utf-8"))
     heads = ("setting", "metric", "n", "mean", "SE/SD, fixed", "SE/SD", "coverage, fixed", "coverage")
     rows = [
         [
@@ -113,8 +115,28 @@ def duplicates(root: Path) -> str:
     return f"Files of different patients that look alike: {told[0]}, {told[1]}.\n"
 
 
+def tusa_boards(root: Path) -> str:
+    """The three sets of weights of TUSA on every board beside baselines and the best encoder from natural images."""
+    columns = ("tusa", "tusa.scratch", "tusa.open-v1", "tusa.random", "texture", "sscd-mobile")
+    rows = []
+    for board in gather(root / "leaderboards" / "results"):
+        standing, entries = board.standing(), {entry.name: entry for entry in board.entries}
+        if not board.own_dataset or board.synthetic or "tusa" not in standing.comparator.names:
+            continue
+        shown = board.column(str(standing.metric))
+        values = [standing.comparator.value(name) for name in columns]
+        cells = ["–" if value is None else shown.value(value) for value in values]
+        known = {d.against: d for d in standing.references.get("tusa", ())}
+        for floor in ("tusa.random", "texture"):
+            d = known.get(floor)
+            cells.append("–" if d is None else f"{shown.difference(d.value)} ({_compared(p_value(d.p_adjusted))})")
+        rows.append([f"[{board.name}](../../leaderboards/{board.name}.md){entries['tusa'].mark}", shown.heading, *cells])
+    heads = ("open-v2", "scratch", "open-v1", "untrained", "texture", "SSCD student", "Δ untrained", "Δ texture")
+    return _table(("board", "metric", *heads), rows, text=2)
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
-    table.__name__: table for table in (coverage, shortcut, frame_budget, duplicates)
+    table.__name__: table for table in (coverage, shortcut, frame_budget, duplicates, tusa_boards)
 }
 
 
@@ -157,6 +179,10 @@ def _span(estimate: dict[str, Any], shown: Callable[[float], str]) -> str:
 
 def _signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
+
+
+def _compared(p: str) -> str:
+    return f"p {p.replace('<', '< ')}" if p.startswith("<") else f"p = {p}"
 
 
 def _p(value: Any) -> str:

@@ -100,9 +100,9 @@ def test_measured_tables_say_what_results_and_benchmarks_say(tmp_path: Path) -> 
         marks += re.findall(r"<!-- measured: (\w+) -->", page)
         assert measured["filled"](page) == page, "python docs/measured.py writes the pages anew"
     assert sorted(marks) == sorted(measured["TABLES"])
-    rows = json.loads((ROOT / "benchmarks" / "coverage.json").read_text())
+    rows = json.loads((ROOT / "benchmarks" / "interval_coverage.json").read_text())
     rows[0]["coverage"] = 0.123
     (tmp_path / "benchmarks").mkdir()
-    (tmp_path / "benchmarks" / "coverage.json").write_text(json.dumps(rows))
+    (tmp_path / "benchmarks" / "interval_coverage.json").write_text(json.dumps(rows))
     page = "<!-- measured: coverage -->\nold\n<!-- end of measured -->"
     assert "**0.123**" in measured["filled"](page, tmp_path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -100,3 +102,12 @@ def test_files_of_tests_bear_names_of_their_own() -> None:
     """Test modules outside packages are imported by their bare name, which two of them cannot share."""
     names = [path.name for path in (ROOT / "tests").rglob("*.py") if not (path.parent / "__init__.py").exists()]
     assert sorted(name for name in set(names) if names.count(name) > 1 and name != "conftest.py") == []
+
+
+def test_no_script_has_the_name_of_an_installed_package() -> None:
+    """A script's folder stands in ``sys.path``: numba would import a file ``coverage.py`` for the package."""
+    taken = {*sys.stdlib_module_names, *packages_distributions()}
+    folders = ("benchmarks", "recipes", "tests", "docs/_site", ".ci")
+    scripts = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    assert len(scripts) > 100
+    assert [str(path.relative_to(ROOT)) for path in scripts if path.stem in taken] == []

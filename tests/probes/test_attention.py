@@ -18,7 +18,7 @@ from usbench.probes.problem import Problem
 from usbench.probes.threads import torch_threads
 from usbench.statistics import compute, repeated_subject_folds
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from heads_one_by_one import train_heads_one_by_one
 
 CPU = torch.device("cpu")

@@ -11,7 +11,7 @@ from usbench.core.settings import load_settings
 from usbench.plugins.catalog import load_task
 from usbench.plugins.data_sources import dataset_for, load_dataset
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "recipes" / "subsets"))
+sys.path.append(str(Path(__file__).resolve().parents[2] / "recipes" / "subsets"))
 import near_lossless_png
 from make_bus_bra_subset import README, sampling_order
 

@@ -2,7 +2,7 @@
 
 The two scores of a halving come from separate subjects, each half being trained and tested on by itself, so that their
 difference holds the chance of testing and that of training. `refit_error` says how the standard error of the whole
-follows from it, and the simulation in `benchmarks/coverage.py` how well.
+follows from it, and the simulation in `benchmarks/interval_coverage.py` how well.
 
 Intervals are symmetric on a scale without ends: the logit for shares and AUCs, Fisher's z for correlations, the
 logarithm for errors. A difference is symmetric as it stands, and its test is the same statement as its interval: the p

@@ -2,12 +2,12 @@
 
 Each cohort is drawn anew, two encoders of equal worth look at it, and the whole protocol runs on both: folds, tuning,
 training, half-samples. The value that an interval should cover is the mean score of the protocol over all cohorts of a
-setting. Keeps the numbers in coverage.json beside this file, from which `docs/measured.py` writes the table of
+setting. Keeps the numbers in interval_coverage.json beside this file, from which `docs/measured.py` writes the table of
 docs/statistics.md.
 
-    python benchmarks/coverage.py --minutes 30            # cohorts of all settings in turn, until the time is up
-    python benchmarks/coverage.py --summary               # coverage.json from what was simulated so far
-    python docs/measured.py                               # the table
+    python benchmarks/interval_coverage.py --minutes 30  # cohorts of all settings in turn, until the time is up
+    python benchmarks/interval_coverage.py --summary     # interval_coverage.json from what was simulated so far
+    python docs/measured.py                              # the table
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from usbench.statistics.bootstrap import draw
 from usbench.statistics.metrics import prepare
 
 HERE = Path(__file__).parent
-FILE = HERE / "coverage.json"
+FILE = HERE / "interval_coverage.json"
 RESAMPLES = 200
 
 
@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument("--raw", type=Path, nargs="+", default=[HERE / "coverage.raw.json"], help="simulated cohorts")
     parser.add_argument("--first", type=int, default=0, help="first seed, where several processes share the work")
     parser.add_argument("--step", type=int, default=1, help="distance of the seeds, the number of processes")
-    parser.add_argument("--summary", action="store_true", help="simulate nothing, only write coverage.json")
+    parser.add_argument("--summary", action="store_true", help="simulate nothing, only write interval_coverage.json")
     args = parser.parse_args()
     if not args.summary:
         file = args.raw[0]
