@@ -22,7 +22,8 @@ from usbench.encoder.preprocessing import grey_to_tensor
 from usbench.errors import EncodingError, UsbenchError
 from usbench.media import open_media
 from usbench.pipeline.embed import embed_poolings
-from usbench.plugins.catalog import DATASETS, load_encoder, load_encoders, several_poolings
+from usbench.plugins.catalog import DATASETS, load_encoder, load_encoders
+from usbench.sweep.specs import EncoderSpec
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 POOLINGS = {
@@ -256,7 +257,18 @@ def test_all_is_what_the_model_has() -> None:
 def test_a_list_of_poolings_that_is_none(pooling: str, message: str) -> None:
     with pytest.raises(UsbenchError, match=message):
         load_encoders("tusa.random", pooling=pooling)
-    assert several_poolings(None) == []
+
+
+def test_one_name_is_not_for_several_rows() -> None:
+    message = "'mine' is a name for one row, and 2 poolings make a row each"
+    with pytest.raises(UsbenchError, match=message):
+        load_encoders("tusa.random", pooling="mean,stages", called="mine")
+    with pytest.raises(UsbenchError, match=message):
+        EncoderSpec("tusa.random", pooling="mean,stages", called="mine").in_poolings()
+    with pytest.raises(UsbenchError, match="and 4 poolings make"):
+        EncoderSpec("tusa.random", pooling="all", called="mine").in_poolings()
+    (one,) = EncoderSpec("texture", pooling="all", called="mine").in_poolings()
+    assert (one.called, one.pooling, one.companions) == ("mine", "whole", ())
 
 
 def test_a_plugin_that_forgets_a_pooling_is_told() -> None:

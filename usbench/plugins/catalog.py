@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -167,34 +167,41 @@ def load_encoders(name: str, pooling: str | Sequence[str] | None = None, **optio
         UnknownNameError: No such encoder.
         UsbenchError: An option is not one that the encoder offers.
     """
-    asked = several_poolings(pooling)
-    if len(asked) < 2 and asked != [ALL_POOLINGS]:
-        return [load_encoder(name, pooling=asked[0] if asked else None, **options)]
-    if asked == [ALL_POOLINGS]:
-        first = load_encoder(name, **options)
-        asked = list(first.offered_poolings())
-        if len(asked) < 2:
-            return [first]
-    if options.get("called"):
-        raise UsbenchError(
-            f"{options['called']!r} is a name for one row, and {len(asked)} poolings make a row each. Name one pooling."
-        )
-    first = load_encoder(name, pooling=asked[0], **options)
+    asked = poolings_asked(pooling, lambda: load_encoder(name, **options).offered_poolings(), options.get("called"))
+    first = load_encoder(name, pooling=next(iter(asked), None), **options)
     first.companions = tuple(asked[1:])
     return [first, *(first.in_pooling(each) for each in asked[1:])]
 
 
-def several_poolings(pooling: str | Sequence[str] | None) -> list[str]:
+def poolings_asked(
+    pooling: str | Sequence[str] | None, offered: Callable[[], Iterable[str]], called: str | None = None
+) -> list[str]:
     """Read the names of poolings, each once.
 
     Args:
         pooling: ``mean``, ``mean,stages``, ``all`` or a list.
+        offered: Returns what ``all`` stands for; called only where it is asked for.
+        called: A name for the row, of which there is one.
+
+    Returns:
+        Their names, none where the encoder's own is asked for.
 
     Raises:
-        UsbenchError: A name is empty, or ``all`` stands beside others.
+        UsbenchError: A name is empty, ``all`` stands beside others, or one name is given to several rows.
     """
     if pooling is None:
         return []
+    names = _names_of_poolings(pooling)
+    if names == [ALL_POOLINGS]:
+        names = list(offered())
+    if called and len(names) > 1:
+        raise UsbenchError(
+            f"{called!r} is a name for one row, and {len(names)} poolings make a row each. Name one pooling."
+        )
+    return names
+
+
+def _names_of_poolings(pooling: str | Sequence[str]) -> list[str]:
     names = list(dict.fromkeys(part.strip() for part in (pooling.split(",") if isinstance(pooling, str) else pooling)))
     if "" in names:
         raise UsbenchError(f"pooling {pooling!r}: write names with commas between them, such as mean,stages, or all.")

@@ -44,6 +44,7 @@ class EncoderSpec:
     batch_size: int | None = None
     gpus: float | None = None
     called: str | None = None
+    companions: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -53,8 +54,6 @@ class EncoderSpec:
         asked = (("weights", weights), ("preprocessing", self.preprocessing), ("pooling", self.pooling))
         said = {key: value for key, value in (*asked, ("precision", precision)) if value}
         return self.called or with_variant(self.name, said)
-
-    companions: tuple[str, ...] = ()
 
     def load(self) -> Encoder:
         """Return the encoder; nothing heavy happens before its first use.
@@ -85,16 +84,14 @@ class EncoderSpec:
         """Return the encoder once per pooling that ``pooling`` names, ``mean,stages`` or ``all``.
 
         Raises:
-            UsbenchError: No such encoder or pooling; or, for ``all``, it cannot be used.
+            UsbenchError: No such encoder or pooling; for ``all``, it cannot be used; or it is called by one name and
+                asked for in several poolings.
         """
-        from usbench.plugins.catalog import ALL_POOLINGS, several_poolings
+        from usbench.plugins.catalog import poolings_asked
 
-        names = several_poolings(self.pooling)
-        if names == [ALL_POOLINGS]:
-            names = list(self.network.load().offered_poolings())
-        if len(names) < 2:
-            return [replace(self, pooling=names[0] if names else None)]
-        return [replace(self, pooling=n, companions=tuple(o for o in names if o != n)) for n in names]
+        names = poolings_asked(self.pooling, lambda: self.network.load().offered_poolings(), self.called)
+        several = [replace(self, pooling=n, companions=tuple(o for o in names if o != n)) for n in names]
+        return several or [replace(self, pooling=None)]
 
     def for_cluster(self) -> EncoderSpec:
         """Return the same encoder as a cluster should run it, with the GPUs it asks for filled in.
