@@ -115,7 +115,7 @@ def _one_frame_per_unit(result: Result, settings: Settings) -> tuple[list[bytes]
             f"with `usbench data add {result.dataset['name']} FOLDER`."
         )
     cohort = build_cohort(task, dataset)
-    digests = map_in_threads(dataset.digest, sorted({path for unit in cohort.units for path in unit.paths}))
+    digests = map_in_threads(dataset.digest, cohort.paths)
     refs, unit_index, _ = select_frames(cohort, dataset, task.frames, digests, decoding_versions())
     owners = np.asarray(unit_index)
     units = np.unique(owners)

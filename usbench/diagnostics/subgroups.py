@@ -81,9 +81,8 @@ def levels_of(ready: Prepared, column: str) -> list[str]:
     """Return the values of a column over the files of the task, sorted, without missing ones."""
     import pandas as pd
 
-    paths = {path for unit in ready.cohort.units for path in unit.paths}
     table = ready.located.dataset.index.table
-    values = table.loc[table["path"].isin(paths), column]
+    values = table.loc[table["path"].isin(ready.cohort.paths), column]
     return sorted({plain_text(value) for value in values if not bool(pd.isna(value))})
 
 

@@ -142,7 +142,7 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
         draw_splits(task.split, cohort)
     if alike := names_alike(dict.fromkeys(cohort.groups)):
         options.notify(note_of_alike(alike))
-    paths = sorted({path for unit in cohort.units for path in unit.paths})
+    paths = cohort.paths
     digests = map_in_threads(dataset.digest, paths)
     dataset.check_digests(digests)
     decoding = decoding_versions()

@@ -135,8 +135,7 @@ def embed(
         dataset, policy = data_named(data, settings), policy or AllFrames()
         cohort = _every_file(dataset)
 
-    paths = sorted({path for unit in cohort.units for path in unit.paths})
-    digests = map_in_threads(dataset.digest, paths)
+    digests = map_in_threads(dataset.digest, cohort.paths)
     refs, _, notes = select_frames(cohort, dataset, policy, digests, decoding_versions())
     notes = (*cohort.notes, *notes)
     refs = sorted(dict.fromkeys(refs), key=lambda ref: (ref.path, ref.frame))

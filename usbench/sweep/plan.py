@@ -165,7 +165,7 @@ def _count(spec: TaskSpec, settings: Settings, look: bool) -> _Counted:
     task = spec.load()
     located = dataset_for(task, settings, spec.data)
     cohort = build_cohort(task, located.dataset)
-    paths = sorted({path for unit in cohort.units for path in unit.paths})
+    paths = cohort.paths
     digests = map_in_threads(located.dataset.digest, paths) if look else {path: path for path in paths}
     refs, _, _ = select_frames(cohort, located.dataset, task.frames, digests, decoding_versions())
     return _Counted(task, located, cohort, refs, digests)

@@ -74,6 +74,11 @@ class Cohort:
         """Subject of each unit."""
         return [unit.subject for unit in self.units]
 
+    @property
+    def paths(self) -> list[str]:
+        """Files of all units, each once, sorted."""
+        return sorted({path for unit in self.units for path in unit.paths})
+
     def labels(self) -> list[Any]:
         """Class numbers for classification, values for regression, in the order of the units."""
         if not self.classes:
@@ -141,7 +146,7 @@ def select_frames(
     Raises:
         MediaError: A file is damaged.
     """
-    paths = [path for unit in cohort.units for path in unit.paths]
+    paths = cohort.paths
 
     def count(path: str) -> int:
         with dataset.open(path) as media:
