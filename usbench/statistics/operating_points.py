@@ -11,6 +11,8 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from usbench.statistics._types import FloatArray, IntArray
@@ -25,39 +27,40 @@ def sensitivity_at(outcome: Predictions, specificity: float) -> Kernel:
         outcome: A binary outcome.
         specificity: The specificity to keep, between 0 and 1.
     """
-    positive = (outcome.y == 1).astype(np.float64)
-    ranked = [_by_threshold(score) for score in outcome.score]
 
-    def kernel(weights: FloatArray) -> FloatArray:
-        found = np.empty((len(ranked), len(weights)))
-        for repeat, (order, ends) in enumerate(ranked):
-            hits, alarms = _counts(weights, positive, order, ends)
-            total_hits, total_alarms = hits[:, -1], alarms[:, -1]
-            # What is allowed to rounding: sums of whole weights would otherwise miss the specificity they meet.
-            allowed = alarms <= ((1 - specificity) * total_alarms)[:, None] + 1e-9
-            # Both counts rise as the threshold falls, so that the last allowed threshold is the best one.
-            last = allowed.sum(axis=1)
-            padded = np.concatenate([np.zeros((len(weights), 1)), hits], axis=1)
-            best = padded[np.arange(len(weights)), last]
-            found[repeat] = np.where(total_alarms > 0, ratio(best, total_hits), np.nan)
-        mean: FloatArray = found.mean(axis=0)
-        return mean
+    def best(hits: FloatArray, alarms: FloatArray) -> FloatArray:
+        total_hits, total_alarms = hits[:, -1], alarms[:, -1]
+        # What is allowed to rounding: sums of whole weights would otherwise miss the specificity they meet.
+        allowed = alarms <= ((1 - specificity) * total_alarms)[:, None] + 1e-9
+        # Both counts rise as the threshold falls, so that the last allowed threshold is the best one.
+        last = allowed.sum(axis=1)
+        padded = np.concatenate([np.zeros((len(hits), 1)), hits], axis=1)
+        found: FloatArray = ratio(padded[np.arange(len(hits)), last], total_hits)
+        return np.where(total_alarms > 0, found, np.nan)
 
-    return kernel
+    return _over_thresholds(outcome, best)
 
 
 def average_precision(outcome: Predictions) -> Kernel:
     """Area under the precision-recall curve, without interpolation: each gain in recall times the precision there."""
+
+    def area(hits: FloatArray, alarms: FloatArray) -> FloatArray:
+        gained = np.diff(hits, axis=1, prepend=0.0)
+        precision = np.divide(hits, hits + alarms, out=np.zeros_like(hits), where=hits + alarms > 0)
+        return ratio(np.einsum("bk,bk->b", gained, precision), hits[:, -1])
+
+    return _over_thresholds(outcome, area)
+
+
+def _over_thresholds(outcome: Predictions, summary: Callable[[FloatArray, FloatArray], FloatArray]) -> Kernel:
+    """Return the mean over the repeats of what a summary makes of the two counts of :func:`_counts`."""
     positive = (outcome.y == 1).astype(np.float64)
     ranked = [_by_threshold(score) for score in outcome.score]
 
     def kernel(weights: FloatArray) -> FloatArray:
         found = np.empty((len(ranked), len(weights)))
         for repeat, (order, ends) in enumerate(ranked):
-            hits, alarms = _counts(weights, positive, order, ends)
-            gained = np.diff(hits, axis=1, prepend=0.0)
-            precision = np.divide(hits, hits + alarms, out=np.zeros_like(hits), where=hits + alarms > 0)
-            found[repeat] = ratio(np.einsum("bk,bk->b", gained, precision), hits[:, -1])
+            found[repeat] = summary(*_counts(weights, positive, order, ends))
         mean: FloatArray = found.mean(axis=0)
         return mean
 
