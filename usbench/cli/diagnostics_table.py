@@ -10,7 +10,7 @@ from usbench.cli.terminal import as_data, printable_result
 from usbench.cli.terminal_table import Column, print_table
 from usbench.leaderboard import number_format
 from usbench.leaderboard.board import LEAKAGE_MARKS
-from usbench.results.division import division_of
+from usbench.results.division import division_of, told_as
 from usbench.results.schema import Result
 
 
@@ -74,9 +74,7 @@ def print_shifts(console: Console, result: Result, names: list[str]) -> None:
 
 
 def _metric(result: Result, name: str) -> number_format.Column:
-    """Return how a metric is printed: with one test set there are no folds, and the AUC is the plain one."""
-    plain = "auc" if name == "fold_auc" and division_of(result) is not None else name
-    return number_format.column(plain, result.task.get("unit_of_target") or "")
+    return number_format.column(told_as(name, division_of(result)), result.task.get("unit_of_target") or "")
 
 
 def _name(result: Result) -> str:

@@ -12,7 +12,7 @@ from rich.table import Table
 from usbench.cli.terminal import printable_result
 from usbench.core.names import split_variant
 from usbench.probes.facts import with_plain_words
-from usbench.results.division import division_of
+from usbench.results.division import division_of, told_as
 from usbench.results.schema import Result
 from usbench.statistics.metrics import METRICS, Metric
 from usbench.task.kinds import task_kind
@@ -34,7 +34,7 @@ def print_board(console: Console, results: Sequence[Result]) -> None:
     ordered = sorted(results, key=_by_score(results, headline))
     first = ordered[0]
     shown = task_kind(first.task["kind"]).terminal
-    one_test_set = division_of(first) is not None
+    division = division_of(first)
     beside = task_kind(first.task["kind"]).terminal_beside
     table = Table(
         title=_title(first),
@@ -49,8 +49,8 @@ def print_board(console: Console, results: Sequence[Result]) -> None:
     width = max(len(line) for name in names.values() for line in name.splitlines())
     table.add_column("encoder", no_wrap=True, min_width=width)
     for name in shown:
-        plain = "auc" if one_test_set and name == "fold_auc" else name
-        table.add_column(f"{_heading(METRICS[plain])}\n[dim]95 % interval[/dim]", justify="right", no_wrap=True)
+        heading = _heading(METRICS[told_as(name, division)])
+        table.add_column(f"{heading}\n[dim]95 % interval[/dim]", justify="right", no_wrap=True)
     for protocol in others:
         heading = " / ".join(_heading(METRICS[name], arrow=False) for name in beside)
         table.add_column(f"{heading}\n[dim]{protocol.partition('@')[0]}[/dim]", justify="right", no_wrap=True)

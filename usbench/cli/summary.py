@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from usbench.results.division import division_of, told_as
 from usbench.results.schema import Result
 from usbench.statistics.metrics import METRICS
 from usbench.task.kinds import task_kind
@@ -30,7 +31,7 @@ def drop_sentence(results: Sequence[Result]) -> str | None:
             break
     else:
         return None
-    metric = METRICS[name]
+    metric = METRICS[told_as(name, division_of(held[0]))]
     sign = 1 if metric.higher_is_better else -1
     best = max(scored, key=lambda r: sign * r.figures["drop"]["metrics"][name]["elsewhere"]["value"])
     found = best.figures["drop"]["metrics"][name]

@@ -17,7 +17,7 @@ from usbench.leaderboard.constant_baseline import NAME as CONSTANT
 from usbench.leaderboard.constant_baseline import constant_floor
 from usbench.leaderboard.published_values import Reported, load_reported
 from usbench.probes.facts import flat_and_nested
-from usbench.results.division import Division, division_of
+from usbench.results.division import Division, division_of, told_as
 from usbench.results.rows import base_of, spelling_of
 from usbench.results.schema import Estimate, Result, load_all, result_path
 from usbench.results.similarity import Similarity, load_similarity
@@ -186,11 +186,12 @@ class Board:
         if not present:
             return list(self.task.protocols)
         declared = [p for p in self.task.protocols if p in present]
+        found = declared + [p for p in present if p not in declared]
         if self.task.protocols and self.task.protocols[0] not in present:
             # Results of before the newest version: an earlier one ranks meanwhile, never a protocol of another kind.
             family = self.task.protocols[0].partition("@")[0]
-            declared.sort(key=lambda p: p.partition("@")[0] != family)
-        return declared + [p for p in present if p not in declared]
+            found.sort(key=lambda p: p.partition("@")[0] != family)
+        return found
 
     @property
     def headline(self) -> str:
@@ -235,13 +236,13 @@ class Board:
     def column(self, metric: str) -> number_format.Column:
         """Return how a metric is printed here; an AUC with its threshold where there is more than one."""
         found = number_format.column(metric, self.task.unit_of_target)
-        folds = metric == "fold_auc" and self.division is None  # otherwise one decision function, and no folds
-        if metric == "fold_auc" and not folds:
-            found = replace(found, title=number_format.column("auc").title)
+        shown = told_as(metric, self.division)
+        if shown != metric:
+            found = replace(found, title=number_format.column(shown).title)
         threshold = self.task.threshold if metric in ("auc", "fold_auc") else threshold_of(metric)
         if not self.task.further_thresholds or threshold is None:
             return found
-        title = "AUC within folds" if folds else "AUC"
+        title = "AUC within folds" if shown == "fold_auc" else "AUC"
         return replace(found, title=f"{title} at {threshold:g} {self.task.unit_of_target}".rstrip())
 
     @cached_property

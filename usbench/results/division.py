@@ -64,6 +64,16 @@ def division_of(result: Result) -> Division | None:
     return Division(_side(result, draws[0], tested=False), _side(result, draws[0], tested=True))
 
 
+def told_as(metric: str, division: Division | None) -> str:
+    """Return the metric whose title a figure is shown under: with one test set there are no folds, so the plain AUC.
+
+    Args:
+        metric: Name of a metric.
+        division: Of the result it is of.
+    """
+    return "auc" if metric == "fold_auc" and division is not None else metric
+
+
 def _side(result: Result, fold: list[int | None], tested: bool) -> Side:
     chosen = [i for i, number in enumerate(fold) if (number is not None) is tested]
     names = list(result.dataset.get("counts", {}).get("classes", {}))
