@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 from usbench.data.frame_sampling import AllFrames, FramePolicy
 from usbench.errors import UsbenchError
-from usbench.statistics.thresholds import auc_name, threshold_of
 from usbench.task.slots import Slots
 from usbench.task.transfer import Transfer
 
@@ -170,6 +169,8 @@ class Task:
     def _check_thresholds(self) -> None:
         if not self.further_thresholds:
             return
+        from usbench.statistics.thresholds import auc_name, threshold_of  # imports NumPy
+
         every = [self.threshold, *self.further_thresholds]
         if self.kind != "regression" or self.threshold is None:
             raise UsbenchError(
