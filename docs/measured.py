@@ -130,7 +130,8 @@ def tusa_boards(root: Path) -> str:
         for floor in ("tusa.random", "texture"):
             d = known.get(floor)
             cells.append("–" if d is None else f"{shown.difference(d.value)} ({_compared(p_value(d.p_adjusted))})")
-        rows.append([f"[{board.name}](../../leaderboards/{board.name}.md){entries['tusa'].mark}", shown.heading, *cells])
+        linked = f"[{board.name}](../../leaderboards/{board.name}.md){entries['tusa'].mark}"
+        rows.append([linked, shown.heading, *cells])
     heads = ("open-v2", "scratch", "open-v1", "untrained", "texture", "SSCD student", "Δ untrained", "Δ texture")
     return _table(("board", "metric", *heads), rows, text=2)
 
