@@ -217,27 +217,27 @@ class TusaEncoder(TusaRandom):
         return "sha256:" + weights.file_sha256(self.weights_path())
 
     def weights_as_published(self) -> bool | None:
-        """Say whether an export of our trainer is one of the packaged files; of another file what its card says.
+        """Say whether an export of our trainer is this encoder's packaged file; of another file what its card says.
 
         Raises:
             WeightsError: There is no file, or it cannot be read.
         """
         path = self.weights_path()
-        if weights.file_sha256(path) in {known.sha256 for known in OPEN_WEIGHTS.values()}:
-            return True
-        return False if is_export(path) else super().weights_as_published()
+        if is_export(path):
+            return weights.file_sha256(path) == OPEN_WEIGHTS[self.packaged].sha256
+        return super().weights_as_published()
 
     def pretraining(self) -> tuple[str, ...] | None:
-        """Return the sets of Table I for the authors' weights, and those of the corpus for a packaged file.
+        """Return the sets of Table I for the authors' weights, and those of the corpus for any packaged file.
 
         An export of one's own names its sets itself, under ``datasets`` in its training record, or nobody knows them. A
         packaged file that was changed is such an export: that its record names a known corpus says nothing of it.
         """
-        path, published = self.weights_path(), self.weights_as_published()
+        path = self.weights_path()
         if not is_export(path):
-            return PAPER_PRETRAINING if published is not False else None
+            return PAPER_PRETRAINING if self.weights_as_published() is not False else None
         training = read_metadata(path).get("training", {})
-        if published:
+        if weights.file_sha256(path) in {known.sha256 for known in OPEN_WEIGHTS.values()}:
             return OPEN_CORPORA[training["corpus_sha256"]]
         named = training.get("datasets") if isinstance(training, dict) else None
         return tuple(str(name).lower() for name in named) if isinstance(named, list) else None

@@ -75,7 +75,8 @@ def test_compare_fits_80_columns(
 ) -> None:
     place = ("--task", "covid", "--results", str(session_board / "results"))
     two = output(capsys, monkeypatch, "compare", "tusa", "tusa.random", *place)
-    assert len(re.findall(r"interval of Δ +[+−]\d+\.\d+ to [+−]\d+\.\d+\n +p +(<0\.001|\d\.\d+)\n", two)) >= 6
+    assert len(re.findall(r" [+−]\d+\.\d+ +[+−]\d+\.\d+ to [+−]\d+\.\d+ +(<0\.001|\d\.\d+)\n", two)) == 7
+    assert "Left out for want of width: test." in two
     several = output(capsys, monkeypatch, "compare", "tusa", "usfm", "tusa.random", "pixels", *place)
     assert all(re.search(rf"^{re.escape(name)} +\d", several, re.M) for name in ("usfm", "tusa.random", "pixels"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -52,13 +53,12 @@ def test_the_command_prints_tests_and_sentences(
     assert not stop.value.code
     told = capsys.readouterr().out
     assert "p, Holm" in told
-    assert "Obuchowski" in told
+    assert len(re.findall(r" half-sample refits$", told, re.M)) == 3
     assert " ".join(told.split()).count("Holm over 3 comparisons") == 3
     with pytest.raises(SystemExit) as stop:
         main(["compare", "texture", "pixels", "--task", "covid", "--results", str(RESULTS)])
     told = capsys.readouterr().out
-    assert "DeLong" in told
-    assert "paired bootstrap" in told
+    assert len(re.findall(r" half-sample refits$", told, re.M)) == 7
     with pytest.raises(SystemExit) as stop:
         main(["compare", "texture", *OTHERS, "--task", "covid", "--metric", "auc", "--results", str(RESULTS)])
     assert stop.value.code == 2

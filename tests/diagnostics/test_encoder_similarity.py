@@ -149,7 +149,7 @@ def test_a_file_that_was_tampered_with_is_refused(
         target = similarity_path(folder, "covid")
         target.parent.mkdir(parents=True)
         path.rename(target)
-    with pytest.raises(ResultError, match=r"was changed after|is of board|JSON"):
+    with pytest.raises(ResultError, match=r"was changed after|is of board|cannot be read as how alike encoders are"):
         load_similarity(folder, "covid" if harm == "moved" else BOARD)
 
 

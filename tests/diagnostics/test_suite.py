@@ -16,7 +16,9 @@ from usbench import results
 from usbench.diagnostics.suite import DIAGNOSTICS, audit
 from usbench.encoder.base import Encoder
 from usbench.errors import UsbenchError
+from usbench.leaderboard.board import gather
 from usbench.leaderboard.diagnostics_text import findings
+from usbench.leaderboard.tables.task_page import scores
 from usbench.submission.validate import validate
 
 
@@ -98,6 +100,23 @@ def test_optimism_is_the_difference_of_the_two_protocols(images: pd.DataFrame, r
     assert found["estimate"]["value"] == pytest.approx(flat - nested, abs=2e-6)
 
 
+def test_optimism_is_measured_where_the_nested_protocol_has_another_grid(images: pd.DataFrame, run: Any) -> None:
+    """The nested protocol that differs in nothing else is run on the same vectors and splits."""
+    both = run(images, protocols=("svc-nested@1", "svc-paper@1"))
+    expected = audit(*both, ["optimism"]).instruments["optimism"]
+    ready, result, options, settings = run(images, protocols=("svc-nested@2", "svc-paper@1"))
+    measured = audit(ready, result, options, settings, ["optimism"])
+    assert "svc-nested@1" not in measured.protocols
+    assert measured.instruments["optimism"] == expected
+    assert expected["estimate"]["value"] is not None
+    assert validate(results.result_path(options.results, measured), options.results) == []
+    (board,) = gather(options.results, tasks=())
+    (entry,) = board.encoders or board.floors[:1]
+    assert board.optimism(entry) == expected["estimate"]["value"]
+    shown = scores(board, "svc-paper@1", headline=False)
+    assert [heading.key for heading in shown.headings][-1] == "optimism"
+
+
 def test_unknown_names(images: pd.DataFrame, run: Any) -> None:
     ready, result, options, settings = run(images)
     with pytest.raises(UsbenchError, match="Did you mean 'permutation'"):
@@ -126,7 +145,7 @@ def test_one_command_prints_and_keeps_everything(images: pd.DataFrame, tmp_path:
     keep = ["--results", str(tmp_path / "results")]
     done = usbench("audit", "-e", "pixels", "-t", str(tmp_path / "mine.toml"), "--permutations", "19", *keep)
     assert done.returncode == 0, done.stderr
-    for word in ("leakage", "floor", "optimism", "shortcut", "frame budget", "duplicates", "permutation", "19 times"):
+    for word in ("leakage", "baseline", *(name.replace("_", " ") for name in DIAGNOSTICS), "19 times"):
         assert word in done.stdout
     task = ["run", "-e", "pixels", "-t", str(tmp_path / "mine.toml"), *keep]
     done = usbench(*task, "--by", "device", "--shift", "gain:1..2")

@@ -98,7 +98,11 @@ def test_one_tensor_missing_superfluous_or_of_another_shape(name: str, tmp_path:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("medsam", {"pooling": "neckk"}, r"unknown pooling 'neckk'; it offers mean, neck\. Did you mean 'neck'"),
+        (
+            "medsam",
+            {"pooling": "neckk"},
+            r"unknown pooling 'neckk'; it offers mean, neck, stages\. Did you mean 'neck'",
+        ),
         ("ultrasam", {"preprocessing": "padded"}, r"unknown preprocessing 'padded'; it offers official, square"),
         ("usfm", {"precision": "fp16"}, r"unknown precision 'fp16'; it offers fp32, bf16"),
         ("pixels", {"weights": "pixels.pth"}, r"takes no weight file, so pixels\.pth would be ignored"),

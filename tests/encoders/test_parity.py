@@ -214,7 +214,7 @@ def test_attention_equals_that_of_segment_anything() -> None:
     images = torch.randn(2, 3, 640, 640)
     with torch.inference_mode():
         official = network(images).mean((2, 3))
-        ours = sam_network.pooled(network, images, "neck")
+        ours = sam_network.pooled(network, images, ["neck"])["neck"]
         whole = network.neck(sam_network.in_whole_layers(network, images).permute(0, 3, 1, 2)).mean((2, 3))
     assert distance(ours.numpy(), official) < 1e-5
     assert distance(whole.numpy(), official) < 1e-5

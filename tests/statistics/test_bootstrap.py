@@ -4,11 +4,13 @@ import time
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from scipy import stats
 
 from usbench.errors import UsbenchError
 from usbench.statistics import METRICS, Predictions, bootstrap, compute
 from usbench.statistics.bootstrap import draw, subject_counts
+from usbench.statistics.calibration import platt_probabilities
 from usbench.statistics.metrics import prepare
 
 
@@ -21,17 +23,41 @@ def clustered_scores(rng: np.random.Generator, n_subjects: int, shift: float = 1
     return Predictions.binary(y, score, groups=groups)
 
 
-@pytest.mark.parametrize("name", [m.name for m in METRICS.values() if "binary" in m.kinds])
-def test_weights_mean_what_copies_would_mean(name: str) -> None:
-    """A unit of weight two scores as the unit listed twice does, with folds, ties and repeats in play."""
+CALIBRATED = ("brier", "calibration_slope")
+"""Metrics of probabilities, which belong to the predictions: resamples weigh them and do not scale anew."""
+
+
+def scores_with_ties() -> tuple[Predictions, np.ndarray]:
+    """Two repeats of 40 units, and how often each is drawn."""
     rng = np.random.default_rng(1)
     y, fold = rng.integers(0, 2, 40), rng.integers(0, 3, (2, 40))
     score = np.round(rng.normal(size=(2, 40)) + y, 1)
-    times = rng.integers(0, 4, 40)
+    return Predictions.binary(y, score, fold=fold), rng.integers(0, 4, 40)
+
+
+@pytest.mark.parametrize("name", [m.name for m in METRICS.values() if "binary" in m.kinds and m.name not in CALIBRATED])
+def test_weights_mean_what_copies_would_mean(name: str) -> None:
+    """A unit of weight two scores as the unit listed twice does, with folds, ties and repeats in play."""
+    outcome, times = scores_with_ties()
     copies = np.repeat(np.arange(40), times)
-    weighted = prepare(name, Predictions.binary(y, score, fold=fold))(times[None].astype(float))[0]
-    listed = compute(name, Predictions.binary(y[copies], score[:, copies], fold=fold[:, copies]))
-    assert weighted == pytest.approx(listed)
+    weighted = prepare(name, outcome)(times[None].astype(float))[0]
+    listed = Predictions.binary(outcome.y[copies], outcome.score[:, copies], fold=outcome.fold[:, copies])
+    assert weighted == pytest.approx(compute(name, listed))
+
+
+def test_weights_mean_what_copies_of_units_with_their_probabilities_would_mean() -> None:
+    outcome, times = scores_with_ties()
+    copies = np.repeat(np.arange(40), times)
+    probability = platt_probabilities(outcome)
+    assert probability is not None
+    y, weights = outcome.y[copies], times[None].astype(float)
+    error = ((probability[:, copies] - y) ** 2).mean()
+    assert prepare("brier", outcome)(weights)[0] == pytest.approx(error)
+    slopes = [
+        sm.GLM(y, sm.add_constant(np.log(p) - np.log1p(-p)), family=sm.families.Binomial()).fit().params[1]
+        for p in probability[:, copies]
+    ]
+    assert prepare("calibration_slope", outcome)(weights)[0] == pytest.approx(np.mean(slopes), rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["pearson_r", "mae", "rmse", "auc", "fold_auc"])

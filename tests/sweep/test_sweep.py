@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,11 @@ def test_all_poolings_of_an_encoder_are_encoded_once(
         assert record.result.encoder["pooling"] == pooling
         assert record.result.encoder["identity"] == plain.encoder["identity"]
         for protocol, outcome in plain.protocols.items():
-            assert record.result.protocols[protocol].metrics == outcome.metrics
+            found = record.result.protocols[protocol].metrics
+            assert set(found) == set(outcome.metrics)
+            for name, estimate in outcome.metrics.items():
+                # One worker thread against two here: sums of the probe differ in their last digits.
+                assert astuple(found[name]) == pytest.approx(astuple(estimate), abs=2e-6), name
 
 
 def test_what_is_there_is_not_done_again(tmp_path: Path, make_task: Any, make_grid: Any, launch: Any) -> None:

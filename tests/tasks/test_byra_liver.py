@@ -5,6 +5,7 @@ from usbench_tasks.datasets.byra_liver import FILE, ByraLiver
 
 from usbench.core.settings import load_settings, register
 from usbench.errors import DataError
+from usbench.media.errors import MediaError
 from usbench.plugins.data_sources import load_dataset
 
 
@@ -77,5 +78,5 @@ def test_files_that_are_not_as_published(tmp_path, make, told):
 def test_a_file_cut_short(byra_folder):
     file = byra_folder / FILE
     file.write_bytes(file.read_bytes()[:20_000])
-    with pytest.raises(DataError, match="not a readable MATLAB version 5 file"):
+    with pytest.raises(MediaError, match=r"IJCARS\.mat: damaged near byte \d+: .* Copy or download the file again"):
         _ = ByraLiver(byra_folder).index

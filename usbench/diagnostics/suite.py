@@ -18,8 +18,8 @@ from usbench.diagnostics import (
     shortcut,
 )
 from usbench.errors import UsbenchError, did_you_mean
-from usbench.probes.facts import flat_and_nested
-from usbench.results.schema import Result
+from usbench.probes.facts import nested_twin
+from usbench.results.schema import Repeat, Result
 from usbench.task.kinds import task_kind
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from usbench.pipeline.context import Options, Prepared
     from usbench.pipeline.vectors import Embedded
 
-OPTIMISM_VERSION = 1
+OPTIMISM_VERSION = 2
 PERMUTATION_VERSION = 1
 DEFAULT_PERMUTATIONS = 999
 
@@ -160,15 +160,15 @@ def _optimism(request: Request) -> dict[str, Any]:
     from usbench.diagnostics.optimism import optimism
 
     result = request.result
-    pair = flat_and_nested(result.protocols)
     metric = task_kind(result.task["kind"]).tuned
+    pair = next(((flat, nested) for flat in result.protocols if (nested := nested_twin(flat))), None)
     if pair is None or metric is None:
         return {
             "version": OPTIMISM_VERSION,
             "note": "Not measured: the task has no protocol that tunes on its test folds.",
         }
     flat, nested = pair
-    outcomes = [perturbation.read(result, result.protocols[p].repeats) for p in pair]
+    outcomes = [perturbation.read(result, _repeats(request, protocol)) for protocol in pair]
     found = optimism(outcomes[0], outcomes[1], (metric,), perturbation.RESAMPLES)[metric]
     parts = {k: perturbation.rounded(getattr(found, k)) for k in ("low", "high")}
     return {
@@ -179,6 +179,17 @@ def _optimism(request: Request) -> dict[str, Any]:
         "estimate": {"value": perturbation.rounded(found.difference), **parts},
         "note": "",
     }
+
+
+def _repeats(request: Request, protocol: str) -> Sequence[Repeat]:
+    """Return the predictions of a protocol: those of the result, or made now from the same vectors and splits."""
+    if protocol in request.result.protocols:
+        return request.result.protocols[protocol].repeats
+    from usbench.task.cohort import draw_splits
+
+    ready, clean = request.prepared, request.clean()
+    splits = draw_splits(ready.task.split, ready.cohort)
+    return perturbation.predict(protocol, ready.task, ready.cohort, clean, {"own": clean}, splits)["own"]
 
 
 def _permutation(request: Request) -> dict[str, Any]:

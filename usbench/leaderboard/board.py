@@ -253,12 +253,17 @@ class Board:
     def optimism(self, entry: Entry) -> float | None:
         """Return how much better the paper's protocol looks than the nested one, in the metric that was tuned.
 
-        Positive means that the paper's protocol flatters. ``None`` unless both were run, on one and the same model.
+        Positive means that the paper's protocol flatters. ``None`` unless both were run, or an audit measured it.
         """
         metric = task_kind(self.task.kind).tuned
         pair = flat_and_nested(self.protocols)
-        if metric is None or pair is None:
+        if metric is None:
             return None
+        if pair is None:
+            measured = entry.result.instruments.get("optimism", {})
+            estimate = measured.get("estimate", {}) if measured.get("metric") == metric else {}
+            value: float | None = estimate.get("value")
+            return value
         flat, nested = pair
         a, b = entry.estimate(flat, metric).value, entry.estimate(nested, metric).value
         if a is None or b is None:

@@ -89,7 +89,7 @@ PROTOCOL_FACTS: Mapping[str, ProtocolFacts] = {
             "svc-paper",
             "As in the paper",
             "Linear SVC whose regularisation is chosen for the best accuracy on the very folds that are then scored. "
-            "This flatters every encoder, the more so the smaller the data; the column *optimism* says by how much.",
+            "This flatters every encoder, the more so the smaller the data.",
             plain="linear SVC, tuned on the folds it scores, as in the paper",
             model="linear-svc",
             from_paper=True,
@@ -152,6 +152,24 @@ def paper_protocol(names: Iterable[str]) -> str | None:
     return next((name for name in names if protocol_facts(name).from_paper), None)
 
 
+def nested_twin(flat: str) -> str | None:
+    """Return the protocol that differs from one tuned on its test folds in nothing but where it is tuned.
+
+    Versions of one number share grid and criterion.
+
+    Args:
+        flat: For example ``svc-paper@1``.
+
+    Returns:
+        For example ``svc-nested@1``; ``None`` where there is none, or the protocol is not tuned on its test folds.
+    """
+    facts, number = protocol_facts(flat), flat.partition("@")[2]
+    if not facts.tunes_on_test:
+        return None
+    like = (f.name for f in PROTOCOL_FACTS.values() if f.model == facts.model and not f.tunes_on_test)
+    return next((f"{name}@{number}" for name in like), None)
+
+
 def flat_and_nested(names: Iterable[str]) -> tuple[str, str] | None:
     """Return two protocols of one model, of which the first is tuned on its test folds and the second is not.
 
@@ -161,12 +179,6 @@ def flat_and_nested(names: Iterable[str]) -> tuple[str, str] | None:
     Returns:
         The two names, or ``None`` where there are no such two.
     """
-    found = [(name, protocol_facts(name)) for name in names]
-    for flat, facts in found:
-        if facts.tunes_on_test:
-            like = [n for n, other in found if other.model == facts.model and not other.tunes_on_test]
-            # Versions of one number share grid and criterion, so that they differ in nothing but where they tune.
-            nested = next((n for n in like if n.partition("@")[2] == flat.partition("@")[2]), None)
-            if nested is not None:
-                return flat, nested
-    return None
+    known = list(names)
+    pairs = ((flat, nested_twin(flat)) for flat in known)
+    return next(((flat, nested) for flat, nested in pairs if nested in known), None)

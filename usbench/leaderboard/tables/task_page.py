@@ -26,7 +26,7 @@ from usbench.leaderboard.tables.model import (
     p_cell,
     text_cell,
 )
-from usbench.probes.facts import flat_and_nested, paper_protocol, protocol_facts
+from usbench.probes.facts import paper_protocol, protocol_facts
 from usbench.task.kinds import task_kind
 
 LEAKAGE_ORDER = {"clean": 0, "unknown": 1, "overlap": 2}
@@ -79,8 +79,7 @@ def scores(board: Board, protocol: str, headline: bool) -> Table:
     # Markdown has no chooser of columns: there a table of so many would be read by nobody.
     parts += [_metric(board, protocol, name, standing, hidden=True, only="html") for name in board.optional(protocol)]
     tuned = task_kind(board.task.kind).tuned
-    pair = flat_and_nested(board.protocols)
-    if not headline and pair is not None and pair[0] == protocol and tuned is not None:
+    if not headline and about.tunes_on_test and tuned and any(board.optimism(e) is not None for e in board.entries):
         parts.append(_optimism(board, tuned))
     entries = [entry for entry in board.entries if protocol in entry.result.protocols]
     caption = f"{about.title} protocol, {protocol}, with 95 % intervals"
