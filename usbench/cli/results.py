@@ -95,7 +95,7 @@ def row(
         result, folder = load(path), path.resolve().parent.parent
         if result_path(folder, result) != path.resolve():
             raise ResultError(f"{path}: belongs at <results>/{result_path(Path(), result).as_posix()}.")
-        board = next(b for b in gather(folder, tasks=()) if b.name == result.board)
+        (board,) = gather(folder, tasks=(), only=result.board)
         with told_of(path):
             text = excerpt(escaped_board(board), [result.encoder["name"]])
         typer.echo(f"**{board.name}**\n\n{text}")

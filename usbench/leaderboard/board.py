@@ -306,13 +306,16 @@ def files_of(*boards: Board) -> list[str]:
     return [entry.file for board in boards for entry in board.entries if entry.file]
 
 
-def gather(results: Path, reported: Path | None = None, tasks: Iterable[Task] | None = None) -> list[Board]:
+def gather(
+    results: Path, reported: Path | None = None, tasks: Iterable[Task] | None = None, only: str | None = None
+) -> list[Board]:
     """Read everything and sort it into boards.
 
     Args:
         results: Folder of result files; it need not exist.
         reported: Folder of reported values; none by default.
         tasks: Tasks that get a page even without results; the bundled ones by default.
+        only: Name of the one board whose results are read; all by default.
 
     Returns:
         Boards of bundled tasks in the order of their names, each followed by its boards on other datasets; then
@@ -324,7 +327,7 @@ def gather(results: Path, reported: Path | None = None, tasks: Iterable[Task] | 
     known = {task.name: TaskFacts.of(task) for task in (bundled_tasks() if tasks is None else tasks)}
     published = load_reported(reported) if reported is not None else {}
     groups: dict[str, list[tuple[str, Result]]] = {name: [] for name in known}
-    for path, result in load_all(results):
+    for path, result in load_all(results, only):
         file, belongs = path.relative_to(results).as_posix(), result_path(Path(), result).as_posix()
         if file != belongs:
             raise ResultError(f"{path}: belongs at {results / belongs}. Move it there, or away.")

@@ -69,7 +69,12 @@ def compare_pair(
         UnknownNameError: No such board, encoder, protocol or metric; the message names those there are.
         ResultError: The two were not computed on the same units.
     """
-    board = find_board(gather(results, tasks=()), board_name, results)
+    return _compared(read_board(results, board_name), first, second, protocol, metrics)
+
+
+def _compared(
+    board: Board, first: str, second: str, protocol: str | None = None, metrics: Sequence[str] | None = None
+) -> Pair:
     protocol = protocol or board.headline
     a, b = find_entry(board, first), find_entry(board, second)
     if protocol not in board.protocols:
@@ -127,9 +132,10 @@ def compare_with_each(
     twice = next((name for k, name in enumerate(others) if name in (first, *others[:k])), None)
     if twice is not None:
         raise UnknownNameError(f"{twice!r} is named twice: give every encoder once.")
-    metric = find_board(gather(results, tasks=()), board_name, results).primary(protocol)
+    board = read_board(results, board_name)
+    metric = board.primary(protocol)
     chosen = [metric] if metric is not None else None
-    pairs = [compare_pair(results, first, other, board_name, protocol, chosen) for other in others]
+    pairs = [_compared(board, first, other, protocol, chosen) for other in others]
     rows = [pair.rows[0] for pair in pairs]
     adjusted = holm([None if row.difference is None else row.difference.p for row in rows])
     family = sum(p is not None for p in adjusted)
@@ -156,6 +162,22 @@ def sentence(a: Entry, b: Entry, row: PairRow, subjects: int, family: int = 1) -
         family: Number of comparisons read together; with several, Holm's p decides.
     """
     return between_two(a.title + a.mark, b.title + b.mark, row.difference, row.column, subjects, family)
+
+
+def read_board(results: Path, name: str) -> Board:
+    """Read the results of one board, as :func:`find_board` understands its name, and no more files than it takes.
+
+    Args:
+        results: Folder of result files.
+        name: Task or board.
+
+    Raises:
+        UnknownNameError: There is none, or several could be meant.
+        ResultError: A file is damaged.
+    """
+    held = results.iterdir() if results.is_dir() else ()
+    named = any(folder.name == name and any(folder.glob("*.json")) for folder in held)
+    return find_board(gather(results, tasks=(), only=name if named else None), name, results)
 
 
 def find_board(boards: Sequence[Board], name: str, results: Path) -> Board:

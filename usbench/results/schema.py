@@ -6,6 +6,7 @@ provenance that is needed to produce it again. Leaderboards are a pure function 
 
 from __future__ import annotations
 
+import glob
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -297,13 +298,17 @@ def load(path: Path) -> Result:
     return Result.from_dict(current, str(path))
 
 
-def load_all(folder: Path) -> Iterator[tuple[Path, Result]]:
+def load_all(folder: Path, board: str | None = None) -> Iterator[tuple[Path, Result]]:
     """Yield every result below ``folder`` in a fixed order.
+
+    Args:
+        folder: The results folder.
+        board: Name of the only board to read; all by default.
 
     Raises:
         ResultError: A file is damaged.
     """
-    for path in sorted(folder.glob("*/*.json")):
+    for path in sorted(folder.glob("*/*.json" if board is None else f"{glob.escape(board)}/*.json")):
         yield path, load(path)
 
 

@@ -81,6 +81,7 @@ def _counts(
     """Weight of positive and of other units at or above each threshold, float64 [n_draws, n_thresholds] each."""
     ordered = weights[:, order]
     mine = positive[order]
-    hits = np.cumsum(ordered * mine, axis=1)[:, ends]
-    alarms = np.cumsum(ordered * (1 - mine), axis=1)[:, ends]
+    starts = np.append(0, ends[:-1] + 1)
+    hits = np.cumsum(np.add.reduceat(ordered * mine, starts, axis=1), axis=1)
+    alarms = np.cumsum(np.add.reduceat(ordered * (1 - mine), starts, axis=1), axis=1)
     return hits, alarms
