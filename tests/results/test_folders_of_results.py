@@ -48,11 +48,13 @@ def files(folder: Path) -> list[str]:
 
 @pytest.mark.slow
 def test_a_run_in_a_clone_leaves_the_board_alone_and_can_be_compared(clone: Path, command: Command) -> None:
-    before = {path: (clone / path).read_bytes() for path in files(clone)}
+    board = clone / "leaderboards"
+    before = {path: (board / path).read_bytes() for path in files(board)}
     status, told = command("run", "-e", "pixels", "-e", "texture", "-t", "breast_lesion", "--data", "subset")
     assert status == 0
     assert "Results are in runs/results. `usbench leaderboard --results runs/results` renders" in told
-    assert {path: (clone / path).read_bytes() for path in files(clone) if not path.startswith("runs/")} == before
+    assert {path: (board / path).read_bytes() for path in files(board)} == before
+    assert {path.split("/")[0] for path in files(clone)} <= {"leaderboards", "runs", "usbench-home"}
     status, told = command("compare", "pixels", "texture", "-t", "breast_lesion")
     assert status == 0
     assert "Results of runs/results." in told
