@@ -85,10 +85,11 @@ def test_an_encoder_that_saw_one_of_the_sources_is_not_called_clean(data_root: P
     from usbench.pipeline.leakage import leakage
     from usbench.plugins.data_sources import dataset_for
 
-    located = dataset_for(load_task("organ_map"), load_settings([data_root]))
+    task = load_task("organ_map")
+    located = dataset_for(task, load_settings([data_root]))
     assert {"busi", "covid19-ultrasound", "hc18", "covid-blues"} <= set(located.dataset.constituents())
-    assert leakage(load_encoder("tusa"), located)["state"] == "overlap"
-    assert leakage(load_encoder("tusa.random"), located)["state"] == "clean"
+    assert leakage(load_encoder("tusa"), located, task, {})["state"] == "overlap"
+    assert leakage(load_encoder("tusa.random"), located, task, {})["state"] == "clean"
 
 
 def test_twenty_classes_are_told_apart() -> None:
