@@ -63,8 +63,8 @@ _Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 # Resampled metrics are sums of a few thousand terms at most: digits beyond these are rounding, which differs between
 # processors and numbers of threads and would turn ties into differences.
 _DIGITS = 10
-# Weights that are held at a time, as float64.
-_BLOCK = 2_000_000
+# Weights that are held at a time, as float64: few enough to stay in a processor's cache.
+_BLOCK = 120_000
 
 
 @dataclass(frozen=True)
