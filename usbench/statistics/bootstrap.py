@@ -24,8 +24,8 @@ from usbench.statistics.kernels import Kernel
 from usbench.statistics.metrics import METRICS, prepare
 from usbench.statistics.predictions import Predictions
 
-# Weights held at a time: 120,000 float64 are 1 MB, whatever the number of units, and stay in a processor's cache. Blocks
-# of 32 MB took three times as long.
+# Weights held at a time: 120,000 float64 are 1 MB, whatever the number of units, and stay in a processor's cache.
+# Blocks of 32 MB took three times as long.
 _BLOCK = 120_000
 
 
