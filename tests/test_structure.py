@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -96,6 +97,18 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 
 def test_the_check_finds_a_circle() -> None:
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+
+
+def test_no_package_calls_a_builtin_that_one_of_its_modules_replaces() -> None:
+    """Once ``usbench.cli.list`` is imported, ``list`` in ``usbench/cli/__init__.py`` is that module."""
+    hidden = {}
+    for folder in PACKAGES.values():
+        for init in folder.rglob("__init__.py"):
+            within = {path.stem if path.suffix else path.name for path in init.parent.iterdir()}
+            names = {node.id for node in ast.walk(ast.parse(init.read_text("utf-8"))) if isinstance(node, ast.Name)}
+            if found := names & within & set(dir(builtins)):
+                hidden[str(init.relative_to(ROOT))] = sorted(found)
+    assert hidden == {}
 
 
 def test_files_of_tests_bear_names_of_their_own() -> None:

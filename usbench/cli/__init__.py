@@ -77,7 +77,7 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a user's error is one line on standard error and exit status 2."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    arguments = [*(sys.argv[1:] if arguments is None else arguments)]  # `list` is a module here once it is imported
     _print_what_the_terminal_can()
     _stop_on_termination()
     try:
