@@ -15,6 +15,20 @@ ADDED = "leaderboards/results/covid/pixels.json"
 """The result that the pull request of these tests adds."""
 
 
+BOARDS = ("breast_lesion", "covid")
+"""Boards whose results the repository of these tests has: validating all of them would take each job minutes."""
+
+
+def kept(name: str) -> bool:
+    """Whether a file of this checkout is in the repository of these tests; pages are rendered there."""
+    parts = Path(name).parts
+    if parts[0] != "leaderboards":
+        return True
+    if parts[1] == "results":
+        return parts[2] in BOARDS and name != ADDED
+    return parts[1] != "figures" and not (len(parts) == 2 and name.endswith(".md"))
+
+
 @dataclass
 class Repository:
     """An origin with a main branch that lacks one result, and a clone to make changes in.
@@ -60,7 +74,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     ).stdout.split("\0")
     subprocess.run(["git", "clone", "--quiet", origin, work], check=True, stderr=subprocess.DEVNULL)
     for name in filter(None, files):
-        if (ROOT / name).is_file() and name != ADDED:
+        if (ROOT / name).is_file() and kept(name):
             (work / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, work / name)
     made = Repository(origin, work, "")
