@@ -185,11 +185,12 @@ def _repeats(request: Request, protocol: str) -> Sequence[Repeat]:
     """Return the predictions of a protocol: those of the result, or made now from the same vectors and splits."""
     if protocol in request.result.protocols:
         return request.result.protocols[protocol].repeats
+    from usbench.evaluation.scoring import evaluate
     from usbench.task.cohort import draw_splits
 
-    ready, clean = request.prepared, request.clean()
-    splits = draw_splits(ready.task.split, ready.cohort)
-    return perturbation.predict(protocol, ready.task, ready.cohort, clean, {"own": clean}, splits)["own"]
+    task, cohort, clean = request.prepared.task, request.prepared.cohort, request.clean()
+    splits = draw_splits(task.split, cohort)
+    return evaluate(protocol, task, cohort, clean.vectors, clean.unit_index, splits, clean.places, halves=False).repeats
 
 
 def _permutation(request: Request) -> dict[str, Any]:
