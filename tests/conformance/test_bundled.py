@@ -14,8 +14,8 @@ from usbench.plugins.catalog import load_encoder
 NAMES = sorted(name for name in CATALOG if not name.endswith(":"))
 ENCODERS = {name: load_encoder(name) for name in NAMES}
 READY = [name for name in NAMES if ENCODERS[name].readiness().ready]
-# Minutes each on a few cores; those of one network and size are checked once. Parity is shown of each, elsewhere.
-SAME_CLASS = ("urfm.random", "urfm-large.random", "ultrafedfm.random", "ultrasam.random")
+# Minutes each on a few cores; those of one class and size are checked once.
+SAME_CLASS = ("urfm.random", "urfm-large.random", "ultrafedfm.random")
 LARGE = [name for name in READY if (ENCODERS[name].card.parameters or 0) > 30e6 and name not in SAME_CLASS]
 QUICK = [name for name in READY if name not in LARGE and name not in SAME_CLASS]
 MEMORY = 6 * 2**30

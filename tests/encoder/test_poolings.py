@@ -22,7 +22,7 @@ from usbench.encoder.preprocessing import grey_to_tensor
 from usbench.errors import EncodingError, UsbenchError
 from usbench.media import open_media
 from usbench.pipeline.embed import embed_poolings
-from usbench.plugins.catalog import DATASETS, load_encoder, load_encoders
+from usbench.plugins.catalog import DATASETS, load_encoder, load_encoders, poolings_asked
 from usbench.sweep.specs import EncoderSpec
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -257,6 +257,7 @@ def test_all_is_what_the_model_has() -> None:
 def test_a_list_of_poolings_that_is_none(pooling: str, message: str) -> None:
     with pytest.raises(UsbenchError, match=message):
         load_encoders("tusa.random", pooling=pooling)
+    assert poolings_asked(None, lambda: ["mean"]) == []
 
 
 def test_one_name_is_not_for_several_rows() -> None:

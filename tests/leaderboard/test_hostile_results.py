@@ -217,10 +217,9 @@ def test_pages_keep_their_form(folders: tuple[Path, Path]) -> None:
             assert not re.search(r"(?<!\w)@\w", re.sub(r"(?s)```.*?```", "", text))
         elif name.endswith(".svg"):
             tags = [[e.tag for e in ElementTree.fromstring(t).iter()] for t in (text, good[name])]
-            # Long titles wrap into more texts; all else is what it was, in its order.
-            shapes = [[tag for tag in found if not tag.endswith("}text")] for found in tags]
-            assert shapes[0] == shapes[1], name
-            assert set(tags[0]) == set(tags[1]), name
+            if name == "figures/overview-heatmap.svg":  # whose columns are titles, and wrap: into more texts, if long
+                tags = [[tag for tag in found if not tag.endswith("}text")] for found in tags]
+            assert tags[0] == tags[1], name
         elif name.endswith(".csv"):
             cells = [list(csv.reader(io.StringIO(t))) for t in (text, good[name])]
             assert [len(row) for row in cells[0]] == [len(row) for row in cells[1]], name
