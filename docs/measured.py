@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from usbench.leaderboard.board import gather
-from usbench.leaderboard.number_format import p_value
+from usbench.leaderboard.number_format import p_statement
 from usbench.results.schema import Result, load
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -129,7 +129,7 @@ def tusa_boards(root: Path) -> str:
         known = {d.against: d for d in standing.references.get("tusa", ())}
         for floor in ("tusa.random", "texture"):
             d = known.get(floor)
-            cells.append("–" if d is None else f"{shown.difference(d.value)} ({_compared(p_value(d.p_adjusted))})")
+            cells.append("–" if d is None else f"{shown.difference(d.value)} ({p_statement(d.p_adjusted)})")
         linked = f"[{board.name}](../../leaderboards/{board.name}.md){entries['tusa'].mark}"
         rows.append([linked, shown.heading, *cells])
     heads = ("open-v2", "scratch", "open-v1", "untrained", "texture", "SSCD student", "Δ untrained", "Δ texture")
@@ -180,10 +180,6 @@ def _span(estimate: dict[str, Any], shown: Callable[[float], str]) -> str:
 
 def _signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
-
-
-def _compared(p: str) -> str:
-    return f"p {p.replace('<', '< ')}" if p.startswith("<") else f"p = {p}"
 
 
 def _p(value: Any) -> str:

@@ -38,12 +38,7 @@ def _with_interval(column: number_format.Column, e: Section) -> str:
 
 def _change(column: number_format.Column, d: Section) -> str:
     span = f"{column.difference(d['low'])} to {column.difference(d['high'])}"
-    return f"{column.difference(d['value'])} ({span}; p {_p(d['p'])})"
-
-
-def _p(p: float | None) -> str:
-    text = number_format.p_value(p)
-    return text if text.startswith("<") else f"= {text}"
+    return f"{column.difference(d['value'])} ({span}; {number_format.p_statement(d['p'])})"
 
 
 def _optimism(result: Result, s: Section) -> str:
@@ -115,7 +110,7 @@ def _permutation(result: Result, s: Section) -> str:
     return (
         f"With subjects' labels shuffled {s['n']} times, a kernel probe reaches {column.title} "
         f"{column.value(null['mean'])} ({column.interval(null['low'], null['high'])}); with the true labels "
-        f"{column.value(s['observed'])}, p {_p(s['p'])}."
+        f"{column.value(s['observed'])}, {number_format.p_statement(s['p'])}."
     )
 
 

@@ -103,6 +103,12 @@ def p_value(p: float | None) -> str:
     return f"{min(p, 1.0):.2f}"
 
 
+def p_statement(p: float | None) -> str:
+    """Format a p-value for a sentence: ``p = 0.03`` or ``p <0.001``."""
+    text = p_value(p)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
 def count(number: float | None, unit: float = 1.0, decimals: int = 1) -> str:
     """Format parameters, GFLOPs or images per second with about three figures.
 
