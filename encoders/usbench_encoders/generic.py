@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from usbench.encoder import Encoder, EncoderCard, Frame, Readiness, Vectors, weights
 from usbench.errors import UsbenchError, WeightsError
 from usbench_encoders import options
-from usbench_encoders.initialisation import initialisation, seeded
+from usbench_encoders.initialisation import SEED, initialisation, seeded
 
 if TYPE_CHECKING:
     import torch
@@ -57,6 +57,7 @@ class Generic(Encoder):
         label = f"{self.card.name}{title}"
         self.argument = name.removesuffix(RANDOM)
         self.random = name.endswith(RANDOM)
+        self.seed = SEED if self.random else None
         self.options = options.parse(label, texts, self.offered)
         if self.random and settings.get("weights"):
             raise UsbenchError(f"{label}: asks for random weights; leave {RANDOM} or the file out.")
@@ -96,7 +97,7 @@ class Generic(Encoder):
 
     def weights_id(self) -> str:
         """Return the file's digest, the seed of random weights, or a digest of the library's weights."""
-        return initialisation(*self.packages) if self.random else super().weights_id()
+        return initialisation(*self.packages, seed=self.seed) if self.random else super().weights_id()
 
     def offered_poolings(self) -> tuple[str, ...]:
         """Return the poolings that the model has: those on the card which it answers, each with vectors of its own.
@@ -131,7 +132,7 @@ class Generic(Encoder):
         """
         own = self.random or self.weights_path() is not None
         try:
-            with seeded():
+            with seeded(self.seed):
                 return build(not own)
         except UsbenchError:
             raise

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from usbench.encoder import Encoder, weights
 from usbench.errors import WeightsError
-from usbench_encoders.initialisation import initialisation, seeded
+from usbench_encoders.initialisation import SEED, initialisation, seeded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,7 @@ class Published(Encoder):
             WeightsError: The file is absent or does not hold this network.
         """
         if self.random:
-            with seeded():
+            with seeded(self.seed):
                 return self.build({})
         path = self.weights_path()
         if path is None:
@@ -64,7 +64,7 @@ class Published(Encoder):
 
     def weights_id(self) -> str:
         """Return the digest of the file, or what decides random weights: the seed and the libraries' versions."""
-        return initialisation(*self.packages) if self.random else super().weights_id()
+        return initialisation(*self.packages, seed=self.seed) if self.random else super().weights_id()
 
 
 ONNX_INSTALL = "pip install 'usbench[onnx]'"
@@ -85,7 +85,8 @@ def untrained(kind: type[Kind]) -> type[Kind]:
         weights=None,
     )
     name = f"{kind.__name__}Random"
-    return type(name, (kind,), {"card": card, "random": True, "__module__": kind.__module__, "__doc__": kind.__doc__})
+    about = {"__module__": kind.__module__, "__doc__": kind.__doc__}
+    return type(name, (kind,), {"card": card, "random": True, "seed": SEED, **about})
 
 
 def is_onnx(path: Path) -> bool:

@@ -11,7 +11,7 @@ import tusa
 from tusa.weights import OPEN_WEIGHTS, has_open_weights, read_metadata
 from usbench.encoder import Encoder, EncoderCard, Frame, Readiness, WeightsSource, weights
 from usbench.errors import WeightsError
-from usbench_encoders.initialisation import initialisation, seeded
+from usbench_encoders.initialisation import SEED, initialisation, seeded
 
 if TYPE_CHECKING:
     import torch
@@ -127,16 +127,17 @@ class TusaRandom(Encoder):
     micro_batch_size = 2
     libraries = ("monai",)  # imported by the package tusa
     _fast: FastSwin | None = None
+    seed: int | None = SEED
 
     def load(self) -> torch.nn.Module:
         """Build the encoder with seeded random weights."""
-        with seeded():
+        with seeded(self.seed):
             network: torch.nn.Module = tusa.Tusa().unet.swinViT
         return network
 
     def weights_id(self) -> str:
         """Name seed and versions: together they decide the weights."""
-        return initialisation("torch", "monai")
+        return initialisation("torch", "monai", seed=self.seed)
 
     def preprocess(self, frame: Frame) -> torch.Tensor:
         """Turn a grey frame into ``(1, 128, 128)`` float32 in [-1, 1]."""
@@ -167,6 +168,7 @@ class TusaEncoder(TusaRandom):
     """TUSA with the authors' weights when they are registered, otherwise with the packaged ``open-v2``."""
 
     packaged = "open-v2"
+    seed = None
 
     card = EncoderCard(
         name="tusa",

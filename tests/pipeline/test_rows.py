@@ -141,6 +141,9 @@ def test_the_twin_of_a_variant() -> None:
     assert named_beforehand("tusa", floors) == ["tusa.random", "texture"]
     assert named_beforehand("tusa@pooling=stages", floors) == ["tusa.random@pooling=stages", "texture"]
     assert named_beforehand("tusa@pooling=stage4", floors) == ["tusa.random", "texture"]
+    assert named_beforehand("tusa.scratch", floors) == ["tusa.random", "texture"]
+    assert named_beforehand("tusa.scratch@pooling=stages", floors) == ["tusa.random@pooling=stages", "texture"]
+    assert named_beforehand("sscd-mobile", floors) == ["texture"]
     assert named_beforehand("night", floors, {"night": "tusa@pooling=stages"}) == [
         "tusa.random@pooling=stages", "texture",
     ]  # fmt: skip

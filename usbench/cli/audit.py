@@ -31,7 +31,10 @@ def audit(
     device: options.Device = "cpu",
     only: Annotated[
         list[str] | None,
-        typer.Option(help="optimism, label_efficiency, shortcut, frame_budget, duplicates or permutation; may repeat."),
+        typer.Option(
+            help="optimism, label_efficiency, shortcut, frame_budget, initialisations, duplicates or permutation; may "
+            "repeat."
+        ),
     ] = None,
     permutations: Annotated[int, typer.Option(min=19, help="How often labels are shuffled.")] = 999,
     shortcut: Annotated[
@@ -41,8 +44,8 @@ def audit(
 ) -> None:
     """Measure how far a score can be trusted, and keep the answers with the result.
 
-    Optimism, fewer training subjects, the scanner as a shortcut, fewer frames, near-identical pictures across the
-    split, and shuffled labels. A task that has not been run yet is run first.
+    Optimism, fewer training subjects, the scanner as a shortcut, fewer frames, other seeds of random weights,
+    near-identical pictures across the split, and shuffled labels. A task that has not been run yet is run first.
     """
     from rich.console import Console
 

@@ -11,6 +11,7 @@ import numpy as np
 from usbench import results
 from usbench.diagnostics import (
     frame_budget,
+    initialisations,
     label_efficiency,
     label_permutation,
     near_duplicates,
@@ -236,6 +237,10 @@ def _frame_budget(request: Request) -> dict[str, Any]:
     return frame_budget.measure_budget(request.prepared, request.result, request.embedded())
 
 
+def _initialisations(request: Request) -> dict[str, Any]:
+    return initialisations.measure_initialisations(request.prepared, request.result, request.options, request.settings)
+
+
 def _label_efficiency(request: Request) -> dict[str, Any]:
     return label_efficiency.measure_label_efficiency(request.prepared, request.result, request.clean())
 
@@ -261,6 +266,11 @@ DIAGNOSTICS: dict[str, Diagnostic] = {
     ),
     "frame_budget": Diagnostic(
         "The score on fewer frames, drawn several times.", frame_budget.DIAGNOSTIC_VERSION, _frame_budget
+    ),
+    "initialisations": Diagnostic(
+        "The score of an untrained network over several seeds.",
+        initialisations.DIAGNOSTIC_VERSION,
+        _initialisations,
     ),
     "duplicates": Diagnostic(
         "Near-identical images of different subjects across the split.",

@@ -80,6 +80,9 @@ class Encoder(abc.ABC):
     # A number, if encode() may run in several threads at once and is faster so: on a CPU each thread then has one core
     # and takes so many frames at a time. For networks of many small operations.
     micro_batch_size: ClassVar[int | None] = None
+    # Of a network whose weights are drawn at random and never trained: the seed they are drawn from, which `load` and
+    # `weights_id` go by.
+    seed: int | None = None
 
     def __init__(
         self,
@@ -293,6 +296,22 @@ class Encoder(abc.ABC):
         other.original = self.original or self
         if self.made_from is not None:
             other.made_from = {**self.made_from, "pooling": name}
+        return other
+
+    def with_seed(self, seed: int) -> Encoder:
+        """Return the same untrained encoder with weights drawn from another seed.
+
+        Args:
+            seed: The seed.
+
+        Raises:
+            UsbenchError: Its weights are not drawn at random.
+        """
+        if self.seed is None:
+            raise UsbenchError(f"{self.name}: its weights are not drawn at random, so that no seed changes them.")
+        other = copy.copy(self)
+        other.seed, other.companions, other.original = seed, (), None
+        other._network, other._loaded = None, False
         return other
 
     def companion_identities(self) -> dict[str, EncoderIdentity]:

@@ -327,7 +327,8 @@ def corrected(found: Mapping[tuple[str, str], Difference | None]) -> dict[tuple[
 def named_beforehand(encoder: str, floors: Iterable[str], spelt: Mapping[str, str] | None = None) -> list[str]:
     """Return the baselines an encoder is compared with whatever their scores: its untrained twin, and texture.
 
-    The twin of a variant is the same variant untrained; where that is not on the board, the twin as it comes.
+    The twin of a variant is the same variant untrained; where that is not on the board, the twin as it comes. Another
+    set of weights of a network, ``tusa.scratch``, has the twin of that network.
 
     Args:
         encoder: Name of the encoder.
@@ -337,7 +338,9 @@ def named_beforehand(encoder: str, floors: Iterable[str], spelt: Mapping[str, st
     names, known = list(floors), spelt or {}
     parted = {name: split_variant(known.get(name, name)) for name in (encoder, *names)}
     own, variant = parted[encoder]
-    twins = [n for n in names if _TWIN in parted[n][0] and parted[n][0].replace(_TWIN, "", 1) == own]
+    untrained = {n: parted[n][0].replace(_TWIN, "", 1) for n in names if _TWIN in parted[n][0]}
+    twins = [n for n, network in untrained.items() if network == own]
+    twins = twins or [n for n, network in untrained.items() if network == own.rpartition(".")[0]]
     same = [n for n in twins if parted[n][1] == variant] or [n for n in twins if not parted[n][1]]
     return [name for name in names if name == "texture" or name in same]
 

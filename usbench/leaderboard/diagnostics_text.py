@@ -90,6 +90,14 @@ def _budget(result: Result, s: Section) -> str:
     return f"{column.title}: {'; '.join(parts)}."
 
 
+def _initialisations(result: Result, s: Section) -> str:
+    column, values = _column(result, s["metric"]), s["values"]
+    return (
+        f"{column.title}: {column.value(s['mean'])} ± {column.value(s['sd'])} over {len(values)} seeds of the weights "
+        f"({column.value(min(values))} to {column.value(max(values))}); {column.value(values[0])} with the first."
+    )
+
+
 def _duplicates(result: Result, s: Section) -> str:
     if not s["pairs"]:
         return f"No two of {s['files']} files of different subjects share content or look alike (difference hash)."
@@ -119,6 +127,7 @@ _TEXTS = {
     "label_efficiency": _label_efficiency,
     "shortcut": _shortcut,
     "frame_budget": _budget,
+    "initialisations": _initialisations,
     "duplicates": _duplicates,
     "permutation": _permutation,
 }

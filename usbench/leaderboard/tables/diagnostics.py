@@ -11,13 +11,21 @@ from usbench.leaderboard.board import Board, Entry
 from usbench.leaderboard.diagnostics_text import findings
 from usbench.leaderboard.figures.shifts import shift_order
 from usbench.leaderboard.number_format import DASH, MINUS
-from usbench.leaderboard.tables import drop, frame_budget, label_efficiency, similarity
+from usbench.leaderboard.tables import drop, frame_budget, initialisations, label_efficiency, similarity
 from usbench.leaderboard.tables.model import Bullets, Cell, Heading, Paragraph, Row, Section, Span, Table, name_cell
 from usbench.results.subset import MIN_FOR_INTERVAL
 
 Cells = Callable[[Entry], list[Cell]]
 DAGGER = "†"
-_WITH_COLUMNS = ("optimism", "label_efficiency", "shortcut", "frame_budget", "duplicates", "permutation")
+_WITH_COLUMNS = (
+    "optimism",
+    "label_efficiency",
+    "shortcut",
+    "frame_budget",
+    "initialisations",
+    "duplicates",
+    "permutation",
+)
 
 
 def sections(board: Board) -> list[Section]:
@@ -33,6 +41,7 @@ def sections(board: Board) -> list[Section]:
         _strata(board),
         _trust(board),
         frame_budget.section(board),
+        initialisations.section(board),
         _robustness(board),
         similarity.section(board),
     )
