@@ -29,6 +29,7 @@ def isolated_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USBENCH_WEIGHTS", str(home / "weights"))
     monkeypatch.delenv("USBENCH_DATA_ROOT", raising=False)
     monkeypatch.delenv("USBENCH_STORE", raising=False)
+    monkeypatch.setenv("USBENCH_DEVICE", "cpu")  # what is computed here must be the same on a machine with a GPU
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ def run(
     data_root: str | Path | Iterable[str | Path] = (),
     results_dir: str | Path | None = None,
     weights: str | Path | None = None,
-    device: str = "cpu",
+    device: str = "auto",
     precision: str = "fp32",
     pooling: str | Sequence[str] | None = None,
     preprocessing: str | None = None,
@@ -56,7 +56,8 @@ def run(
         data_root: Folders in which datasets are found by name.
         results_dir: Where results are kept; by default nothing is written but embeddings.
         weights: Weight file of an encoder given by name; for one encoder only.
-        device: torch device for encoders given by name.
+        device: torch device for encoders given by name; ``auto`` is CUDA, else MPS, else the CPU, unless
+            the environment variable ``USBENCH_DEVICE`` says which.
         precision: ``fp32``, ``bf16`` or ``auto`` for encoders given by name.
         pooling: How one vector is made, for encoders given by name; their first pooling by default. Several, as a list
             or with commas, or ``all``, give one result each from one pass over the frames.

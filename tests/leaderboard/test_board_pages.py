@@ -1,5 +1,6 @@
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,15 @@ def test_tables_are_padded_and_bars_escaped() -> None:
     assert "x\\|y" in text
     with pytest.raises(ValueError, match="one cell per column"):
         table(["a"], ["left"], [["1", "2"]])
+
+
+def test_a_page_says_which_rows_come_from_a_gpu_where_devices_are_mixed(session_board: Path) -> None:
+    board = next(b for b in gather(session_board / "results") if b.entries and not b.synthetic)
+    assert not any("kinds of device" in note for note in board.notes)
+    entry = next(e for e in board.entries if e.result.encoder["parameters"] != 0)
+    machine = {**entry.result.provenance["machine"], "device": "cuda:1"}
+    moved = replace(entry.result, provenance={**entry.result.provenance, "machine": machine})
+    mixed = replace(board, entries=[replace(e, result=moved) if e is entry else e for e in board.entries])
+    (note,) = (note for note in mixed.notes if "kinds of device" in note)
+    assert f"CUDA: {entry.title})" in note
+    assert "CPU: " in note

@@ -28,7 +28,7 @@ def audit(
     data_root: options.DataRoots = None,
     results: options.Results = options.DEFAULT_RESULTS,
     cache: options.Cache = None,
-    device: options.Device = "cpu",
+    device: options.Device = "auto",
     only: Annotated[
         list[str] | None,
         typer.Option(

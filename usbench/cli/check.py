@@ -27,7 +27,7 @@ def check() -> None:
 def encoder(
     name: Annotated[str, typer.Argument(help="Encoder, such as tusa.random or path/file.py:Class.")],
     weights: options.Weights = None,
-    device: options.Device = "cpu",
+    device: options.Device = "auto",
     pooling: Annotated[str | None, typer.Option(help="Pooling to check; the first by default.")] = None,
     preprocessing: Annotated[str | None, typer.Option(help="Preprocessing to check; the first by default.")] = None,
 ) -> None:

@@ -43,7 +43,7 @@ def embed(
     data_root: options.DataRoots = None,
     cache: options.Cache = None,
     weights: options.Weights = None,
-    device: options.Device = "cpu",
+    device: options.Device = "auto",
     precision: options.Precision = "fp32",
     pooling: options.Pooling = None,
     preprocessing: options.Preprocessing = None,

@@ -20,7 +20,7 @@ def draw_map(
     data: options.Data = None,
     data_root: options.DataRoots = None,
     cache: options.Cache = None,
-    device: options.Device = "cpu",
+    device: options.Device = "auto",
     seeds: Annotated[int, typer.Option(min=1, help="UMAP is run with seeds 0 to N-1; the first is shown.")] = 3,
 ) -> None:
     """Draw UMAP maps of all encoders in one figure, and measure them.

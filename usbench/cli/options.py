@@ -64,7 +64,7 @@ ResultsToRead = Annotated[
 Cache = Annotated[Path | None, typer.Option(help="Folder of stored embeddings; the configured one by default.")]
 
 Weights = Annotated[Path | None, typer.Option(help="Weight file of the encoder, when it is not registered.")]
-Device = Annotated[str, typer.Option(help="torch device, such as cpu or cuda.")]
+Device = Annotated[str, typer.Option(help="torch device: auto (CUDA, else MPS, else the CPU), cpu, cuda, cuda:1, ...")]
 Precision = Annotated[str, typer.Option(help="fp32; bf16 for autocast; auto: bf16 if a check allows.")]
 Pooling = Annotated[
     str | None,

@@ -24,7 +24,7 @@ def run(
     results: options.Results = options.DEFAULT_RESULTS,
     cache: options.Cache = None,
     weights: options.Weights = None,
-    device: options.Device = "cpu",
+    device: options.Device = "auto",
     precision: options.Precision = "fp32",
     pooling: options.Pooling = None,
     preprocessing: options.Preprocessing = None,

@@ -29,6 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from usbench.core.devices import AUTO, resolve_device
 from usbench.core.types import Frame, Vectors
 from usbench.encoder.answers import checked_tensor, checked_vectors, refuse_one_picture
 from usbench.encoder.card import EncoderCard, EncoderIdentity, Readiness, WeightsSource
@@ -63,7 +64,7 @@ class Encoder(abc.ABC):
 
     Args:
         weights: Weight file; found by ``usbench weights`` when omitted.
-        device: torch device on which the network runs.
+        device: torch device on which the network runs; ``auto`` is CUDA, else MPS, else the CPU.
         pooling: One of ``card.poolings``; the first by default.
         preprocessing: One of ``card.preprocessings``; the first by default.
         precision: ``fp32``, ``bf16`` for autocast, or ``auto``, which a run replaces by one of them after a check
@@ -74,6 +75,7 @@ class Encoder(abc.ABC):
             none.
     """
 
+    _device: str
     card: EncoderCard  # a class attribute, unless the card depends on an argument
     version: ClassVar[int] = 1
     batch_size: ClassVar[int] = 16
@@ -88,7 +90,7 @@ class Encoder(abc.ABC):
         self,
         *,
         weights: str | Path | None = None,
-        device: str = "cpu",
+        device: str = AUTO,
         pooling: str | None = None,
         preprocessing: str | None = None,
         precision: str = "fp32",
@@ -171,6 +173,16 @@ class Encoder(abc.ABC):
     def name(self) -> str:
         """Registry name; generic encoders include their argument."""
         return self.card.name
+
+    @property
+    def device(self) -> str:
+        """The torch device; ``auto`` is settled when it is first asked for, which may import torch."""
+        self._device = resolve_device(self._device)
+        return self._device
+
+    @device.setter
+    def device(self, name: str) -> None:
+        self._device = name
 
     @property
     def takes_weights(self) -> bool:

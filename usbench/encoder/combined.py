@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from usbench.core.devices import AUTO
 from usbench.encoder.base import Encoder
 from usbench.encoder.card import EncoderCard, Readiness
 from usbench.errors import UsbenchError
@@ -32,7 +33,7 @@ class Combined(Encoder):
         UsbenchError: There are fewer than two parts, or one occurs twice.
     """
 
-    def __init__(self, parts: Sequence[Encoder], *, device: str = "cpu", precision: str = "fp32") -> None:
+    def __init__(self, parts: Sequence[Encoder], *, device: str = AUTO, precision: str = "fp32") -> None:
         names = [part.name for part in parts]
         if len(parts) < 2 or len(set(names)) < len(names):
             raise UsbenchError(f"{'+'.join(names)}: a combination needs two or more different encoders.")

@@ -279,13 +279,25 @@ class Board:
 
     @cached_property
     def notes(self) -> list[str]:
-        """What results say of their dataset, each sentence once."""
+        """What results say of their dataset, and whether they come from several kinds of device, each sentence once."""
         found: dict[str, None] = {}
         for entry in self.entries:
             for note in (entry.result.dataset.get("note"), *entry.result.dataset.get("notes", ())):
                 if note:
                     found[str(note)] = None
+        if len(kinds := self._kinds_of_device()) > 1:
+            parts = "; ".join(f"{kind}: {', '.join(titles)}" for kind, titles in sorted(kinds.items()))
+            found[f"Encoded on several kinds of device, whose vectors differ in the last digits ({parts})."] = None
         return list(found)
+
+    def _kinds_of_device(self) -> dict[str, list[str]]:
+        """Titles of the networks by the kind of device that encoded for them, where a result says so."""
+        kinds: dict[str, list[str]] = {}
+        for entry in self.entries:
+            device = str(entry.result.provenance.get("machine", {}).get("device", "")).partition(":")[0]
+            if device and entry.result.encoder.get("parameters") != 0:
+                kinds.setdefault(device.upper(), []).append(entry.title)
+        return kinds
 
     def _compare(self, protocol: str) -> Standing:
         metric = self.primary(protocol)

@@ -7,6 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from usbench.core.devices import AUTO
 from usbench.errors import UsbenchError
 
 
@@ -40,12 +41,12 @@ def check_device(device: str) -> None:
     """Raise unless torch can compute on a device.
 
     Args:
-        device: Name such as ``cpu``, ``cuda`` or ``cuda:1``.
+        device: Name such as ``cpu``, ``cuda`` or ``cuda:1``; ``auto`` is always there.
 
     Raises:
         UsbenchError: There is no such device here.
     """
-    if device == "cpu":
+    if device in ("cpu", AUTO):
         return  # without importing torch, as runs that are answered from the store do not need it
     import torch
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from usbench.core.devices import describe_device
 from usbench.data.frames import FrameRef
 from usbench.task.cohort import select_frames
 from usbench.task.places import places_of
@@ -131,4 +132,6 @@ def embed(
         transform=transform,
         progress=lambda done, total: options.progress(text, done, total),
     )
+    if extraction.encoded and encoder.device != "cpu" and encoder.card.parameters:
+        options.notify(f"Encoded on {describe_device(encoder.device)}; --device cpu uses the CPU.")
     return Embedded(chosen, extraction.vectors, extraction)

@@ -51,7 +51,7 @@ TASKS: Registry[Task] = Registry(
 
 
 def load_encoder(
-    name: str, weights: str | Path | None = None, device: str = "cpu", called: str | None = None, **options: Any
+    name: str, weights: str | Path | None = None, device: str = "auto", called: str | None = None, **options: Any
 ) -> Encoder:
     """Return an encoder by name; nothing heavy happens before its first use.
 
@@ -59,7 +59,7 @@ def load_encoder(
         name: ``tusa``, ``tusa.random``, ``timm:<name>``, ``path/file.py:Class``, ``tusa+texture``,
             ``tusa@pooling=stages``, ...
         weights: Weight file, when it is not to be found by name.
-        device: torch device.
+        device: torch device; ``auto`` is CUDA, else MPS, else the CPU, found out when it is first needed.
         called: Name under which its results are kept, in place of its own.
         **options: ``pooling``, ``preprocessing``, ``precision``, and whatever else the encoder takes.
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from usbench.core.devices import resolve_device
 from usbench.core.names import with_variant
 from usbench.errors import UsbenchError
 from usbench.task.kinds import task_kind
@@ -24,7 +25,7 @@ class EncoderSpec:
     Attributes:
         name: As for ``usbench run -e``.
         weights: Weight file that is not registered.
-        device: torch device.
+        device: torch device; ``auto`` is what it is where the plan is made.
         precision: ``fp32``, ``bf16`` or ``auto``.
         pooling: Variant of its card.
         preprocessing: Variant of its card.
@@ -45,6 +46,10 @@ class EncoderSpec:
     gpus: float | None = None
     called: str | None = None
     companions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # Costs and places of jobs depend on it, so that it must be known beforehand.
+        object.__setattr__(self, "device", resolve_device(self.device))
 
     @property
     def label(self) -> str:
