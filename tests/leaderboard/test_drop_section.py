@@ -2,10 +2,12 @@
 
 import shutil
 from dataclasses import replace
-from math import erfc, sqrt
+from math import sqrt
 
 import pandas as pd
 import pytest
+from scipy import stats
+from scipy.optimize import brentq
 
 from usbench import run
 from usbench.cli.summary import drop_sentence
@@ -55,13 +57,20 @@ def test_the_drop_is_what_is_lost_and_its_error_is_of_both_refitted_in_the_same_
             drop = found["drop"]
             assert found["elsewhere"]["value"] == protocol.metrics[name].value
             assert drop["value"] == pytest.approx(found["within"]["value"] - found["elsewhere"]["value"], abs=2e-6)
-            error = (drop["high"] - drop["low"]) / 2 / 1.959964
             assert drop["value"] == pytest.approx((drop["high"] + drop["low"]) / 2, abs=2e-6)
-            assert drop["p"] == pytest.approx(erfc(abs(drop["value"]) / error / sqrt(2)), abs=1e-3)
             assert (drop["p"] < 0.05) == (drop["low"] > 0 or drop["high"] < 0)
             halved = half_sample_error(figures["uncertainty"]["halves"][name], protocol.uncertainty["halves"][name])
-            # The mean of the two variances: never below the half-samples' share.
-            assert error**2 >= halved**2 / 2 - 1e-9
+            # 0.71 of the variance are those of the twelve halvings; what is left is that of fixed predictions.
+            of_halves, reach = halved**2 / sqrt(2), (drop["high"] - drop["low"]) / 2
+
+            def freedom(error: float, of_halves: float = of_halves) -> float:
+                return 12 * (error**2 / of_halves) ** 2
+
+            def excess(error: float, reach: float = reach) -> float:
+                return stats.t.ppf(0.975, freedom(error)) * error - reach
+
+            error = brentq(excess, sqrt(of_halves) * (1 - 1e-6), reach)
+            assert drop["p"] == pytest.approx(2 * stats.t.sf(abs(drop["value"]) / error, freedom(error)), abs=1e-3)
 
 
 def test_halves_are_of_the_same_subjects_within_and_elsewhere(pair):

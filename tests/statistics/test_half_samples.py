@@ -5,7 +5,14 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from usbench.statistics.half_samples import exact_bound, half_sample_error, interval, normal_p
+from usbench.statistics.half_samples import (
+    StandardError,
+    exact_bound,
+    half_sample_error,
+    interval,
+    normal_p,
+    standard_error,
+)
 
 
 def test_the_error_of_a_mean_is_the_textbook_one() -> None:
@@ -28,6 +35,53 @@ def test_a_difference_is_that_of_the_same_halves() -> None:
 def test_halves_without_the_metric_do_not_count() -> None:
     assert half_sample_error([[0.7, None]] * 6 + [[0.7, 0.6]] * 6) == pytest.approx(0.05)
     assert half_sample_error([[0.7, None]] * 7 + [[0.7, 0.6]] * 5) is None
+
+
+def test_training_and_testing_are_told_apart_by_how_they_fall_with_size() -> None:
+    """Testing has a variance of 4 on the whole; training one of 9 that falls with the power 1.5 of the size."""
+    testing, training = 4.0, 9.0
+    halves = 2 * (2 * testing + 2**1.5 * training)  # variance of the difference between two halves
+    pairs = [[np.sqrt(halves), 0.0], [0.0, np.sqrt(halves)]] * 6
+    found = standard_error(np.sqrt(testing), pairs)
+    assert found.value**2 == pytest.approx(testing + training)
+    # All but a part of the testing variance is estimated, from twelve pairs.
+    estimated = 2**-0.5 * halves / 4
+    assert found.freedom == pytest.approx(12 * ((testing + training) / estimated) ** 2)
+    assert 12 < found.freedom < 20
+
+
+def test_of_one_error_alone_that_one_is_taken() -> None:
+    pairs = [[0.7, 0.6]] * 8
+    assert standard_error(0.04) == StandardError(0.04)
+    assert standard_error(None, pairs) == StandardError(pytest.approx(0.05), 8)
+    assert standard_error(None, [[0.7, 0.6]] * 3) == StandardError(0.0)
+    assert standard_error(0.04, [[0.7, 0.6]] * 3) == StandardError(0.04)
+    assert standard_error(None) == StandardError(0.0)
+
+
+def test_half_samples_below_fixed_predictions_take_nothing_from_them() -> None:
+    assert standard_error(0.06, [[0.7, 0.6]] * 12) == StandardError(0.06)
+    assert standard_error(0.0, [[0.7, 0.7]] * 12) == StandardError(0.0)
+
+
+def test_the_first_rule_can_still_be_checked() -> None:
+    pairs = [[0.7, 0.6]] * 12
+    assert standard_error(0.03, pairs, rule=1) == StandardError(pytest.approx(np.sqrt((0.03**2 + 0.05**2) / 2)))
+    assert standard_error(0.03, pairs).value > standard_error(0.03, pairs, rule=1).value
+
+
+def test_an_error_from_few_halvings_reaches_farther() -> None:
+    known, estimated = StandardError(0.1), StandardError(0.1, 12)
+    assert known.reach() == pytest.approx(0.1959964, abs=1e-6)
+    assert estimated.reach() == pytest.approx(0.1 * stats.t.ppf(0.975, 12))
+    low, high = interval("unheard_of", 3.0, estimated)
+    assert (low, high) == pytest.approx((3 - estimated.reach(), 3 + estimated.reach()))
+    for difference in (0.0, 0.19, 0.2178, 0.2180, 0.6):
+        p = estimated.p(difference)
+        assert p == pytest.approx(2 * stats.t.sf(difference / 0.1, 12))
+        assert (p < 0.05) == (difference > estimated.reach())
+    assert StandardError(0.0).p(0.0) == 1.0
+    assert StandardError(0.0).p(0.1) == 0.0
 
 
 @pytest.mark.parametrize("metric", ["auc", "accuracy", "f1"])

@@ -153,18 +153,19 @@ def add(
 
 @app.command()
 def migrate(paths: Annotated[list[Path], typer.Argument(help="Result files written by an older version.")]) -> None:
-    """Bring files up to date: the current schema, and metrics that have been added since.
+    """Bring files up to date: the current schema, the current rule of intervals, and metrics added since.
 
-    New metrics follow from the stored predictions; nothing is encoded or trained. Files that are current stay as they
-    are.
+    All follow from the stored predictions and half-samples; nothing is encoded or trained. Files that are current stay
+    as they are.
     """
     from usbench.core.atomic_files import atomic_write
+    from usbench.evaluation.restate import with_current_intervals
     from usbench.evaluation.scoring import with_missing_metrics
     from usbench.results.schema import load
 
     changed = 0
     for path in paths:
-        result = with_missing_metrics(load(path))
+        result = with_missing_metrics(with_current_intervals(load(path)))
         content = result.to_json().encode()
         if path.read_bytes() != content:
             atomic_write(path, content)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +38,6 @@ FOLDS, REPEATS = 5, 5
 DIGITS = 6
 DROP_VERSION = 2
 """Raised when the same predictions would get another drop or interval."""
-_Z = NormalDist().inv_cdf(0.975)
 
 
 def measures_drop(task: Task) -> bool:
@@ -168,7 +166,7 @@ def _compare(
         within: Uncertainty of the first, as of a protocol's result.
         elsewhere: Uncertainty of the second.
     """
-    from usbench.statistics.half_samples import half_sample_error, normal_p, refit_error
+    from usbench.statistics.half_samples import standard_error
     from usbench.statistics.metrics import get_metric, prepare
 
     found: dict[str, dict[str, float | None]] = {}
@@ -180,16 +178,16 @@ def _compare(
         first, second = (side.get("halves", {}).get(name) for side in (within, elsewhere))
         # Without the same halvings of the same subjects there is no telling which half belongs to which.
         joint = bool(first) and bool(second) and _halving(within) == _halving(elsewhere)
-        halved = half_sample_error(first, second) if joint else None
         fixed = _fixed_error(a, b, name, paired)
-        error = refit_error(fixed, halved)
-        known = error > 0 and np.isfinite(value)
-        bounds = (value - _Z * error, value + _Z * error) if known else (None, None)
+        rule = int(within.get("rule", 1))
+        error = standard_error(fixed, first, second, rule) if joint else standard_error(fixed)
+        known = error.value > 0 and np.isfinite(value)
+        bounds = (value - error.reach(), value + error.reach()) if known else (None, None)
         found[name] = {
             "value": _round(value),
             "low": _round(bounds[0]),
             "high": _round(bounds[1]),
-            "p": _round(normal_p(value, error)) if known else None,
+            "p": _round(error.p(value)) if known else None,
         }
     return found
 

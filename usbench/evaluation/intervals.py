@@ -18,7 +18,7 @@ from usbench.results.schema import Estimate
 from usbench.statistics.auc_variance import auc_covariance
 from usbench.statistics.bootstrap import Estimate as Resampled
 from usbench.statistics.bootstrap import bootstrap
-from usbench.statistics.half_samples import exact_bound, half_sample_error, interval, refit_error
+from usbench.statistics.half_samples import exact_bound, half_sample_error, interval, standard_error
 from usbench.statistics.metrics import find_metric
 from usbench.statistics.predictions import Predictions
 from usbench.statistics.thresholds import at_threshold, is_auc
@@ -47,8 +47,8 @@ def estimates(
     found = bootstrap(outcome, names, n_resamples=RESAMPLES, seed=0)
     if not uncertainty:
         return {name: _percentiles(name, outcome, e) for name, e in found.items()}
-    halves = uncertainty.get("halves", {})
-    return {name: _estimate(name, outcome, e, halves.get(name)) for name, e in found.items()}
+    halves, rule = uncertainty.get("halves", {}), int(uncertainty.get("rule", 1))
+    return {name: _estimate(name, outcome, e, halves.get(name), rule) for name, e in found.items()}
 
 
 def _percentiles(name: str, outcome: Predictions, resampled: Resampled) -> Estimate:
@@ -58,14 +58,13 @@ def _percentiles(name: str, outcome: Predictions, resampled: Resampled) -> Estim
     return _rounded(value, *(_exact(name, value, outcome) or (None, None)))
 
 
-def _estimate(name: str, outcome: Predictions, resampled: Resampled, halves: Any) -> Estimate:
+def _estimate(name: str, outcome: Predictions, resampled: Resampled, halves: Any, rule: int) -> Estimate:
     value = resampled.value
     if value is None:
         return Estimate(None)
-    error = half_sample_error(halves) if halves else None
     bounds: tuple[float, float] | None = None
-    if error is not None:
-        bounds = interval(name, value, refit_error(resampled.error or None, error))
+    if halves and half_sample_error(halves) is not None:
+        bounds = interval(name, value, standard_error(resampled.error or None, halves, rule=rule))
     elif fewest_subjects(name, outcome) >= MIN_FOR_INTERVAL and not resampled.degenerate and resampled.low is not None:
         known = _auc_error(name, outcome)
         bounds = interval(name, value, resampled.error if known is None else known)

@@ -15,6 +15,7 @@ import numpy as np
 from usbench.errors import DataError, ResultError
 from usbench.evaluation.intervals import FIXED, HALF_SAMPLES, estimates, interval_note
 from usbench.results.schema import ProtocolResult, Repeat, Result, Units
+from usbench.statistics.half_samples import RULE
 from usbench.statistics.metrics import METRICS
 from usbench.statistics.predictions import UNTESTED, Predictions
 from usbench.statistics.thresholds import auc_name
@@ -108,7 +109,8 @@ def stored_uncertainty(halved: HalfSamples, folds: int | None, draws: int) -> di
     if halved.reason:
         return {"method": FIXED, "reason": halved.reason}
     halves = {name: [[_round(v) for v in pair] for pair in pairs] for name, pairs in halved.metrics.items()}
-    return {"method": HALF_SAMPLES, "halvings": HALVINGS, "seed": 0, "folds": folds, "draws": draws, "halves": halves}
+    told = {"method": HALF_SAMPLES, "rule": RULE, "halvings": HALVINGS}
+    return {**told, "seed": 0, "folds": folds, "draws": draws, "halves": halves}
 
 
 def scored_protocol(

@@ -42,7 +42,7 @@ from usbench.statistics.half_samples import (
     MIN_SUBJECTS,
     half_sample_error,
     normal_p,
-    refit_error,
+    standard_error,
 )
 from usbench.statistics.metrics import get_metric, prepare
 from usbench.statistics.paired_permutation import exchange_test
@@ -79,7 +79,7 @@ class Difference:
         p: Two-sided p-value.
         p_adjusted: The same after the correction for the comparisons it is read together with.
         test: Where the standard error comes from.
-        error: The standard error.
+        error: The standard error by which a normal distribution would give the same interval.
     """
 
     against: str
@@ -227,12 +227,12 @@ class Comparator:
                 return Difference(b, value, value - reach, value + reach, p, p, told, reach / _Z)
         if fixed is None and halved is None:
             return None
-        error = refit_error(fixed, halved)
+        error = standard_error(fixed, *((first, second) if halved is not None else ()))
         test = test if halved is None else HALF_SAMPLES
-        if error == 0 and abs(value) > 10**-_DIGITS:
+        if error.value == 0 and abs(value) > 10**-_DIGITS:
             return None  # every resample repeats the difference: nothing says how sure it is
-        p = normal_p(value, error) if error > 0 else 1.0
-        return Difference(b, value, value - _Z * error, value + _Z * error, p, p, test, error)
+        p, reach = error.p(value) if error.value > 0 else 1.0, error.reach(LEVEL)
+        return Difference(b, value, value - reach, value + reach, p, p, test, reach / _Z)
 
     def against(self, reference: str | None, names: Sequence[str]) -> dict[str, Difference]:
         """Compare several encoders with one, with Holm's correction over all of them.

@@ -23,6 +23,7 @@ from usbench.data.manifest import ManifestDataset
 from usbench.encoder.base import Encoder
 from usbench.encoder.variants import row_name, row_title, spelling
 from usbench.errors import ResultError
+from usbench.evaluation.restate import with_current_intervals
 from usbench.pipeline.context import Options, Prepared
 from usbench.pipeline.leakage import leakage
 from usbench.plugins.data_sources import Located
@@ -50,6 +51,9 @@ def run_prepared(ready: Prepared, options: Options, settings: Settings) -> resul
         if (now := _leakage(ready)) != kept.leakage:
             # What was declared since, or is judged otherwise by a newer program, moves no figure.
             kept = replace(kept, leakage=now)
+            results.save(options.results, kept)
+        if (restated := with_current_intervals(kept)) is not kept:
+            kept = restated
             results.save(options.results, kept)
         name = kept.encoder["name"]
         options.notify(f"{name} on {kept.board}: nothing has changed, answered from {options.results}.")

@@ -66,7 +66,8 @@ class ProtocolResult:
         hyperparameters: What was chosen in each fold, for example ``{"C": [...]}``.
         note: What a reader has to know, for example that the interval is only as good as ten subjects.
         uncertainty: Where the intervals come from. ``method`` is ``half-samples`` or ``fixed predictions``; ``reason``
-            says why it is the latter; ``halvings`` and ``seed`` say how subjects were halved, ``folds`` how many folds
+            says why it is the latter; ``rule`` is the number of the rule that makes an error of the halves (1 where it
+            is not said); ``halvings`` and ``seed`` say how subjects were halved, ``folds`` how many folds
             a half was cut into (``None`` where the folds are given) and ``draws`` how often the whole was; ``halves``
             holds the scores of both halves of each halving by metric. Empty in results of before there were
             half-samples.

@@ -1,0 +1,68 @@
+"""Results whose intervals an earlier rule wrote: valid as they stand, and brought up to date without any training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import usbench
+from usbench import results
+from usbench.cli import main
+from usbench.evaluation.intervals import estimates
+from usbench.evaluation.restate import with_current_intervals
+from usbench.evaluation.scoring import predictions_of
+from usbench.results.schema import Result
+from usbench.submission.validate import validate
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result, Result]:
+    """A folder with a result of today, that result, and the same as the first rule stated it."""
+    folder = tmp_path_factory.mktemp("made")
+    (today,) = usbench.run("pixels", "breast_lesion", data="subset", results_dir=folder, label_efficiency=False)
+    protocols = {}
+    for name, entry in today.protocols.items():
+        uncertainty = {key: value for key, value in entry.uncertainty.items() if key != "rule"}
+        found = estimates(predictions_of(today, name), list(entry.metrics), uncertainty)
+        protocols[name] = replace(entry, metrics=found, uncertainty=uncertainty)
+    return folder, today, replace(today, protocols=protocols)
+
+
+def test_the_first_rule_is_narrower_and_its_results_are_still_valid(
+    made: tuple[Path, Result, Result], tmp_path: Path
+) -> None:
+    _, today, earlier = made
+    new, old = (r.protocols["svc-nested@2"].metrics["fold_auc"] for r in (today, earlier))
+    assert new.value == old.value
+    assert new.high - new.low > old.high - old.low
+    assert validate(results.save(tmp_path, earlier), tmp_path) == []
+
+
+def test_restated_they_are_what_is_computed_today(made: tuple[Path, Result, Result]) -> None:
+    _, today, earlier = made
+    restated = with_current_intervals(earlier)
+    assert restated.to_json() == today.to_json()
+    assert with_current_intervals(today) is today
+
+
+def test_a_repeated_run_and_migrate_restate_what_is_kept(made: tuple[Path, Result, Result], tmp_path: Path) -> None:
+    _, today, earlier = made
+    path = results.save(tmp_path, earlier)
+    (answered,) = usbench.run("pixels", "breast_lesion", data="subset", results_dir=tmp_path, label_efficiency=False)
+    assert answered.protocols == today.protocols
+    assert results.load(path).protocols == today.protocols
+    results.save(tmp_path, earlier)
+    with pytest.raises(SystemExit):
+        main(["results", "migrate", str(path)])
+    assert results.load(path).protocols == today.protocols
+
+
+def test_results_of_before_there_were_half_samples_stay(made: tuple[Path, Result, Result]) -> None:
+    _, today, _ = made
+    bare = {name: replace(entry, uncertainty={}) for name, entry in today.protocols.items()}
+    fixed = {name: replace(entry, uncertainty={"method": "fixed predictions"}) for name, entry in bare.items()}
+    for protocols in (bare, fixed):
+        old = replace(today, protocols=protocols)
+        assert with_current_intervals(old) is old

@@ -1,0 +1,56 @@
+"""Intervals of results that an earlier rule wrote, computed anew from what the results hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from usbench.evaluation.drop import with_drop
+from usbench.evaluation.intervals import estimates
+from usbench.evaluation.scoring import predictions_of
+from usbench.results.schema import ProtocolResult, Result
+from usbench.statistics.half_samples import RULE
+from usbench.statistics.metrics import METRICS
+
+
+def with_current_intervals(result: Result) -> Result:
+    """Return a result whose intervals follow the rule of today; nothing is encoded or trained for it.
+
+    Results of before there were half-samples hold nothing that today's rule could start from, and stay as they are.
+
+    Args:
+        result: Any result.
+
+    Returns:
+        The same object where no interval is older.
+
+    Raises:
+        ResultError: The predictions do not fit the units.
+    """
+    protocols = {name: _restated(result, name, entry) for name, entry in result.protocols.items()}
+    drop = result.figures.get("drop") or {}
+    old_drop = _is_old(drop.get("uncertainty", {}))
+    if not old_drop and all(protocols[name] is entry for name, entry in result.protocols.items()):
+        return result
+    figures = result.figures
+    if old_drop:
+        figures = {**figures, "drop": {**drop, "uncertainty": _of_today(drop["uncertainty"])}}
+    return with_drop(replace(result, protocols=protocols, figures=figures))
+
+
+def _restated(result: Result, name: str, entry: ProtocolResult) -> ProtocolResult:
+    if not entry.repeats or not _is_old(entry.uncertainty):
+        return entry
+    uncertainty = _of_today(entry.uncertainty)
+    known = [metric for metric in entry.metrics if metric in METRICS]
+    found = estimates(predictions_of(result, name), known, uncertainty)
+    return replace(entry, metrics={**entry.metrics, **found}, uncertainty=uncertainty)
+
+
+def _is_old(uncertainty: dict[str, Any]) -> bool:
+    return "halves" in uncertainty and int(uncertainty.get("rule", 1)) < RULE
+
+
+def _of_today(uncertainty: dict[str, Any]) -> dict[str, Any]:
+    rest = {key: value for key, value in uncertainty.items() if key not in ("method", "rule")}
+    return {"method": uncertainty["method"], "rule": RULE, **rest}
