@@ -14,27 +14,32 @@ from typing import TYPE_CHECKING, Any
 from tusa.errors import TusaError
 
 if TYPE_CHECKING:
+    from tusa.encoder import SwinEncoder
     from tusa.network import Tusa, TusaConfig, TusaOutput
     from tusa.preprocessing import preprocess
-    from tusa.weights import load_authors_weights, load_open_weights, load_weights, open_weights_path
+    from tusa.weights import load_authors_weights, load_encoder, load_open_weights, load_weights, open_weights_path
 
 _HOMES = {
+    "SwinEncoder": "tusa.encoder",
     "Tusa": "tusa.network",
     "TusaConfig": "tusa.network",
     "TusaOutput": "tusa.network",
     "preprocess": "tusa.preprocessing",
     "load_authors_weights": "tusa.weights",
+    "load_encoder": "tusa.weights",
     "load_open_weights": "tusa.weights",
     "load_weights": "tusa.weights",
     "open_weights_path": "tusa.weights",
 }
 
 __all__ = [
+    "SwinEncoder",
     "Tusa",
     "TusaConfig",
     "TusaError",
     "TusaOutput",
     "load_authors_weights",
+    "load_encoder",
     "load_open_weights",
     "load_weights",
     "open_weights_path",

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tusa.windows import fitted, partitioned, shift_mask
+
 STAGES = 5
 
 
@@ -46,8 +48,8 @@ class FastSwin:
     Safe to call from several threads at once.
 
     Args:
-        encoder: ``Tusa().unet.swinViT``, or any two-dimensional MONAI ``SwinTransformer``. Its weights must not change
-            afterwards.
+        encoder: :class:`tusa.encoder.SwinEncoder`, ``Tusa().unet.swinViT``, or any two-dimensional MONAI
+            ``SwinTransformer``. Its weights must not change afterwards.
     """
 
     def __init__(self, encoder: Any) -> None:
@@ -116,21 +118,19 @@ class FastSwin:
 
 def _lay_out(block: Any, images: int, size: tuple[int, int], like: Tensor) -> list[_Alike]:
     """Sort the windows of a batch of maps of one size by what is padded and masked in them."""
-    from monai.networks.nets.swin_unetr import compute_mask, get_window_size, window_partition
-
     attention = block.attn
     # A window larger than the map becomes the map, and is then not shifted.
-    window, shift = get_window_size(size, block.window_size, block.shift_size)
+    window, shift = fitted(size, block.window_size, block.shift_size)
     padded = [-(-side // length) * length for side, length in zip(size, window, strict=True)]
     n, area = window[0] * window[1], size[0] * size[1]
-    # The number of each position of one image, -1 outside, on the same way as MONAI's features.
+    # The number of each position of one image, -1 outside, on the same way as the features.
     numbers = torch.full((1, *padded, 1), -1)
     numbers[:, : size[0], : size[1], 0] = torch.arange(area).view(1, *size)
     masks = torch.zeros(numbers.numel() // n, n, n)
     if any(shift):
         numbers = numbers.roll((-shift[0], -shift[1]), (1, 2))
-        masks = compute_mask(padded, window, shift, "cpu")
-    numbers = window_partition(numbers, window).view(-1, n)
+        masks = shift_mask(padded, window, shift)
+    numbers = partitioned(numbers, window).view(-1, n)
     index = attention.relative_position_index[:n, :n].reshape(-1)
     table = attention.relative_position_bias_table[index].reshape(n, n, -1).permute(2, 0, 1).float().cpu()
 

@@ -17,30 +17,31 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tusa.windows import fitted, shift_mask
+
 
 def window_masks(encoder: Any, size: tuple[int, int], device: torch.device) -> list[Tensor | None]:
     """What shifted windows must not attend to, for each of the four stages of transformer blocks.
 
     Args:
-        encoder: ``Tusa().unet.swinViT``, or any two-dimensional MONAI ``SwinTransformer``.
+        encoder: :class:`tusa.encoder.SwinEncoder`, ``Tusa().unet.swinViT``, or any two-dimensional MONAI
+            ``SwinTransformer``.
         size: height and width of the images.
         device: of the masks.
 
     Returns:
         ``[windows, 1, n, n]`` of 0 and -100, or ``None`` where the windows of a stage are never shifted.
     """
-    from monai.networks.nets.swin_unetr import compute_mask, get_window_size
-
     masks: list[Tensor | None] = []
-    height, width = (side // 2 for side in size)
+    height, width = (-(-side // 2) for side in size)
     for stage in range(1, 5):
         blocks = getattr(encoder, f"layers{stage}")[0].blocks
         mask = None
         for block in blocks:
-            window, shift = get_window_size((height, width), block.window_size, block.shift_size)
+            window, shift = fitted((height, width), block.window_size, block.shift_size)
             if any(shift):
                 padded = [-(-side // length) * length for side, length in zip((height, width), window, strict=True)]
-                mask = compute_mask(padded, window, shift, "cpu")[:, None].to(device)
+                mask = shift_mask(padded, window, shift)[:, None].to(device)
                 break
         masks.append(mask)
         height, width = -(-height // 2), -(-width // 2)
@@ -90,12 +91,10 @@ def _stage(layer: Any, x: Tensor, mask: Tensor | None) -> Tensor:
 
 def _attend(block: Any, x: Tensor, mask: Tensor | None) -> Tensor:
     """Window attention of ``[B, H, W, C]``, of the same shape."""
-    from monai.networks.nets.swin_unetr import get_window_size
-
     attention = block.attn
     count, height, width, c = x.shape
     heads = attention.num_heads
-    window, shift = get_window_size((height, width), block.window_size, block.shift_size)
+    window, shift = fitted((height, width), block.window_size, block.shift_size)
     n, each = window[0] * window[1], c // heads
     down, across = -(-height // window[0]), -(-width // window[1])
     full = (down * window[0], across * window[1])

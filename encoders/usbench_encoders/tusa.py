@@ -125,15 +125,14 @@ class TusaRandom(Encoder):
     )
 
     micro_batch_size = 2
-    libraries = ("monai",)  # imported by the package tusa
+    libraries = ("monai",)  # whose network and initialisation it has; a part of the identity since MONAI computed it
     _fast: FastSwin | None = None
     seed: int | None = SEED
 
     def load(self) -> torch.nn.Module:
         """Build the encoder with seeded random weights."""
         with seeded(self.seed):
-            network: torch.nn.Module = tusa.Tusa().unet.swinViT
-        return network
+            return tusa.SwinEncoder()
 
     def weights_id(self) -> str:
         """Name seed and versions: together they decide the weights."""
@@ -253,12 +252,11 @@ class TusaEncoder(TusaRandom):
         path = self.weights_path()
         if is_export(path):
             try:
-                network: torch.nn.Module = tusa.load_weights(path).unet.swinViT
+                return tusa.load_encoder(path)
             except tusa.TusaError as error:
                 raise WeightsError(str(error)) from None
-            return network
         state = weights.read_state(path)
-        network = tusa.Tusa().unet.swinViT
+        network = tusa.SwinEncoder()
         weights.load_strictly(network, weights.keep(state, "swinViT."), path, self.card, published=state)
         return network
 

@@ -18,6 +18,7 @@ from tusa.files import written_whole
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tusa.encoder import SwinEncoder
     from tusa.network import Tusa
 
 FORMAT = "tusa-weights/1"
@@ -57,6 +58,7 @@ OPEN_WEIGHTS = {
 }
 DEFAULT = "open-v2"
 ENCODER = "unet.swinViT."
+_REST = ("unet.", "painter.")
 
 
 def has_open_weights(name: str = DEFAULT) -> bool:
@@ -173,6 +175,31 @@ def load_weights(path: Path) -> Tusa:
     else:
         _load_strictly(model, state, path)
         model.order_channels()
+    return model.eval()
+
+
+def load_encoder(path: Path) -> SwinEncoder:
+    """Rebuild the encoder alone, in float32 and eval mode, from a file that :func:`save_weights` wrote.
+
+    Needs nothing of MONAI, which :func:`load_weights` has to import.
+
+    Raises:
+        TusaError: when the file cannot be read, does not fit its own configuration, or holds what no file of ours does.
+    """
+    from safetensors.torch import load_file
+
+    from tusa.encoder import SwinEncoder
+    from tusa.network import TusaConfig
+
+    model = SwinEncoder(TusaConfig.from_dict(read_metadata(path)["config"]))
+    state = load_file(path)
+    # Decoder and texture kernels are left out; a name that is none of theirs stays, and is refused.
+    inner = {
+        name.removeprefix(ENCODER): tensor
+        for name, tensor in state.items()
+        if name.startswith(ENCODER) or not name.startswith(_REST)
+    }
+    _load_strictly(model, inner, path)
     return model.eval()
 
 
