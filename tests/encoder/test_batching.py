@@ -272,6 +272,7 @@ def test_how_many_frames_fit(each: float, free: float, tried: int, expected: int
     assert frames_that_fit(each, free, tried) == expected
 
 
+@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_takes_more_frames_after_the_first_batch_and_remembers(tmp_path: Path) -> None:
     encoder = load_encoder("tusa.random", device="cuda")

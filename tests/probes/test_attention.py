@@ -188,6 +188,7 @@ def test_too_few_subjects_to_stop_early(make_cohort) -> None:
         run_protocol("attention-paper@1", data, splits, question="regression", **SHORT)
 
 
+@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_predicts_what_the_cpu_predicts(make_cohort) -> None:
     data = make_cohort(n_subjects=24, regression=True)

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Everything that only a GPU can show, in about ten minutes, from the root of a checkout:
+#
+#     bash benchmarks/gpu.sh OUT DATA_ROOT
+#
+# OUT gets one small JSON and one log for each part. A part that fails or takes longer than its share of the time is
+# noted in OUT/parts.txt, and the others still run. DATA_ROOT holds covid_blues. The environment may say
+#   DEVICE   cuda; cpu runs the same commands where there is no GPU
+#   QUICK    1 for the least work of each part
+#   PYTHON   python
+set -u
+OUT=$(mkdir -p "${1:?folder for what is measured}" && cd "$1" && pwd)
+DATA=${2:?folder that holds covid_blues}
+DEVICE=${DEVICE:-cuda}
+PYTHON=${PYTHON:-python}
+QUICK=${QUICK:-0}
+HERE=$(cd "$(dirname "$0")" && pwd)
+# The programs write beside themselves: in a copy, so that the checkout keeps its own figures.
+COPY=$(mktemp -d)
+trap 'rm -rf "$COPY"' EXIT
+cp -r "$HERE/." "$COPY"
+REPEATS=5 PARITY=() ENCODE=() TRAIN="--images 64 --repeats 5"
+if [ "$QUICK" = 1 ]; then
+  REPEATS=1 PARITY=(--encoders tusa.random --images 2) ENCODE=(--encoders tusa.random) TRAIN="--images 2 --size 64 --repeats 1"
+fi
+: > "$OUT/parts.txt"
+
+part() {  # name, seconds, command...
+  local name=$1 limit=$2 start=$SECONDS status
+  shift 2
+  timeout "$limit" "$@" > "$OUT/$name.log" 2>&1
+  status=$?
+  echo "$name: status $status, $((SECONDS - start)) s of at most $limit" | tee -a "$OUT/parts.txt"
+}
+
+part device 30 "$PYTHON" -c "
+import torch
+from usbench.core.devices import describe_device, resolve_device
+print(torch.__version__, describe_device(resolve_device('$DEVICE')))"
+part tests 120 "$PYTHON" -m pytest -q -p no:cacheprovider -m cuda "$HERE/../tests"
+part parity 180 "$PYTHON" "$COPY/gpu_parity.py" --device "$DEVICE" "${PARITY[@]}" --out "$OUT/parity.json"
+part encode 180 "$PYTHON" "$COPY/encode.py" --data "$DATA/covid_blues" --devices "$DEVICE" --repeats "$REPEATS" "${ENCODE[@]}"
+# shellcheck disable=SC2086
+part train 60 "$PYTHON" "$COPY/train.py" --device "$DEVICE" $TRAIN
+part heads 60 "$PYTHON" "$COPY/evaluate.py" --parts heads --repeats 1
+cp "$COPY/encode.json" "$OUT/encode.json"
+cp "$COPY/train$([ "$DEVICE" = cpu ] || echo -cuda).json" "$OUT/train.json" 2>/dev/null
+cp "$COPY/evaluate.json" "$OUT/heads.json"
+! grep -vE "status 0,|^tests: status 5," "$OUT/parts.txt"
