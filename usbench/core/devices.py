@@ -7,7 +7,6 @@ quick.
 from __future__ import annotations
 
 import os
-import platform
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -61,5 +60,5 @@ def _found() -> str:
 def _may_have_gpu() -> bool:
     """Say, without importing torch, whether it is worth asking torch."""
     if sys.platform == "darwin":
-        return platform.machine() == "arm64"
+        return os.uname().machine == "arm64"
     return sys.platform == "win32" or any(Path(node).exists() for node in _NODES)
