@@ -69,7 +69,8 @@ def map_task(
         ready = prepare(encoder, task, options, settings)
         embedded, cohort = embed(ready, options, settings), ready.cohort
         labels, classes = coloured(task, cohort)
-        options.notify(f"[dim]{encoder.name}: {len(seeds)} maps of {len(labels)} units[/dim]")
+        compiling = "" if maps else "; the first compiles UMAP, about half a minute"
+        options.notify(f"[dim]{encoder.name}: {len(seeds)} maps of {len(labels)} units{compiling}[/dim]")
         figures = map_figures(_by_unit(embedded, labels, cohort), labels, cohort.groups, seeds)
         seen = leakage(encoder, ready.located, task, ready.digests)["state"]
         maps.append(EncoderMap(row_title(encoder), row_name(encoder), seen, figures))
