@@ -51,3 +51,5 @@ def test_a_part_that_fails_is_named_and_the_others_still_run(tmp_path: Path) -> 
     assert done.returncode == 1
     assert (tmp_path / "out" / "parts.txt").read_text().count("status 3") == 6
     assert "parity: status 3" in done.stdout
+    # Nothing that was measured elsewhere before is handed over as new.
+    assert list((tmp_path / "out").glob("*.json")) == []

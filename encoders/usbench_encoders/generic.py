@@ -57,7 +57,7 @@ class Generic(Encoder):
         label = f"{self.card.name}{title}"
         self.argument = name.removesuffix(RANDOM)
         self.random = name.endswith(RANDOM)
-        self.seed = SEED if self.random else None
+        self.weights_seed = SEED if self.random else None
         self.options = options.parse(label, texts, self.offered)
         if self.random and settings.get("weights"):
             raise UsbenchError(f"{label}: asks for random weights; leave {RANDOM} or the file out.")
@@ -97,7 +97,7 @@ class Generic(Encoder):
 
     def weights_id(self) -> str:
         """Return the file's digest, the seed of random weights, or a digest of the library's weights."""
-        return initialisation(*self.packages, seed=self.seed) if self.random else super().weights_id()
+        return initialisation(*self.packages, seed=self.weights_seed) if self.random else super().weights_id()
 
     def offered_poolings(self) -> tuple[str, ...]:
         """Return the poolings that the model has: those on the card which it answers, each with vectors of its own.
@@ -132,7 +132,7 @@ class Generic(Encoder):
         """
         own = self.random or self.weights_path() is not None
         try:
-            with seeded(self.seed):
+            with seeded(self.weights_seed):
                 return build(not own)
         except UsbenchError:
             raise

@@ -81,6 +81,12 @@ class Onnx(Encoder):
         state = super().readiness()
         return runtime_readiness() if state.ready else state
 
+    def runs_on(self, device: str) -> bool:
+        """Say whether onnxruntime can compute there."""
+        from usbench_encoders.onnx_graph import graph_runs_on
+
+        return graph_runs_on(device)
+
     def load(self) -> torch.nn.Module:
         """Open the graph.
 

@@ -152,6 +152,17 @@ class Graph(torch.nn.Module):
             raise WeightsError(f"{self.path}: {_why_not(self.path, error)}") from error
 
 
+def graph_runs_on(device: str) -> bool:
+    """Say whether the onnxruntime that is installed can compute on a torch device."""
+    if device == "cpu":
+        return True
+    try:
+        import onnxruntime
+    except ImportError:
+        return False
+    return device.startswith("cuda") and "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
 def _described(session: Any, path: Path, label: str) -> Input:
     inputs = session.get_inputs()
     if len(inputs) != 1:

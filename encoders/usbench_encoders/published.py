@@ -42,7 +42,7 @@ class Published(Encoder):
             WeightsError: The file is absent or does not hold this network.
         """
         if self.random:
-            with seeded(self.seed):
+            with seeded(self.weights_seed):
                 return self.build({})
         path = self.weights_path()
         if path is None:
@@ -64,7 +64,7 @@ class Published(Encoder):
 
     def weights_id(self) -> str:
         """Return the digest of the file, or what decides random weights: the seed and the libraries' versions."""
-        return initialisation(*self.packages, seed=self.seed) if self.random else super().weights_id()
+        return initialisation(*self.packages, seed=self.weights_seed) if self.random else super().weights_id()
 
 
 ONNX_INSTALL = "pip install 'usbench[onnx]'"
@@ -86,7 +86,7 @@ def untrained(kind: type[Kind]) -> type[Kind]:
     )
     name = f"{kind.__name__}Random"
     about = {"__module__": kind.__module__, "__doc__": kind.__doc__}
-    return type(name, (kind,), {"card": card, "random": True, "seed": SEED, **about})
+    return type(name, (kind,), {"card": card, "random": True, "weights_seed": SEED, **about})
 
 
 def is_onnx(path: Path) -> bool:

@@ -109,6 +109,12 @@ class Sscd(Published, _Square):
         state = super().readiness()
         return runtime_readiness() if state.ready and not self.random and self._is_graph(quietly=True) else state
 
+    def runs_on(self, device: str) -> bool:
+        """Say whether torch, or onnxruntime where the weights are a graph, can compute there."""
+        from usbench_encoders.onnx_graph import graph_runs_on
+
+        return not self._is_graph(quietly=True) or graph_runs_on(device)
+
     def load(self) -> torch.nn.Module:
         """Build the network from the authors' state dict, or open the graph.
 
@@ -200,6 +206,12 @@ class SscdMobile(_Square):
         """Say whether the package and onnxruntime are installed."""
         state = super().readiness()
         return runtime_readiness() if state.ready else state
+
+    def runs_on(self, device: str) -> bool:
+        """Say whether onnxruntime can compute there."""
+        from usbench_encoders.onnx_graph import graph_runs_on
+
+        return graph_runs_on(device)
 
     def load(self) -> torch.nn.Module:
         """Open the graph.

@@ -127,16 +127,16 @@ class TusaRandom(Encoder):
     micro_batch_size = 2
     libraries = ("monai",)  # whose network and initialisation it has; a part of the identity since MONAI computed it
     _fast: FastSwin | None = None
-    seed: int | None = SEED
+    weights_seed: int | None = SEED
 
     def load(self) -> torch.nn.Module:
         """Build the encoder with seeded random weights."""
-        with seeded(self.seed):
+        with seeded(self.weights_seed):
             return tusa.SwinEncoder()
 
     def weights_id(self) -> str:
         """Name seed and versions: together they decide the weights."""
-        return initialisation("torch", "monai", seed=self.seed)
+        return initialisation("torch", "monai", seed=self.weights_seed)
 
     def preprocess(self, frame: Frame) -> torch.Tensor:
         """Turn a grey frame into ``(1, 128, 128)`` float32 in [-1, 1]."""
@@ -167,7 +167,7 @@ class TusaEncoder(TusaRandom):
     """TUSA with the authors' weights when they are registered, otherwise with the packaged ``open-v2``."""
 
     packaged = "open-v2"
-    seed = None
+    weights_seed = None
 
     card = EncoderCard(
         name="tusa",

@@ -64,3 +64,12 @@ def test_a_terminal_has_a_bar_and_no_lines() -> None:
     shown = told(2.5, 95, 10_000, terminal=True)
     assert "img/s" in shown
     assert "min left" not in shown
+
+
+def test_names_in_square_brackets_are_names_and_no_markup() -> None:
+    clock, written = Clock(), io.StringIO()
+    with EncodingProgress(Console(file=written, width=60), clock) as progress:
+        progress.update("net [v1] on [/data]", 0, 100)
+        clock.now += 40
+        progress.update("net [v1] on [/data]", 40, 100)
+    assert written.getvalue() == "net [v1] on [/data]: 40 of 100, 1.0 img/s, 1 min 00 s left\n"

@@ -5,16 +5,34 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import usbench
 from usbench.core import devices
 from usbench.core.devices import describe_device, resolve_device
+from usbench.core.types import Frame
+from usbench.encoder.base import Encoder
+from usbench.encoder.card import EncoderCard
 from usbench.encoder.combined import Combined
 from usbench.errors import UsbenchError
 from usbench.pipeline.prechecks import check_device
 from usbench.sweep.specs import EncoderSpec
+
+
+class Baseline(Encoder):
+    """The least that an encoder can be."""
+
+    card = EncoderCard(name="baseline", title="Baseline", embedding_dim=1, parameters=0, pretraining=())
+
+    def preprocess(self, frame: Frame) -> Any:
+        import torch
+
+        return torch.tensor([frame.mean()], dtype=torch.float32)
+
+    def encode(self, batch: Any) -> Any:
+        return batch
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +83,54 @@ def test_a_device_that_is_not_there_is_refused_and_auto_never_is() -> None:
     check_device("auto")
     with pytest.raises(UsbenchError, match=r"--device nothing: cannot be used .*Use --device cpu"):
         check_device("nothing")
+
+
+def test_what_the_environment_says_is_checked_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USBENCH_DEVICE", "nothing")
+    check_device("cpu")
+    with pytest.raises(UsbenchError, match=r"USBENCH_DEVICE=nothing: cannot be used"):
+        check_device("auto")
+
+
+class OnlyCpu(Baseline):
+    """Cannot compute anywhere else."""
+
+    def runs_on(self, device: str) -> bool:
+        return device == "cpu"
+
+
+def test_an_encoder_that_cannot_use_the_gpu_stays_on_the_cpu_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USBENCH_DEVICE", "mps")
+    assert OnlyCpu().device == "cpu"
+    assert OnlyCpu(device="mps").device == "mps"
+    assert Combined([OnlyCpu(), usbench.load_encoder("texture")]).device == "cpu"
+
+
+def test_graphs_stay_on_the_cpu_where_onnxruntime_has_no_provider(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    (tmp_path / "net.onnx").write_bytes(b"\x08\x09\x12\x04")
+    graph = usbench.load_encoder(f"onnx:{tmp_path / 'net.onnx'}")
+    monkeypatch.setenv("USBENCH_DEVICE", "mps")
+    assert graph.device == "cpu"
+    monkeypatch.setenv("USBENCH_DEVICE", "cuda")
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    assert usbench.load_encoder(f"onnx:{tmp_path / 'net.onnx'}").device == "cpu"
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    assert usbench.load_encoder(f"onnx:{tmp_path / 'net.onnx'}").device == "cuda"
+
+
+def test_plugins_and_states_of_before_keep_their_device() -> None:
+    class Plain(Baseline):
+        device = "cpu"  # type: ignore[assignment]
+
+    assert Plain().device == "cpu"
+    old = usbench.load_encoder("pixels", device="cpu").__getstate__()
+    del old["_device"]
+    fresh = usbench.load_encoder("pixels", device="cuda:7")
+    fresh.__setstate__({**old, "device": "cpu"})
+    assert fresh.device == "cpu"
 
 
 def test_listing_and_a_machine_without_gpu_import_no_torch() -> None:

@@ -25,7 +25,7 @@ def test_other_seeds_are_other_networks_and_the_first_is_itself() -> None:
     frame = np.add.outer(np.arange(96), np.arange(128)).astype(np.uint8)
     for name in ("tusa.random", "timm:resnet18.random", "mobilenetv2.random"):
         encoder = usbench.load_encoder(name)
-        assert encoder.seed == 0
+        assert encoder.weights_seed == 0
         again, other = encoder.with_seed(0), encoder.with_seed(3)
         own, same, different = (e.encode_frames([frame]) for e in (encoder, again, other))
         np.testing.assert_array_equal(own, same)
@@ -38,9 +38,16 @@ def test_other_seeds_are_other_networks_and_the_first_is_itself() -> None:
 @pytest.mark.parametrize("name", ["tusa", "tusa.scratch", "texture", "random-projection"])
 def test_an_encoder_whose_weights_are_not_drawn_has_no_seed(name: str) -> None:
     encoder = usbench.load_encoder(name)
-    assert encoder.seed is None
+    assert encoder.weights_seed is None
     with pytest.raises(UsbenchError, match="not drawn at random"):
         encoder.with_seed(1)
+
+
+def test_a_plugin_whose_weights_do_not_follow_the_seed_is_told_so(brightness: Encoder) -> None:
+    brightness.weights_seed = 42
+    assert brightness.with_seed(42).weights_seed == 42
+    with pytest.raises(UsbenchError, match="the same from another seed"):
+        brightness.with_seed(3)
 
 
 def test_the_seeds_are_scored_as_runs_of_their_own(images: pd.DataFrame, run: Any) -> None:
@@ -83,3 +90,16 @@ def test_the_page_has_one_row_per_network_and_names_its_trained_twins(
     score = trained.protocols["svc-nested@2"].metrics["fold_auc"].value
     ahead = sum(score > value for value in values)
     assert row.cells[4].text == f"Trained {score:.3f}: {ahead} of 5"
+
+    # A row that is called otherwise is its twin all the same, and one without the protocol takes nothing away.
+    called = replace(trained, encoder={**trained.encoder, "name": "night", "spelling": "timm:resnet18"})
+    bare = replace(
+        trained,
+        encoder={**trained.encoder, "name": "other"},
+        protocols={"svc-paper@1": trained.protocols["svc-paper@1"]},
+    )
+    for entry in (called, bare):
+        results.save(options.results, entry)
+    board = next(iter(gather(options.results, tasks=())))
+    (row,) = tables.section(board).blocks[1].rows
+    assert row.cells[4].text.count(f"Trained {score:.3f}: {ahead} of 5") == 2

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import usbench
 from usbench import results
 from usbench.cli import main
+from usbench.evaluation.drop import with_drop
 from usbench.evaluation.intervals import estimates
 from usbench.evaluation.restate import with_current_intervals
 from usbench.evaluation.scoring import predictions_of
@@ -30,14 +32,19 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result, Result
     return folder, today, replace(today, protocols=protocols)
 
 
-def test_the_first_rule_is_narrower_and_its_results_are_still_valid(
+def test_the_first_rule_is_narrower_and_refused_beside_results_of_today(
     made: tuple[Path, Result, Result], tmp_path: Path
 ) -> None:
     _, today, earlier = made
     new, old = (r.protocols["svc-nested@2"].metrics["fold_auc"] for r in (today, earlier))
     assert new.value == old.value
     assert new.high - new.low > old.high - old.low
-    assert validate(results.save(tmp_path, earlier), tmp_path) == []
+    path = results.save(tmp_path, earlier)
+    assert {finding.where for finding in validate(path, tmp_path)} == {
+        f"{name}, uncertainty" for name in earlier.protocols
+    }
+    assert "usbench results migrate" in validate(path, tmp_path)[0].what
+    assert validate(results.save(tmp_path, with_current_intervals(earlier)), tmp_path) == []
 
 
 def test_restated_they_are_what_is_computed_today(made: tuple[Path, Result, Result]) -> None:
@@ -66,3 +73,21 @@ def test_results_of_before_there_were_half_samples_stay(made: tuple[Path, Result
     for protocols in (bare, fixed):
         old = replace(today, protocols=protocols)
         assert with_current_intervals(old) is old
+
+
+def test_a_drop_is_restated_with_the_scores_it_is_of(tmp_path: Path) -> None:
+    """From one dataset to another: the committed result of texture, put back under the first rule."""
+    board = Path(__file__).resolve().parents[2] / "leaderboards" / "results" / "breast_transfer" / "texture.json"
+    today = results.load(board)
+
+    def back(uncertainty: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in uncertainty.items() if key != "rule"}
+
+    drop = {**today.figures["drop"], "uncertainty": back(today.figures["drop"]["uncertainty"])}
+    protocols = {n: replace(entry, uncertainty=back(entry.uncertainty)) for n, entry in today.protocols.items()}
+    earlier = with_drop(replace(today, protocols=protocols, figures={**today.figures, "drop": drop}))
+    metric = "auc"
+    old, new = (r.figures["drop"]["metrics"][metric]["drop"] for r in (earlier, today))
+    assert old["value"] == new["value"]
+    assert new["high"] - new["low"] > old["high"] - old["low"]
+    assert with_current_intervals(earlier).figures["drop"] == today.figures["drop"]

@@ -60,17 +60,20 @@ def test_the_drop_is_what_is_lost_and_its_error_is_of_both_refitted_in_the_same_
             assert drop["value"] == pytest.approx((drop["high"] + drop["low"]) / 2, abs=2e-6)
             assert (drop["p"] < 0.05) == (drop["low"] > 0 or drop["high"] < 0)
             halved = half_sample_error(figures["uncertainty"]["halves"][name], protocol.uncertainty["halves"][name])
-            # 0.71 of the variance are those of the twelve halvings; what is left is that of fixed predictions.
-            of_halves, reach = halved**2 / sqrt(2), (drop["high"] - drop["low"]) / 2
+            # The error under fixed predictions is not stated: it is the one that gives the width of the interval.
+            reach, subjects = (drop["high"] - drop["low"]) / 2, len(set(entry.result.units.subject))
 
-            def freedom(error: float, of_halves: float = of_halves) -> float:
-                return 12 * (error**2 / of_halves) ** 2
+            def both(fixed: float, halved: float = halved, n: int = subjects) -> tuple[float, float]:
+                parts = (1 - 2**-0.5) * fixed**2, 2**-0.5 * max(fixed, halved) ** 2
+                known = parts[0] ** 2 / (n - 1) + parts[1] ** 2 * (1 / 12 + 1 / (n - 1))
+                return sqrt(sum(parts)), sum(parts) ** 2 / known
 
-            def excess(error: float, reach: float = reach) -> float:
-                return stats.t.ppf(0.975, freedom(error)) * error - reach
+            def excess(fixed: float, reach: float = reach) -> float:
+                error, freedom = both(fixed)
+                return stats.t.ppf(0.975, freedom) * error - reach
 
-            error = brentq(excess, sqrt(of_halves) * (1 - 1e-6), reach)
-            assert drop["p"] == pytest.approx(2 * stats.t.sf(abs(drop["value"]) / error, freedom(error)), abs=1e-3)
+            error, freedom = both(brentq(excess, 1e-6, reach))
+            assert drop["p"] == pytest.approx(2 * stats.t.sf(abs(drop["value"]) / error, freedom), abs=2e-3)
 
 
 def test_halves_are_of_the_same_subjects_within_and_elsewhere(pair):

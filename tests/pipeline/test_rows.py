@@ -144,6 +144,8 @@ def test_the_twin_of_a_variant() -> None:
     assert named_beforehand("tusa.scratch", floors) == ["tusa.random", "texture"]
     assert named_beforehand("tusa.scratch@pooling=stages", floors) == ["tusa.random@pooling=stages", "texture"]
     assert named_beforehand("sscd-mobile", floors) == ["texture"]
+    # A combination with another set of weights is not that set of weights.
+    assert named_beforehand("tusa.scratch+texture", floors) == ["texture"]
     assert named_beforehand("night", floors, {"night": "tusa@pooling=stages"}) == [
         "tusa.random@pooling=stages", "texture",
     ]  # fmt: skip

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
+from usbench.errors import DataError
 from usbench.statistics.half_samples import (
     StandardError,
     exact_bound,
@@ -42,32 +43,56 @@ def test_training_and_testing_are_told_apart_by_how_they_fall_with_size() -> Non
     testing, training = 4.0, 9.0
     halves = 2 * (2 * testing + 2**1.5 * training)  # variance of the difference between two halves
     pairs = [[np.sqrt(halves), 0.0], [0.0, np.sqrt(halves)]] * 6
-    found = standard_error(np.sqrt(testing), pairs)
+    found = standard_error(np.sqrt(testing), pairs, subjects=10**9)
     assert found.value**2 == pytest.approx(testing + training)
-    # All but a part of the testing variance is estimated, from twelve pairs.
+    # With subjects without end the error under fixed predictions is known, and the rest from twelve pairs.
     estimated = 2**-0.5 * halves / 4
     assert found.freedom == pytest.approx(12 * ((testing + training) / estimated) ** 2)
     assert 12 < found.freedom < 20
+    assert standard_error(np.sqrt(testing), pairs, subjects=63).freedom < found.freedom
+
+
+@pytest.mark.parametrize("n", [20, 40, 200])
+def test_halvings_of_the_same_subjects_know_less_than_separate_ones(n) -> None:
+    """The mean of n normal numbers: how much its estimated variance varies says with how many degrees of freedom."""
+    rng = np.random.default_rng(3)
+    found = []
+    for _ in range(4000):
+        values = rng.normal(size=n)
+        order = rng.permuted(np.tile(np.arange(n), (12, 1)), axis=1)
+        pairs = np.stack([values[order[:, : n // 2]].mean(axis=1), values[order[:, n // 2 :]].mean(axis=1)], axis=1)
+        found.append(half_sample_error(pairs.tolist()) ** 2)
+    freedom = 2 * np.mean(found) ** 2 / np.var(found)
+    assert standard_error(None, pairs.tolist(), subjects=n).freedom == pytest.approx(freedom, rel=0.08)
 
 
 def test_of_one_error_alone_that_one_is_taken() -> None:
-    pairs = [[0.7, 0.6]] * 8
-    assert standard_error(0.04) == StandardError(0.04)
-    assert standard_error(None, pairs) == StandardError(pytest.approx(0.05), 8)
-    assert standard_error(None, [[0.7, 0.6]] * 3) == StandardError(0.0)
-    assert standard_error(0.04, [[0.7, 0.6]] * 3) == StandardError(0.04)
-    assert standard_error(None) == StandardError(0.0)
+    pairs, freedom = [[0.7, 0.6]] * 8, 1 / (1 / 8 + 1 / 62)
+    assert standard_error(0.04, subjects=63) == StandardError(0.04)
+    for none in (None, 0.0):
+        assert standard_error(none, pairs, subjects=63) == StandardError(pytest.approx(0.05), pytest.approx(freedom))
+    assert standard_error(None, [[0.7, 0.6]] * 3, subjects=63) == StandardError(0.0)
+    assert standard_error(0.04, [[0.7, 0.6]] * 3, subjects=63) == StandardError(0.04)
+    assert standard_error(None, subjects=63) == StandardError(0.0)
 
 
-def test_half_samples_below_fixed_predictions_take_nothing_from_them() -> None:
-    assert standard_error(0.06, [[0.7, 0.6]] * 12) == StandardError(0.06)
-    assert standard_error(0.0, [[0.7, 0.7]] * 12) == StandardError(0.0)
+def test_half_samples_below_fixed_predictions_take_nothing_from_them_and_nothing_jumps() -> None:
+    pairs = [[0.7, 0.6]] * 12  # an error of 0.05
+    assert standard_error(0.06, pairs, subjects=63).value == pytest.approx(0.06)
+    assert standard_error(0.0, [[0.7, 0.7]] * 12, subjects=63).value == 0.0
+    below, above = (standard_error(0.05 + by, pairs, subjects=63).reach() for by in (-1e-9, 1e-9))
+    assert below == pytest.approx(above, rel=1e-6)
+    reaches = [standard_error(fixed, pairs, subjects=63).reach() for fixed in np.linspace(0.02, 0.08, 25)]
+    assert np.all(np.diff(reaches) > -1e-3 * reaches[0])
 
 
-def test_the_first_rule_can_still_be_checked() -> None:
+def test_the_first_rule_can_still_be_checked_and_a_later_one_is_refused() -> None:
     pairs = [[0.7, 0.6]] * 12
-    assert standard_error(0.03, pairs, rule=1) == StandardError(pytest.approx(np.sqrt((0.03**2 + 0.05**2) / 2)))
-    assert standard_error(0.03, pairs).value > standard_error(0.03, pairs, rule=1).value
+    expected = np.sqrt((0.03**2 + 0.05**2) / 2)
+    assert standard_error(0.03, pairs, subjects=63, rule=1) == StandardError(pytest.approx(expected))
+    assert standard_error(0.03, pairs, subjects=63).value > expected
+    with pytest.raises(DataError, match="rule 3 are of a newer version"):
+        standard_error(0.03, pairs, subjects=63, rule=3)
 
 
 def test_an_error_from_few_halvings_reaches_farther() -> None:

@@ -74,7 +74,7 @@ class EncodingProgress:
             if self._log is None or self._log.text != text or done < self._log.done:
                 self._log = _Log(text, done, self._clock())
             if line := self._log.line(done, total, self._clock()):
-                self._progress.console.print(line, soft_wrap=True, highlight=False)
+                self._progress.console.print(line, soft_wrap=True, highlight=False, markup=False)
             return
         self._progress.start()  # only now: a run answered from the store draws nothing
         if self._current is None or self._current[0] != text or done == 0:

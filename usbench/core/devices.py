@@ -19,6 +19,12 @@ VARIABLE = "USBENCH_DEVICE"
 _NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")
 
 
+if sys.platform == "darwin":
+    # Read when torch is first imported, so that it cannot be set any later; operations that MPS lacks are then computed
+    # on the CPU.
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+
+
 def resolve_device(device: str) -> str:
     """Return the device to compute on.
 
@@ -47,9 +53,6 @@ def describe_device(device: str) -> str:
 def _found() -> str:
     if not _may_have_gpu():
         return "cpu"
-    if sys.platform == "darwin":
-        # Read when torch is first imported; operations that MPS lacks are then computed on the CPU.
-        os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     import torch
 
     if torch.cuda.is_available():

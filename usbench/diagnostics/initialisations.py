@@ -35,20 +35,26 @@ def measure_initialisations(ready: Prepared, result: Result, options: Options, s
         The diagnostic: the seeds, that of the result first, the score of each, their mean and standard deviation; or
         a ``note`` that says why there is none.
     """
+    from usbench.encoder.combined import Combined
     from usbench.evaluation.scoring import evaluate
     from usbench.pipeline.vectors import embed
     from usbench.task.cohort import draw_splits
 
-    own = ready.encoder.seed
+    own = ready.encoder.weights_seed
     if own is None:
-        return {"version": DIAGNOSTIC_VERSION, "note": "Not measured: its weights are not drawn at random."}
+        why = (
+            "its parts are drawn apart"
+            if isinstance(ready.encoder, Combined)
+            else "its weights are not drawn at random"
+        )
+        return {"version": DIAGNOSTIC_VERSION, "note": f"Not measured: {why}."}
     protocol = perturbation.honest_protocol(result)
     metric = perturbation.primary_metric(result, protocol)
     splits = draw_splits(ready.task.split, ready.cohort)
     seeds = [own, *(seed for seed in range(SEEDS + 1) if seed != own)][:SEEDS]
     values = [compute(metric, perturbation.read(result, result.protocols[protocol].repeats))]
     for seed in seeds[1:]:
-        # One network at a time: that of the last seed is let go before the next is built.
+        # That of the last seed is let go before the next is built.
         drawn = replace(ready, encoder=ready.encoder.with_seed(seed))
         title = f"{ready.encoder.name}, seed {seed}, on {ready.located.dataset.name}"
         found = embed(drawn, options, settings, frames=ready.frames, title=title)

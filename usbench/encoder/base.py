@@ -82,9 +82,9 @@ class Encoder(abc.ABC):
     # A number, if encode() may run in several threads at once and is faster so: on a CPU each thread then has one core
     # and takes so many frames at a time. For networks of many small operations.
     micro_batch_size: ClassVar[int | None] = None
-    # Of a network whose weights are drawn at random and never trained: the seed they are drawn from, which `load` and
-    # `weights_id` go by.
-    seed: int | None = None
+    # Of a network whose weights are drawn at random and never trained: the seed they are drawn from, by which `load`
+    # and `weights_id` go.
+    weights_seed: int | None = None
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Encoder(abc.ABC):
         self.pooling = self._variant("pooling", pooling, self.card.poolings)
         self.preprocessing = self._variant("preprocessing", preprocessing, self.card.preprocessings)
         self.precision = self._variant("precision", precision, dict.fromkeys(PRECISIONS, ""))
-        self.device = device
+        self._device = device  # not through the property, which a plugin may replace by a plain attribute
         self.source = ""
         self.called = ""  # name under which the user wants its results kept, in place of its own
         # Poolings whose vectors are kept, beside those of its own, whenever it encodes for a store.
@@ -177,12 +177,22 @@ class Encoder(abc.ABC):
     @property
     def device(self) -> str:
         """The torch device; ``auto`` is settled when it is first asked for, which may import torch."""
-        self._device = resolve_device(self._device)
+        if self._device == AUTO:
+            found = resolve_device(AUTO)
+            self._device = found if self.runs_on(found) else "cpu"
         return self._device
 
     @device.setter
     def device(self, name: str) -> None:
         self._device = name
+
+    def runs_on(self, device: str) -> bool:
+        """Say whether ``auto`` may be this device; a device that is named is tried in any case.
+
+        Args:
+            device: Name of a torch device that is there.
+        """
+        return True
 
     @property
     def takes_weights(self) -> bool:
@@ -317,13 +327,18 @@ class Encoder(abc.ABC):
             seed: The seed.
 
         Raises:
-            UsbenchError: Its weights are not drawn at random.
+            UsbenchError: Its weights are not drawn at random, or do not depend on the seed.
         """
-        if self.seed is None:
+        if self.weights_seed is None:
             raise UsbenchError(f"{self.name}: its weights are not drawn at random, so that no seed changes them.")
         other = copy.copy(self)
-        other.seed, other.companions, other.original = seed, (), None
+        other.weights_seed, other.companions, other.original = seed, (), None
         other._network, other._loaded = None, False
+        if seed != self.weights_seed and other.weights_id() == self.weights_id():
+            raise UsbenchError(
+                f"{self.name}: its weights are the same from another seed. A plugin whose weights are not drawn has "
+                "weights_seed None; load() and weights_id() of another one go by weights_seed."
+            )
         return other
 
     def companion_identities(self) -> dict[str, EncoderIdentity]:
@@ -452,6 +467,7 @@ class Encoder(abc.ABC):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
+        self._device = state.get("device", state.get("_device", AUTO))  # `device` in states of before it was a property
         self._loading = threading.RLock()
 
     def _require_settled(self) -> None:

@@ -42,6 +42,10 @@ class Combined(Encoder):
         super().__init__(device=device, precision=precision)
         self._shapes: tuple[tuple[int, ...], ...] = ()
 
+    def runs_on(self, device: str) -> bool:
+        """Say whether all parts can compute there; they share one device."""
+        return all(part.runs_on(device) for part in self.parts)
+
     def load(self) -> torch.nn.Module:
         """Build the networks of all parts."""
         import torch

@@ -179,8 +179,8 @@ def _compare(
         # Without the same halvings of the same subjects there is no telling which half belongs to which.
         joint = bool(first) and bool(second) and _halving(within) == _halving(elsewhere)
         fixed = _fixed_error(a, b, name, paired)
-        rule = int(within.get("rule", 1))
-        error = standard_error(fixed, first, second, rule) if joint else standard_error(fixed)
+        halves = (first, second) if joint else (None, None)
+        error = standard_error(fixed, *halves, subjects=a.n_groups, rule=int(within.get("rule", 1)))
         known = error.value > 0 and np.isfinite(value)
         bounds = (value - error.reach(), value + error.reach()) if known else (None, None)
         found[name] = {

@@ -64,7 +64,7 @@ def _estimate(name: str, outcome: Predictions, resampled: Resampled, halves: Any
         return Estimate(None)
     bounds: tuple[float, float] | None = None
     if halves and half_sample_error(halves) is not None:
-        bounds = interval(name, value, standard_error(resampled.error or None, halves, rule=rule))
+        bounds = interval(name, value, standard_error(resampled.error, halves, subjects=outcome.n_groups, rule=rule))
     elif fewest_subjects(name, outcome) >= MIN_FOR_INTERVAL and not resampled.degenerate and resampled.low is not None:
         known = _auc_error(name, outcome)
         bounds = interval(name, value, resampled.error if known is None else known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -29,7 +30,7 @@ def with_current_intervals(result: Result) -> Result:
     """
     protocols = {name: _restated(result, name, entry) for name, entry in result.protocols.items()}
     drop = result.figures.get("drop") or {}
-    old_drop = _is_old(drop.get("uncertainty", {}))
+    old_drop = is_of_earlier_rule(drop.get("uncertainty", {}))
     if not old_drop and all(protocols[name] is entry for name, entry in result.protocols.items()):
         return result
     figures = result.figures
@@ -38,17 +39,22 @@ def with_current_intervals(result: Result) -> Result:
     return with_drop(replace(result, protocols=protocols, figures=figures))
 
 
+def is_of_earlier_rule(uncertainty: Mapping[str, Any]) -> bool:
+    """Say whether intervals were made from half-samples by an earlier rule than today's.
+
+    Args:
+        uncertainty: As of :class:`usbench.results.schema.ProtocolResult`.
+    """
+    return "halves" in uncertainty and int(uncertainty.get("rule", 1)) < RULE
+
+
 def _restated(result: Result, name: str, entry: ProtocolResult) -> ProtocolResult:
-    if not entry.repeats or not _is_old(entry.uncertainty):
+    if not entry.repeats or not is_of_earlier_rule(entry.uncertainty):
         return entry
     uncertainty = _of_today(entry.uncertainty)
     known = [metric for metric in entry.metrics if metric in METRICS]
     found = estimates(predictions_of(result, name), known, uncertainty)
     return replace(entry, metrics={**entry.metrics, **found}, uncertainty=uncertainty)
-
-
-def _is_old(uncertainty: dict[str, Any]) -> bool:
-    return "halves" in uncertainty and int(uncertainty.get("rule", 1)) < RULE
 
 
 def _of_today(uncertainty: dict[str, Any]) -> dict[str, Any]:

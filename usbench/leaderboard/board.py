@@ -295,7 +295,10 @@ class Board:
         kinds: dict[str, list[str]] = {}
         for entry in self.entries:
             device = str(entry.result.provenance.get("machine", {}).get("device", "")).partition(":")[0]
-            if device and entry.result.encoder.get("parameters") != 0:
+            encoder = entry.result.encoder
+            # Vectors that came from the store, or from a file, were encoded who knows where.
+            encoded = entry.result.provenance.get("timings", {}).get("encoded_now") and ":" not in encoder["name"][:12]
+            if device and encoded and encoder.get("parameters") != 0:
                 kinds.setdefault(device.upper(), []).append(entry.title)
         return kinds
 

@@ -28,6 +28,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
+from math import inf
 from statistics import NormalDist, median
 
 import numpy as np
@@ -227,7 +228,8 @@ class Comparator:
                 return Difference(b, value, value - reach, value + reach, p, p, told, reach / _Z)
         if fixed is None and halved is None:
             return None
-        error = standard_error(fixed, *((first, second) if halved is not None else ()))
+        halves = (None, None) if halved is None else (first, second)
+        error = standard_error(fixed, *halves, subjects=self._predictions[a].n_groups)
         test = test if halved is None else HALF_SAMPLES
         if error.value == 0 and abs(value) > 10**-_DIGITS:
             return None  # every resample repeats the difference: nothing says how sure it is
@@ -253,10 +255,14 @@ class Comparator:
         found = {}
         for name in self.names:
             d = None if best is None else self.difference(name, best)
-            # A largest standardised difference that the observed sample itself would count as one of.
-            reached = 0 if d is None or d.error == 0 else int((self._largest >= abs(d.value) / d.error).sum())
-            none = d is None or d.error == 0 or len(self._largest) == 0
-            found[name] = 1.0 if none else max((1 + reached) / (1 + len(self._largest)), d.p if d else 1.0)
+            if d is None or d.error == 0 or len(self._largest) == 0:
+                found[name] = 1.0
+                continue
+            # The normal deviate of the same p: the error is estimated, and reaches farther in the tails.
+            deviate = -NormalDist().inv_cdf(d.p / 2) if d.p > 0 else inf
+            # The observed sample itself counts as one of those that are as large.
+            reached = int((self._largest >= deviate).sum())
+            found[name] = max((1 + reached) / (1 + len(self._largest)), d.p)
         return found
 
     def leaders(self) -> frozenset[str]:
@@ -340,7 +346,8 @@ def named_beforehand(encoder: str, floors: Iterable[str], spelt: Mapping[str, st
     own, variant = parted[encoder]
     untrained = {n: parted[n][0].replace(_TWIN, "", 1) for n in names if _TWIN in parted[n][0]}
     twins = [n for n, network in untrained.items() if network == own]
-    twins = twins or [n for n, network in untrained.items() if network == own.rpartition(".")[0]]
+    if not twins and "+" not in own:  # a combination with another set of weights is no set of weights
+        twins = [n for n, network in untrained.items() if network == own.rpartition(".")[0]]
     same = [n for n in twins if parted[n][1] == variant] or [n for n in twins if not parted[n][1]]
     return [name for name in names if name == "texture" or name in same]
 

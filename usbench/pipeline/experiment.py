@@ -55,6 +55,9 @@ def run_prepared(ready: Prepared, options: Options, settings: Settings) -> resul
         if (restated := with_current_intervals(kept)) is not kept:
             kept = restated
             results.save(options.results, kept)
+            options.notify(
+                f"{kept.encoder['name']} on {kept.board}: intervals were by an earlier rule and are restated."
+            )
         name = kept.encoder["name"]
         options.notify(f"{name} on {kept.board}: nothing has changed, answered from {options.results}.")
         return kept

@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from usbench.core.devices import AUTO
+from usbench.core.devices import AUTO, VARIABLE
 from usbench.errors import UsbenchError
 
 
@@ -41,11 +41,16 @@ def check_device(device: str) -> None:
     """Raise unless torch can compute on a device.
 
     Args:
-        device: Name such as ``cpu``, ``cuda`` or ``cuda:1``; ``auto`` is always there.
+        device: Name such as ``cpu``, ``cuda`` or ``cuda:1``; ``auto`` is what ``USBENCH_DEVICE`` says, and else
+            always there.
 
     Raises:
         UsbenchError: There is no such device here.
     """
+    told = f"--device {device}"
+    if device == AUTO:
+        device = os.environ.get(VARIABLE, "").strip() or AUTO
+        told = f"{VARIABLE}={device}"
     if device in ("cpu", AUTO):
         return  # without importing torch, as runs that are answered from the store do not need it
     import torch
@@ -54,4 +59,4 @@ def check_device(device: str) -> None:
         torch.empty(0, device=torch.device(device))
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UsbenchError(f"--device {device}: cannot be used ({reason}). Use --device cpu.") from None
+        raise UsbenchError(f"{told}: cannot be used ({reason}). Use --device cpu.") from None

@@ -17,6 +17,7 @@ from math import atanh, exp, inf, log, sqrt, tanh
 
 import numpy as np
 
+from usbench.errors import DataError
 from usbench.statistics._types import FloatArray
 from usbench.statistics.metrics import find_metric
 from usbench.statistics.student_t import critical, two_sided_p
@@ -76,7 +77,12 @@ def half_sample_error(first: Pairs, second: Pairs | None = None) -> float | None
 
 
 def standard_error(
-    fixed: float | None, first: Pairs | None = None, second: Pairs | None = None, rule: int = RULE
+    fixed: float | None,
+    first: Pairs | None = None,
+    second: Pairs | None = None,
+    *,
+    subjects: int,
+    rule: int = RULE,
 ) -> StandardError:
     """Combine the error under fixed predictions with that of half-samples.
 
@@ -85,31 +91,39 @@ def standard_error(
     halves therefore holds the variance of testing once and that of training 2^(p-1) times. Fixed predictions hold the
     first alone, so that the variance of the whole is the one of fixed predictions and 2^(1-p) of what half-samples add
     to it; that they fall short of it can only be chance, and adds nothing. Theory leaves p open between 1 and 2; 1.5 is
-    what the simulation bears out. The mean of n squared differences is known with n degrees of freedom, the sum with
-    those of Satterthwaite (1946), the error under fixed predictions being taken as known.
+    what the simulation bears out.
+
+    A variance from N subjects is known with N - 1 degrees of freedom. The mean over the squared differences of n
+    halvings of the same N subjects has 1 / (1/n + 1/(N-1)), and the sum those of Satterthwaite (1946).
 
     Args:
-        fixed: Standard error under fixed predictions.
+        fixed: Standard error under fixed predictions; ``None`` or 0 where there is none.
         first: Scores of the halves.
         second: Scores of another system in the same halves, to be subtracted.
+        subjects: Number of subjects.
         rule: The rule; 1 is p = 2 with a normal distribution, by which earlier results were written.
 
     Returns:
         The error of both together; the one that exists where only one does, 0 where none does.
+
+    Raises:
+        DataError: There is no such rule.
     """
+    if rule not in (1, RULE):
+        raise DataError(f"half-samples by rule {rule} are of a newer version than this one, which knows {RULE}")
     halved = half_sample_error(first, second) if first is not None else None
     if halved is None or first is None:
         return StandardError(fixed or 0.0)
-    pairs = len(_gaps(first, second))
-    if fixed is None:
-        return StandardError(halved, pairs if rule > 1 else inf)
     if rule == 1:
-        return StandardError(sqrt((fixed**2 + halved**2) / 2))
-    if halved <= fixed:
-        return StandardError(fixed)
+        return StandardError(halved if fixed is None else sqrt((fixed**2 + halved**2) / 2))
+    of_subjects = max(subjects - 1, 1)
+    of_halves = 1 / (1 / len(_gaps(first, second)) + 1 / of_subjects)
+    if not fixed:
+        return StandardError(halved, of_halves)
     share = 2 ** (1 - TRAINING_POWER)
-    variance = (1 - share) * fixed**2 + share * halved**2
-    return StandardError(sqrt(variance), pairs * (variance / (share * halved**2)) ** 2)
+    parts = ((1 - share) * fixed**2, share * max(halved, fixed) ** 2)
+    freedom = sum(parts) ** 2 / (parts[0] ** 2 / of_subjects + parts[1] ** 2 / of_halves)
+    return StandardError(sqrt(sum(parts)), freedom)
 
 
 def _gaps(first: Pairs, second: Pairs | None) -> FloatArray:

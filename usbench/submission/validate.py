@@ -16,6 +16,7 @@ from usbench.core.documents import read_json
 from usbench.core.text import one_line
 from usbench.errors import DataError, ResultError, UsbenchError
 from usbench.evaluation.intervals import estimates
+from usbench.evaluation.restate import is_of_earlier_rule
 from usbench.evaluation.scoring import metric_names, predictions_of
 from usbench.results.checks import form_faults, published_schema, seal_fault
 from usbench.results.schema import SCHEMA_VERSION, Estimate, Result, migrate, result_path
@@ -160,6 +161,9 @@ def _protocol(path: Path, result: Result, protocol: str) -> list[Finding]:
         straddling = None if result.task["kind"] == "map" else _straddling(result, repeat.fold)
         if straddling:
             return [Finding(path, f"{protocol}, repeat {number}", f"subject {straddling!r} is in two folds")]
+    if is_of_earlier_rule(entry.uncertainty):
+        told = "its intervals are by an earlier rule; `usbench results migrate FILE` brings them up to date"
+        return [Finding(path, f"{protocol}, uncertainty", told)]
     try:
         recomputed = recompute(result, protocol)
     except (ResultError, DataError) as error:

@@ -19,7 +19,8 @@ def section(board: Board) -> Section | None:
     """
     metric = board.primary()
     held = ((e, e.result.instruments.get("initialisations", {})) for e in board.entries)
-    drawn = [(entry, s) for entry, s in held if s.get("values") and s["metric"] == metric]
+    # Of another protocol or metric than the table of scores, it would say nothing of what stands there.
+    drawn = [(e, s) for e, s in held if s.get("values") and (s["protocol"], s["metric"]) == (board.headline, metric)]
     if not drawn:
         return None
     column = board.column(drawn[0][1]["metric"])
@@ -52,12 +53,13 @@ def section(board: Board) -> Section | None:
 
 def _trained(board: Board, column: number_format.Column, entry: Entry, section: dict[str, Any]) -> str:
     """Place every encoder that this network is the untrained twin of."""
-    names, told = [e.name for e in board.entries], []
+    names, spelt = [e.name for e in board.entries], {e.name: e.spelling for e in board.entries}
+    told = []
     for other in board.entries:
-        value = other.result.protocols[section["protocol"]].metrics.get(section["metric"])
+        value = other.estimate(section["protocol"], section["metric"])
         if other.floor or value is None or value.value is None:
             continue
-        if entry.name in named_beforehand(other.name, names):
+        if entry.name in named_beforehand(other.name, names, spelt):
             sign = 1 if column.higher_is_better else -1
             ahead = sum(sign * value.value > sign * drawn for drawn in section["values"])
             told.append(f"{other.title} {column.value(value.value)}: {ahead} of {len(section['values'])}")
