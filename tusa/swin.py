@@ -11,6 +11,7 @@ bits as ever. Nothing depends on values, so that the whole pass can be compiled 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -142,13 +143,18 @@ def _convolve(block: Any, x: Tensor) -> Tensor:
     return functional.leaky_relu(_instance_norm(block.conv2(hidden), block.norm2) + x, slope)
 
 
+def _without_autocast(device: str) -> AbstractContextManager[object]:
+    # The meta device, on which operations are counted, knows no autocast.
+    return nullcontext() if device == "meta" else torch.autocast(device, enabled=False)
+
+
 def _layer_norm(x: Tensor, norm: Any) -> Tensor:
-    with torch.autocast(x.device.type, enabled=False):
+    with _without_autocast(x.device.type):
         return functional.layer_norm(x, norm.normalized_shape, norm.weight.to(x.dtype), norm.bias.to(x.dtype), norm.eps)
 
 
 def _instance_norm(x: Tensor, norm: Any) -> Tensor:
     """Groups of one channel, which torch normalises several times as fast as by its instance norm."""
     weight, bias = (None if norm.weight is None else value.to(x.dtype) for value in (norm.weight, norm.bias))
-    with torch.autocast(x.device.type, enabled=False):
+    with _without_autocast(x.device.type):
         return functional.group_norm(x, x.shape[1], weight, bias, norm.eps)
