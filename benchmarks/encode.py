@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 
+import tusa
 from usbench.core.provenance import revision
 from usbench.embedding.precision import COSINE, lowest_cosine, multiplies_bfloat16
 from usbench.encoder.base import Encoder
@@ -73,9 +74,13 @@ def plain(encoder: Encoder) -> Callable[[torch.Tensor], np.ndarray[Any, Any]]:
             return tokens[:, 1:].mean(dim=1)
 
     else:
+        # The network of the upstream script is MONAI's, with these very weights.
+        monai = tusa.Tusa().unet.swinViT.eval().requires_grad_(False)
+        monai.load_state_dict(network.state_dict())
+        monai.to(encoder.device)
 
         def pooled(image: torch.Tensor) -> torch.Tensor:
-            states: torch.Tensor = network(image, normalize=True)[4]
+            states: torch.Tensor = monai(image, normalize=True)[4]
             return states.mean(dim=(2, 3))
 
     def run(batch: torch.Tensor) -> np.ndarray[Any, Any]:

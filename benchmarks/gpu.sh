@@ -7,6 +7,7 @@
 # noted in OUT/parts.txt, and the others still run. DATA_ROOT holds covid_blues. The environment may say
 #   DEVICE   cuda; cpu runs the same commands where there is no GPU
 #   QUICK    1 for the least work of each part
+#   PATIENCE how many times the time of each part may be taken, for machines without a GPU
 #   PYTHON   python
 set -u
 OUT=$(mkdir -p "${1:?folder for what is measured}" && cd "$1" && pwd)
@@ -14,6 +15,7 @@ DATA=${2:?folder that holds covid_blues}
 DEVICE=${DEVICE:-cuda}
 PYTHON=${PYTHON:-python}
 QUICK=${QUICK:-0}
+PATIENCE=${PATIENCE:-1}
 HERE=$(cd "$(dirname "$0")" && pwd)
 # The programs write beside themselves: in a copy, so that the checkout keeps its own figures.
 COPY=$(mktemp -d)
@@ -26,7 +28,7 @@ fi
 : > "$OUT/parts.txt"
 
 part() {  # name, seconds, what it writes ("" for nothing), command...
-  local name=$1 limit=$2 written=$3 start=$SECONDS status
+  local name=$1 limit=$(($2 * PATIENCE)) written=$3 start=$SECONDS status
   shift 3
   timeout "$limit" "$@" > "$OUT/$name.log" 2>&1
   status=$?

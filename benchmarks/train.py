@@ -27,9 +27,10 @@ import torch
 
 from tusa.network import TusaConfig
 from tusa.training.config import DataConfig, Phase, RunConfig, TrainConfig
-from tusa.training.learner import Learner, make_views
+from tusa.training.learner import Learner
 from tusa.training.sources import read_corpus
 from tusa.training.trainer import Trainer
+from tusa.training.views import make_views
 
 HERE = Path(__file__).resolve().parent
 IMAGES = HERE.parent / "tasks" / "usbench_tasks" / "data" / "bus_bra_subset" / "Images"
@@ -46,7 +47,7 @@ def plain_step(config: TrainConfig, device: str) -> Callable[[], None]:
 
     def step() -> None:
         rows = torch.randperm(len(corpus))[: phase.images]
-        views = make_views(corpus.images[rows].to(device), subjects[rows].to(device), phase.size, config)
+        views = make_views(corpus.images[rows].to(device), subjects[rows].to(device), phase, config)
         optimizer.zero_grad()
         learner.total(learner(views, phase.decoded)).backward()
         torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
