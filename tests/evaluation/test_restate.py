@@ -91,3 +91,18 @@ def test_a_drop_is_restated_with_the_scores_it_is_of(tmp_path: Path) -> None:
     assert old["value"] == new["value"]
     assert new["high"] - new["low"] > old["high"] - old["low"]
     assert with_current_intervals(earlier).figures["drop"] == today.figures["drop"]
+
+
+def test_metrics_of_further_thresholds_are_restated_too() -> None:
+    """An ejection fraction is asked about at two thresholds; the second one's metric is in no registry."""
+    board = (
+        Path(__file__).resolve().parents[2] / "leaderboards" / "results" / "camus_ejection_fraction" / "texture.json"
+    )
+    today = results.load(board)
+    entry = today.protocols["knn@1"]
+    assert "auc_at_40" in entry.metrics
+    uncertainty = {key: value for key, value in entry.uncertainty.items() if key != "rule"}
+    found = estimates(predictions_of(today, "knn@1"), list(entry.metrics), uncertainty)
+    old = replace(today, protocols={**today.protocols, "knn@1": replace(entry, metrics=found, uncertainty=uncertainty)})
+    assert old.protocols["knn@1"].metrics["auc_at_40"] != entry.metrics["auc_at_40"]
+    assert with_current_intervals(old).protocols["knn@1"] == entry

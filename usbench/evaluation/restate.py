@@ -8,10 +8,9 @@ from typing import Any
 
 from usbench.evaluation.drop import with_drop
 from usbench.evaluation.intervals import estimates
-from usbench.evaluation.scoring import predictions_of
+from usbench.evaluation.scoring import metric_names, predictions_of
 from usbench.results.schema import ProtocolResult, Result
 from usbench.statistics.half_samples import RULE
-from usbench.statistics.metrics import METRICS
 
 
 def with_current_intervals(result: Result) -> Result:
@@ -52,8 +51,10 @@ def _restated(result: Result, name: str, entry: ProtocolResult) -> ProtocolResul
     if not entry.repeats or not is_of_earlier_rule(entry.uncertainty):
         return entry
     uncertainty = _of_today(entry.uncertainty)
-    known = [metric for metric in entry.metrics if metric in METRICS]
-    found = estimates(predictions_of(result, name), known, uncertainty)
+    predictions = predictions_of(result, name)
+    # Not the registered names alone: a further threshold has metrics of its own, such as auc_at_40.
+    known = [metric for metric in metric_names(predictions) if metric in entry.metrics]
+    found = estimates(predictions, known, uncertainty)
     return replace(entry, metrics={**entry.metrics, **found}, uncertainty=uncertainty)
 
 
