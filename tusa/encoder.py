@@ -154,6 +154,9 @@ def _convolution(dim: int) -> nn.Sequential:
 
 @torch.no_grad()
 def _truncated_normal(table: Tensor) -> None:
-    """Draw normal deviates by the inverse of their distribution; what lies beyond 2 (not 2 deviations) is cut off."""
+    """Draw normal deviates by the inverse of their distribution; what lies beyond 2 (not 2 deviations) is cut off.
+
+    Not by ``torch.nn.init.trunc_normal_``, whose numbers from one seed are others than MONAI's.
+    """
     ends = [(1 + math.erf(end / _SPREAD / math.sqrt(2))) / 2 for end in (-2.0, 2.0)]
     table.uniform_(2 * ends[0] - 1, 2 * ends[1] - 1).erfinv_().mul_(_SPREAD * math.sqrt(2)).clamp_(-2.0, 2.0)

@@ -138,7 +138,7 @@ class Graph(torch.nn.Module):
         options.log_severity_level = 4
         providers: list[Any] = ["CPUExecutionProvider"]
         if self._device.startswith("cuda"):
-            if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+            if not graph_runs_on(self._device):
                 raise UsbenchError(
                     f"{self.label}: this onnxruntime has no CUDA provider. Install `onnxruntime-gpu` in its place, or "
                     "use --device cpu."

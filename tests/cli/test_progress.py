@@ -48,16 +48,20 @@ def test_short_work_leaves_no_trace_in_a_log() -> None:
     assert told(100, 29, 4000) == ""
 
 
-def test_the_next_stretch_has_a_rate_of_its_own() -> None:
+def in_steps(*steps: tuple[int, str, int, int]) -> str:
+    """What a log holds after updates, each with the seconds that pass before it."""
     clock, written = Clock(), io.StringIO()
     with EncodingProgress(Console(file=written, width=60), clock) as progress:
-        progress.update("first", 0, 100)
-        clock.now += 20
-        progress.update("first", 100, 100)
-        progress.update("second", 500, 1000)  # what was in the store already counts for nothing
-        clock.now += 40
-        progress.update("second", 700, 1000)
-    assert written.getvalue() == "second: 700 of 1000, 5.0 img/s, 1 min 00 s left\n"
+        for seconds, text, done, total in steps:
+            clock.now += seconds
+            progress.update(text, done, total)
+    return written.getvalue()
+
+
+def test_the_next_stretch_has_a_rate_of_its_own() -> None:
+    # What was in the store already counts for nothing.
+    steps = (0, "first", 0, 100), (20, "first", 100, 100), (0, "second", 500, 1000), (40, "second", 700, 1000)
+    assert in_steps(*steps) == "second: 700 of 1000, 5.0 img/s, 1 min 00 s left\n"
 
 
 def test_a_terminal_has_a_bar_and_no_lines() -> None:
@@ -67,9 +71,5 @@ def test_a_terminal_has_a_bar_and_no_lines() -> None:
 
 
 def test_names_in_square_brackets_are_names_and_no_markup() -> None:
-    clock, written = Clock(), io.StringIO()
-    with EncodingProgress(Console(file=written, width=60), clock) as progress:
-        progress.update("net [v1] on [/data]", 0, 100)
-        clock.now += 40
-        progress.update("net [v1] on [/data]", 40, 100)
-    assert written.getvalue() == "net [v1] on [/data]: 40 of 100, 1.0 img/s, 1 min 00 s left\n"
+    text = "net [v1] on [/data]"
+    assert in_steps((0, text, 0, 100), (40, text, 40, 100)) == f"{text}: 40 of 100, 1.0 img/s, 1 min 00 s left\n"

@@ -117,6 +117,8 @@ def test_graphs_stay_on_the_cpu_where_onnxruntime_has_no_provider(
     monkeypatch.setenv("USBENCH_DEVICE", "cuda")
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     assert usbench.load_encoder(f"onnx:{tmp_path / 'net.onnx'}").device == "cpu"
+    assert EncoderSpec(f"onnx:{tmp_path / 'net.onnx'}", device="auto").device == "cpu"
+    assert EncoderSpec("nobody-knows-it", device="auto").device == "cuda"  # told when the encoder is needed
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     assert usbench.load_encoder(f"onnx:{tmp_path / 'net.onnx'}").device == "cuda"
 

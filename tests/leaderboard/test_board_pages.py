@@ -184,3 +184,8 @@ def test_a_page_says_which_rows_come_from_a_gpu_where_devices_are_mixed(session_
     (note,) = (note for note in mixed.notes if "kinds of device" in note)
     assert f"CUDA: {entry.title})" in note
     assert "CPU: " in note
+    # A generic network has a colon in its name as well; vectors from a file were encoded who knows where.
+    for name, told in (("timm:resnet18", True), ("precomputed:vectors", False)):
+        called = replace(moved, encoder={**moved.encoder, "name": name})
+        other = replace(board, entries=[replace(e, result=called) if e is entry else e for e in board.entries])
+        assert any("CUDA: " in note for note in other.notes) == told

@@ -93,6 +93,7 @@ def test_a_clear_winner_and_a_clear_loser() -> None:
     assert "Shown to be worse than it: WEAK." in text
     assert "Against the baselines named beforehand: A better than A.RANDOM." in text
     assert "Bold: the best and those that a comparison with the best does not tell from it (1)." in text
+    assert "With 120 subjects, a true difference to the best baseline of 0.1" in text
     assert standing.detectable == pytest.approx(
         2.8015 * np.median([d.error for d in standing.differences.values()]), 1e-3
     )

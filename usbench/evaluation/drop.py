@@ -37,7 +37,7 @@ FOLDS, REPEATS = 5, 5
 """Folds of whole subjects that the comparison uses, and how often they are drawn."""
 DIGITS = 6
 DROP_VERSION = 2
-"""Raised when the same predictions would get another drop or interval."""
+"""Raised when the same predictions would get another drop or interval; the rule of half-samples has its own number."""
 
 
 def measures_drop(task: Task) -> bool:

@@ -15,6 +15,7 @@ from usbench.leaderboard.bundled import bundled_tasks
 from usbench.leaderboard.comparison import Comparator, Standing, stand
 from usbench.leaderboard.constant_baseline import NAME as CONSTANT
 from usbench.leaderboard.constant_baseline import constant_floor
+from usbench.leaderboard.device_note import note_of_devices
 from usbench.leaderboard.published_values import Reported, load_reported
 from usbench.probes.facts import flat_and_nested
 from usbench.results.division import Division, division_of, told_as
@@ -285,22 +286,9 @@ class Board:
             for note in (entry.result.dataset.get("note"), *entry.result.dataset.get("notes", ())):
                 if note:
                     found[str(note)] = None
-        if len(kinds := self._kinds_of_device()) > 1:
-            parts = "; ".join(f"{kind}: {', '.join(titles)}" for kind, titles in sorted(kinds.items()))
-            found[f"Encoded on several kinds of device, whose vectors differ in the last digits ({parts})."] = None
+        if told := note_of_devices((entry.title, entry.result) for entry in self.entries):
+            found[told] = None
         return list(found)
-
-    def _kinds_of_device(self) -> dict[str, list[str]]:
-        """Titles of the networks by the kind of device that encoded for them, where a result says so."""
-        kinds: dict[str, list[str]] = {}
-        for entry in self.entries:
-            device = str(entry.result.provenance.get("machine", {}).get("device", "")).partition(":")[0]
-            encoder = entry.result.encoder
-            # Vectors that came from the store, or from a file, were encoded who knows where.
-            encoded = entry.result.provenance.get("timings", {}).get("encoded_now") and ":" not in encoder["name"][:12]
-            if device and encoded and encoder.get("parameters") != 0:
-                kinds.setdefault(device.upper(), []).append(entry.title)
-        return kinds
 
     def _compare(self, protocol: str) -> Standing:
         metric = self.primary(protocol)

@@ -48,17 +48,15 @@ def run_prepared(ready: Prepared, options: Options, settings: Settings) -> resul
         UsbenchError: What went wrong, in one message.
     """
     if options.results is not None and not options.fresh and (kept := _cached(options, ready)):
-        if (now := _leakage(ready)) != kept.leakage:
+        name, current = kept.encoder["name"], with_current_intervals(kept)
+        if current is not kept:
+            options.notify(f"{name} on {kept.board}: intervals were by an earlier rule and are restated.")
+        if (now := _leakage(ready)) != current.leakage:
             # What was declared since, or is judged otherwise by a newer program, moves no figure.
-            kept = replace(kept, leakage=now)
-            results.save(options.results, kept)
-        if (restated := with_current_intervals(kept)) is not kept:
-            kept = restated
-            results.save(options.results, kept)
-            options.notify(
-                f"{kept.encoder['name']} on {kept.board}: intervals were by an earlier rule and are restated."
-            )
-        name = kept.encoder["name"]
+            current = replace(current, leakage=now)
+        if current is not kept:
+            results.save(options.results, current)
+            kept = current
         options.notify(f"{name} on {kept.board}: nothing has changed, answered from {options.results}.")
         return kept
     if not options.replace:

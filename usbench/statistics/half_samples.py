@@ -72,8 +72,7 @@ def half_sample_error(first: Pairs, second: Pairs | None = None) -> float | None
     Returns:
         Half the root mean square of the difference between the halves; None where too few halvings have both scores.
     """
-    gaps = _gaps(first, second)
-    return float(np.sqrt((gaps**2).mean()) / 2) if len(gaps) >= MIN_PAIRS else None
+    return _error_of(_gaps(first, second))
 
 
 def standard_error(
@@ -111,19 +110,24 @@ def standard_error(
     """
     if rule not in (1, RULE):
         raise DataError(f"half-samples by rule {rule} are of a newer version than this one, which knows {RULE}")
-    halved = half_sample_error(first, second) if first is not None else None
-    if halved is None or first is None:
+    gaps = np.zeros(0) if first is None else _gaps(first, second)
+    halved = _error_of(gaps)
+    if halved is None:
         return StandardError(fixed or 0.0)
     if rule == 1:
         return StandardError(halved if fixed is None else sqrt((fixed**2 + halved**2) / 2))
     of_subjects = max(subjects - 1, 1)
-    of_halves = 1 / (1 / len(_gaps(first, second)) + 1 / of_subjects)
+    of_halves = 1 / (1 / len(gaps) + 1 / of_subjects)
     if not fixed:
         return StandardError(halved, of_halves)
     share = 2 ** (1 - TRAINING_POWER)
     parts = ((1 - share) * fixed**2, share * max(halved, fixed) ** 2)
     freedom = sum(parts) ** 2 / (parts[0] ** 2 / of_subjects + parts[1] ** 2 / of_halves)
     return StandardError(sqrt(sum(parts)), freedom)
+
+
+def _error_of(gaps: FloatArray) -> float | None:
+    return float(np.sqrt((gaps**2).mean()) / 2) if len(gaps) >= MIN_PAIRS else None
 
 
 def _gaps(first: Pairs, second: Pairs | None) -> FloatArray:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from usbench.core.devices import resolve_device
+from usbench.core.devices import AUTO, resolve_device
 from usbench.core.names import with_variant
 from usbench.errors import UsbenchError
 from usbench.task.kinds import task_kind
@@ -48,8 +49,13 @@ class EncoderSpec:
     companions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        # Costs and places of jobs depend on it, so that it must be known beforehand.
-        object.__setattr__(self, "device", resolve_device(self.device))
+        if self.device != AUTO:
+            return
+        # Costs and places of jobs depend on it, so that it must be known beforehand; an encoder may not run there.
+        found = resolve_device(AUTO)
+        with contextlib.suppress(UsbenchError):  # a name that nobody knows is told when the encoder is needed
+            found = found if found == "cpu" else self.load().device
+        object.__setattr__(self, "device", found)
 
     @property
     def label(self) -> str:

@@ -57,9 +57,7 @@ def _trained(board: Board, column: number_format.Column, entry: Entry, section: 
     told = []
     for other in board.entries:
         value = other.estimate(section["protocol"], section["metric"])
-        if other.floor or value is None or value.value is None:
-            continue
-        if entry.name in named_beforehand(other.name, names, spelt):
+        if not other.floor and value.value is not None and entry.name in named_beforehand(other.name, names, spelt):
             sign = 1 if column.higher_is_better else -1
             ahead = sum(sign * value.value > sign * drawn for drawn in section["values"])
             told.append(f"{other.title} {column.value(value.value)}: {ahead} of {len(section['values'])}")
