@@ -17,10 +17,14 @@ PYTHON=${PYTHON:-python}
 QUICK=${QUICK:-0}
 PATIENCE=${PATIENCE:-1}
 HERE=$(cd "$(dirname "$0")" && pwd)
-# The programs write beside themselves: in a copy, so that the checkout keeps its own figures.
-COPY=$(mktemp -d)
-trap 'rm -rf "$COPY"' EXIT
-cp -r "$HERE/." "$COPY"
+# The programs write beside themselves and read from the rest of the checkout: in a copy beside links to that rest, so
+# that the checkout keeps its own figures.
+COPIED=$(mktemp -d)
+COPY=$COPIED/benchmarks
+trap 'rm -rf "$COPIED"' EXIT
+ln -s "$(dirname "$HERE")"/* "$COPIED"
+rm "$COPY"
+cp -r "$HERE" "$COPY"
 REPEATS=5 PARITY=() ENCODE=() TRAIN="--images 64 --repeats 5"
 if [ "$QUICK" = 1 ]; then
   REPEATS=1 PARITY=(--encoders tusa.random --images 2) ENCODE=(--encoders tusa.random) TRAIN="--images 2 --size 64 --repeats 1"
