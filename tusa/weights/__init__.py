@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,13 +89,20 @@ def open_weights_path(name: str = DEFAULT) -> Path:
             f"This installation does not carry the open weights {found.file}. "
             "Install the complete package, or train and export your own with `tusa train` and `tusa export`."
         )
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    status = path.stat()
+    digest = _sha256(path, status.st_size, status.st_mtime_ns)
     if digest != found.sha256:
         raise TusaError(
             f"{path} is not the file that was published as {name} (SHA-256 {digest[:12]}..., expected "
             f"{found.sha256[:12]}...). Install the package again."
         )
     return path
+
+
+@lru_cache(maxsize=16)
+def _sha256(path: Path, size: int, modified: int) -> str:
+    """SHA-256 of a file, computed again once its size or its time of modification is another."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

@@ -4,37 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from usbench.core.names import check_name, split_variant, with_variant
-from usbench.data.dataset import Dataset
 from usbench.encoder.base import Encoder
 from usbench.encoder.card import EncoderCard
 from usbench.encoder.weights.state_dict import set_recogniser
 from usbench.errors import NameClashError, UnknownNameError, UsbenchError
 from usbench.plugins.registry import Registry
-from usbench.task.task import Task
+
+if TYPE_CHECKING:
+    from usbench.data.dataset import Dataset
+    from usbench.task.task import Task
 
 # In place of a pooling: every one that the encoder has.
 ALL_POOLINGS = "all"
 
 
-def _subclass_of(base: type) -> Any:
-    return lambda item: isinstance(item, type) and issubclass(item, base) and item is not base
+def _is_encoder(item: object) -> bool:
+    return isinstance(item, type) and issubclass(item, Encoder) and item is not Encoder
+
+
+# Who lists encoders needs neither datasets nor tasks: their modules are loaded by the first one that is looked at.
+def _is_dataset(item: object) -> bool:
+    from usbench.data.dataset import Dataset
+
+    return isinstance(item, type) and issubclass(item, Dataset) and item is not Dataset
+
+
+def _is_task(item: object) -> bool:
+    from usbench.task.task import Task
+
+    return isinstance(item, Task)
 
 
 ENCODERS: Registry[type[Encoder]] = Registry(
     "encoder",
     "usbench_encoders:CATALOG",
     "usbench.encoders",
-    _subclass_of(Encoder),
+    _is_encoder,
     "a subclass of usbench.Encoder",
 )
 DATASETS: Registry[type[Dataset]] = Registry(
     "dataset",
     "usbench_tasks:DATASETS",
     "usbench.datasets",
-    _subclass_of(Dataset),
+    _is_dataset,
     "a subclass of usbench.Dataset",
 )
 
@@ -45,9 +60,7 @@ def _read_task(path: Path) -> Task:
     return read_task_file(path)
 
 
-TASKS: Registry[Task] = Registry(
-    "task", "usbench_tasks:TASKS", "usbench.tasks", lambda item: isinstance(item, Task), "a usbench.Task", _read_task
-)
+TASKS: Registry[Task] = Registry("task", "usbench_tasks:TASKS", "usbench.tasks", _is_task, "a usbench.Task", _read_task)
 
 
 def load_encoder(

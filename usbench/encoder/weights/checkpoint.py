@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from usbench.core.limits import WEIGHTS_BYTES, is_folder, open_regular
 from usbench.core.text import one_line
-from usbench.encoder.weights import restricted_unpickler
 from usbench.encoder.weights.shards import INDEX, shards
 from usbench.encoder.weights.state_dict import unwrap
 from usbench.errors import WeightsError
@@ -46,6 +45,9 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     content = _read(path)
     state = unwrap(content)
     if not state:
+        # Loaded here, and below, because listing encoders imports this module and reads nothing.
+        from usbench.encoder.weights import restricted_unpickler
+
         if isinstance(content, restricted_unpickler.Inert):
             raise WeightsError(
                 f"{path}: holds a whole pickled model, whose code cannot be run safely. "
@@ -86,6 +88,8 @@ def is_safetensors(path: Path) -> bool:
 
 
 def _read(path: Path) -> Any:
+    from usbench.encoder.weights import restricted_unpickler
+
     start = _start(path)
     _refuse_foreign(path, start)
     if is_safetensors(path):
@@ -188,6 +192,8 @@ def _read_pickled(path: Path, reader: Any) -> Any:
     """Read with torch's restricted loader, and what that refuses with ours; neither executes anything."""
     import torch
 
+    from usbench.encoder.weights.restricted_unpickler import RefusedGlobal
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -196,7 +202,7 @@ def _read_pickled(path: Path, reader: Any) -> Any:
         pass  # which of them torch raises says little; our reader tells damage from foreign objects and attack
     try:
         return reader(path)
-    except restricted_unpickler.RefusedGlobal as error:
+    except RefusedGlobal as error:
         raise WeightsError(
             f"{path}: refused: loading this file would call {error}, which no set of weights needs. Nothing in it was "
             "executed. Do not open it with other programs, and get the weights from their authors."
