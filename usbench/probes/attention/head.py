@@ -6,8 +6,9 @@ at random from several videos, so their order carries nothing to learn from.
 
 Parameters of all heads are stacked. Heads of one fold see the same mini-batches, so their first layers, where almost
 all the arithmetic is, are one wide matrix product per fold; later layers are batched products over all heads. A
-stopped head keeps its best parameters while the others go on. The optimiser works element by element, so nothing
-couples the heads: predictions are those of training one by one (`benchmarks/heads_one_by_one.py`).
+stopped head keeps its best parameters while the others go on, which is why a CPU trains a few folds at a time: most
+heads stop long before the last one. The optimiser works element by element, so nothing couples the heads: predictions
+are those of training one by one (`benchmarks/heads_one_by_one.py`).
 
 References:
     Bahdanau D, Cho K, Bengio Y. Neural machine translation by jointly learning to align and translate. ICLR 2015.
@@ -45,6 +46,10 @@ Dtype = Literal["float32", "float64"]
 
 # Memory that one forward pass may hold when nothing is learnt from it.
 _FORWARD_BYTES = 256 * 2**20
+# Memory for frames that are standardised once for each fold, not each time they are taken.
+_STANDARDISED_BYTES = 256 * 2**20
+# Heads that a core trains together: enough to hide the interpreter, few enough to stop early.
+_HEADS_AT_ONCE = 8
 
 
 def attention_paper(
@@ -114,10 +119,10 @@ def train_in_threads(
     dtype: Dtype,
     n_jobs: int,
 ) -> tuple[list[FloatArray], IntArray, FloatArray]:
-    """Share the folds out among threads, each training its own as one batched model on one core.
+    """Share the folds out among threads, each training a few of them at a time as one batched model on one core.
 
     Threads of their own need not meet at every matrix product, as torch's threads do; on a busy machine those spend
-    most of their time waiting for each other. On a GPU there is one batch.
+    most of their time waiting for each other. On a GPU all folds are one batch.
 
     Args:
         frames: Frames by unit.
@@ -134,14 +139,14 @@ def train_in_threads(
     """
     from joblib import Parallel, cpu_count, delayed  # type: ignore[import-untyped]
 
-    wanted = 1 if device.type != "cpu" else n_jobs if n_jobs > 0 else cpu_count()
-    shares = [list(part) for part in np.array_split(np.arange(len(plans)), min(wanted, len(plans)))]
+    on_cpu = device.type == "cpu"
+    threads = 1 if not on_cpu else n_jobs if n_jobs > 0 else cpu_count()
+    at_once = max(1, _HEADS_AT_ONCE // n_initialisations) if on_cpu else len(plans)
+    shares = [plans[k : k + at_once] for k in range(0, len(plans), at_once)]
     steps = steps_per_epoch(plans, settings)
     with torch_threads(1):
-        parts = Parallel(n_jobs=len(shares), prefer="threads")(
-            delayed(train_heads)(
-                frames, y, [plans[k] for k in share], settings, n_initialisations, device, dtype, steps
-            )
+        parts = Parallel(n_jobs=min(threads, len(shares)), prefer="threads")(
+            delayed(train_heads)(frames, y, share, settings, n_initialisations, device, dtype, steps)
             for share in shares
         )
     predicted = [fold for part in parts for fold in part[0]]
@@ -245,7 +250,7 @@ def init_head(width: int, hidden: int, seed: int) -> list[Tensor]:
 
 
 class _Store:
-    """Frames and targets on the device, standardised for each fold as they are taken."""
+    """Frames and targets on the device, standardised for each fold: once where that fits, else as they are taken."""
 
     def __init__(
         self, frames: Frames, y: FloatArray, plans: list[FoldPlan], device: torch.device, dtype: torch.dtype
@@ -261,6 +266,16 @@ class _Store:
         self._scale = self.send(np.stack([plan.scale for plan in plans]))[:, None, None]
         target = [(y - plan.target_mean) / plan.target_scale for plan in plans]
         self._target = self.send(np.stack(target))
+        self._standardised: Tensor | None = None
+        used = [np.unique(np.concatenate([plan.train, plan.validation, plan.split.test])) for plan in plans]
+        rows = _pad(used)[0]
+        if rows.size * self.length * self.width * self.dtype.itemsize <= _STANDARDISED_BYTES:
+            places = np.zeros((len(plans), len(y)), dtype=np.int64)
+            for place, units in zip(places, used, strict=True):
+                place[units] = np.arange(len(units))
+            self._standardised = self._standardise(torch.from_numpy(rows).to(device))
+            self._place = torch.from_numpy(places).to(device)
+            self._fold = torch.arange(len(plans), device=device)[:, None]
 
     def send(self, array: FloatArray) -> Tensor:
         """Copy an array to the device, in the precision of training."""
@@ -273,7 +288,12 @@ class _Store:
         import torch
 
         index = torch.from_numpy(units).to(self.device)
-        return (self._values[index] - self._mean) / self._scale, self._present[index]
+        if self._standardised is None:
+            return self._standardise(index), self._present[index]
+        return self._standardised[self._fold, self._place.gather(1, index)], self._present[index]
+
+    def _standardise(self, index: Tensor) -> Tensor:
+        return (self._values[index] - self._mean) / self._scale
 
     def targets(self, units: IntArray) -> Tensor:
         """Standardised targets [F, B] of each fold's units [F, B]."""
