@@ -18,7 +18,7 @@ from usbench.diagnostics.label_efficiency import DRAWS, SHARES
 from usbench.diagnostics.suite import audit
 from usbench.encoder.base import Encoder
 from usbench.encoder.card import EncoderCard
-from usbench.evaluation.scoring import evaluate
+from usbench.evaluation.scoring import evaluate, probe_data
 from usbench.leaderboard.diagnostics_text import findings
 from usbench.pipeline.vectors import embed
 from usbench.statistics.training_subsets import training_subsets
@@ -101,9 +101,8 @@ def test_a_draw_scores_as_a_run_of_its_own_on_its_training_subjects(images: pd.D
     drawn = training_subsets(splits, groups, labels, 0.5, DRAWS)
     embedded = embed(ready, options, settings)
     for value, one in zip(half["values"], drawn, strict=True):
-        entry = evaluate(
-            section["protocol"], ready.task, ready.cohort, embedded.vectors, embedded.unit_index, [one], halves=False
-        )
+        data = probe_data(ready.cohort, embedded.vectors, embedded.unit_index)
+        entry = evaluate(section["protocol"], ready.task, ready.cohort, data, [one], halves=False)
         assert entry.metrics["fold_auc"].value == value
     whole = section["curve"][-1]
     assert whole["estimate"]["value"] == result.protocols[section["protocol"]].metrics["fold_auc"].value

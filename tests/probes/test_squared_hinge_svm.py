@@ -9,8 +9,13 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from sklearn.svm import LinearSVC
 
+from usbench.probes import ProbeData
+from usbench.probes.fold_svm import solve, standardised
+from usbench.probes.kernel_svm import GramProblem, gram_path, gram_paths
 from usbench.probes.linear_svm import GRID
-from usbench.probes.squared_hinge_svm import balanced_weights, fit_scaler, reduce_to_samples, svc_path, svc_scores
+from usbench.probes.problem import Problem
+from usbench.probes.squared_hinge_svm import balanced_weights, fit_scaler, svc_path
+from usbench.statistics import Split
 
 
 def training_fold(seed: int, n: int, width: int, signal: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -20,6 +25,17 @@ def training_fold(seed: int, n: int, width: int, signal: float = 1.0) -> tuple[n
     positive = signal * features[:, 0] / features[:, 0].std() + rng.normal(size=n) > 0.7
     positive[:2] = [True, False]
     return features, positive
+
+
+def svc_scores(train, y, n_classes, test, grid):
+    """Decision values of one fold: training units first, then those that are tested."""
+    features, n = np.concatenate([train, test]), len(train)
+    codes = np.concatenate([y, np.zeros(len(test))])
+    units = np.arange(len(features))
+    data = ProbeData(features.astype(np.float32), units, codes, units)
+    problem = Problem(data, "binary", features, codes, units, n_classes, [], 0, 1)
+    (found,) = solve([standardised(problem, Split(units[:n], units[n:], "0"))], n_classes, [grid])
+    return found.values
 
 
 def objective(w, b, features, sign, weight, c):
@@ -78,26 +94,19 @@ def test_agrees_with_a_general_optimiser() -> None:
 
 @given(st.integers(0, 2**32 - 1), st.integers(6, 40), st.integers(1, 400))
 @settings(deadline=None, max_examples=30)
-def test_the_sample_space_keeps_every_decision_value(seed, n, extra) -> None:
-    """More features than units: solved in n coordinates and in all of them, with the same answer."""
+def test_the_space_of_the_units_keeps_every_decision_value(seed, n, extra) -> None:
+    """More features than units: solved by their inner products and in all features, with the same answer."""
     features, positive = training_fold(seed, n, n + extra)
     new = np.random.default_rng(seed + 1).normal(size=(7, n + extra)) * features.std(axis=0)
     scaler = fit_scaler(features)
     full, full_new = scaler(features), scaler(new)
-    small, small_new = reduce_to_samples(full, full_new)
-    assert small.shape == (n, n)
-    assert small @ small.T == pytest.approx(full @ full.T, abs=1e-10)
-    weight = balanced_weights(positive)
-    coef, intercept = svc_path(full, positive, weight, GRID)
-    coef_small, intercept_small = svc_path(small, positive, weight, GRID)
+    coef, intercept = svc_path(full, positive, balanced_weights(positive), GRID)
     expected = full_new @ coef.T + intercept
     scale = 1 + np.abs(expected).max()
-    assert np.abs(small_new @ coef_small.T + intercept_small - expected).max() < 1e-7 * scale
-
-
-def test_few_features_are_left_alone() -> None:
-    features = np.random.default_rng(0).normal(size=(30, 5))
-    assert reduce_to_samples(features)[0] is features
+    problem = GramProblem(full @ full.T, positive)
+    for found in (gram_path(problem, GRID), *gram_paths([problem], GRID)):
+        mine = full_new @ full.T @ found.alpha.T + found.intercept
+        assert np.abs(mine - expected).max() < 1e-7 * scale
 
 
 def test_the_path_does_not_depend_on_where_it_starts() -> None:

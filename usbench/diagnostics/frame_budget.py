@@ -131,7 +131,7 @@ def _ranked(ready: Prepared, embedded: Embedded, seed: int) -> IntArray:
 def _answers(
     ready: Prepared, embedded: Embedded, protocol: str, chosen: IntArray, splits: list[list[Split]]
 ) -> list[Repeat]:
-    from usbench.evaluation.scoring import evaluate
+    from usbench.evaluation.scoring import evaluate, probe_data
 
-    vectors, unit_index = embedded.vectors[chosen], embedded.unit_index[chosen]
-    return evaluate(protocol, ready.task, ready.cohort, vectors, unit_index, splits, None, halves=False).repeats
+    data = probe_data(ready.cohort, embedded.vectors[chosen], embedded.unit_index[chosen])
+    return evaluate(protocol, ready.task, ready.cohort, data, splits, halves=False).repeats

@@ -36,7 +36,7 @@ def measure_initialisations(ready: Prepared, result: Result, options: Options, s
         a ``note`` that says why there is none.
     """
     from usbench.encoder.combined import Combined
-    from usbench.evaluation.scoring import evaluate
+    from usbench.evaluation.scoring import evaluate, probe_data
     from usbench.pipeline.vectors import embed
     from usbench.task.cohort import draw_splits
 
@@ -58,9 +58,8 @@ def measure_initialisations(ready: Prepared, result: Result, options: Options, s
         drawn = replace(ready, encoder=ready.encoder.with_seed(seed))
         title = f"{ready.encoder.name}, seed {seed}, on {ready.located.dataset.name}"
         found = embed(drawn, options, settings, frames=ready.frames, title=title)
-        scored = evaluate(
-            protocol, ready.task, ready.cohort, found.vectors, found.unit_index, splits, found.places, halves=False
-        )
+        data = probe_data(ready.cohort, found.vectors, found.unit_index, found.places)
+        scored = evaluate(protocol, ready.task, ready.cohort, data, splits, halves=False)
         values.append(compute(metric, perturbation.read(result, scored.repeats)))
     known = [value for value in values if value is not None]
     if len(known) < SEEDS:

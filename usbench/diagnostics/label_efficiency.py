@@ -48,7 +48,7 @@ def measure_label_efficiency(ready: Prepared, result: Result, clean: perturbatio
         (means), the score of each draw and their estimate; ``left_out`` with the shares that are too small, and why; or
         nothing but a ``note`` that says why there is no curve.
     """
-    from usbench.probes import ProbeData
+    from usbench.evaluation.scoring import probe_data
     from usbench.task.cohort import draw_splits
 
     chosen = _protocol(result)
@@ -56,8 +56,7 @@ def measure_label_efficiency(ready: Prepared, result: Result, clean: perturbatio
         return {"version": DIAGNOSTIC_VERSION, "note": f"Not measured: {chosen}."}
     protocol, metric = chosen
     splits = draw_splits(ready.task.split, ready.cohort)
-    labels, groups = np.asarray(ready.cohort.labels()), np.asarray(ready.cohort.groups)
-    data = ProbeData(clean.vectors, clean.unit_index, labels, groups, places=clean.places)
+    data = probe_data(ready.cohort, clean.vectors, clean.unit_index, clean.places)
     drawn, left_out = _drawn(splits, data, probe_question(ready.task.kind) == "classification")
     scored, failed = _scored(ready, result, protocol, data, drawn)
     points = [

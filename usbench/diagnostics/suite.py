@@ -186,23 +186,23 @@ def _repeats(request: Request, protocol: str) -> Sequence[Repeat]:
     """Return the predictions of a protocol: those of the result, or made now from the same vectors and splits."""
     if protocol in request.result.protocols:
         return request.result.protocols[protocol].repeats
-    from usbench.evaluation.scoring import evaluate
+    from usbench.evaluation.scoring import evaluate, probe_data
     from usbench.task.cohort import draw_splits
 
     task, cohort, clean = request.prepared.task, request.prepared.cohort, request.clean()
     splits = draw_splits(task.split, cohort)
-    return evaluate(protocol, task, cohort, clean.vectors, clean.unit_index, splits, clean.places, halves=False).repeats
+    data = probe_data(cohort, clean.vectors, clean.unit_index, clean.places)
+    return evaluate(protocol, task, cohort, data, splits, halves=False).repeats
 
 
 def _permutation(request: Request) -> dict[str, Any]:
-    from usbench.probes import ProbeData
+    from usbench.evaluation.scoring import probe_data
     from usbench.probes.data import unit_features
 
     ready, clean, n = request.prepared, request.clean(), request.n_permutations
-    labels, groups = np.asarray(ready.cohort.labels()), np.asarray(ready.cohort.groups)
-    features = unit_features(ProbeData(clean.vectors, clean.unit_index, labels, groups, places=clean.places))
+    data = probe_data(ready.cohort, clean.vectors, clean.unit_index, clean.places)
     numeric = ready.task.kind in ("regression", "ordinal")
-    test = label_permutation.permutation_of_labels(features, labels, groups, numeric, n)
+    test = label_permutation.permutation_of_labels(unit_features(data), data.y, data.groups, numeric, n)
     finite = test.null[np.isfinite(test.null)]
     low, high = (float(q) for q in np.quantile(finite, (0.025, 0.975)))
     return {

@@ -19,7 +19,7 @@ import numpy as np
 
 from usbench.errors import DataError
 from usbench.evaluation.intervals import RESAMPLES, estimates
-from usbench.evaluation.scoring import evaluate, from_stored
+from usbench.evaluation.scoring import evaluate, from_stored, probe_data
 from usbench.probes.facts import protocol_facts
 from usbench.results.schema import ProtocolResult, Repeat, Result, Units
 from usbench.task.kinds import shown_metrics
@@ -76,7 +76,7 @@ def measure_drop(
     if name is None:
         return {}
     paired = task.transfer is None
-    within = evaluate(name, task, cohort, vectors, unit_index, _folds(task, cohort), places)
+    within = evaluate(name, task, cohort, probe_data(cohort, vectors, unit_index, places), _folds(task, cohort))
     units = cohort.describe([0] * len(cohort.units))
     shown = shown_metrics(task.kind, [m for m in within.metrics if m in protocols[name].metrics])
     a = from_stored(task.kind, cohort.classes, units, within.repeats, task.threshold)

@@ -23,7 +23,7 @@ from usbench.task.kinds import probe_question
 
 if TYPE_CHECKING:
     from usbench.core.types import Vectors
-    from usbench.probes import ProbeResult
+    from usbench.probes import ProbeData, ProbeResult
     from usbench.probes.half_samples import HalfSamples
     from usbench.probes.places import Places
     from usbench.statistics._types import IntArray
@@ -39,15 +39,26 @@ EDGE_SHARE = 0.1
 DIGITS = 7
 
 
+def probe_data(
+    cohort: Cohort, vectors: Vectors, unit_index: Sequence[int] | IntArray, places: Places | None = None
+) -> ProbeData:
+    """Join vectors and what is known of their units; protocols on the same data share what they solve.
+
+    Args:
+        cohort: Units, labels and subjects.
+        vectors: float32 ``(n_frames, D)``.
+        unit_index: Position of the unit of each frame.
+        places: Place that each frame fills, where the task gives frames roles.
+    """
+    from usbench.probes import ProbeData
+    from usbench.probes.solved import Solved
+
+    labels, groups = np.asarray(cohort.labels()), np.asarray(cohort.groups)
+    return ProbeData(vectors, np.asarray(unit_index, dtype=np.int64), labels, groups, places=places, solved=Solved())
+
+
 def evaluate(
-    protocol: str,
-    task: Task,
-    cohort: Cohort,
-    vectors: Vectors,
-    unit_index: Sequence[int] | IntArray,
-    splits: list[list[Split]],
-    places: Places | None = None,
-    halves: bool = True,
+    protocol: str, task: Task, cohort: Cohort, data: ProbeData, splits: list[list[Split]], halves: bool = True
 ) -> ProtocolResult:
     """Run one protocol and score its predictions.
 
@@ -55,22 +66,17 @@ def evaluate(
         protocol: Versioned name, such as ``svc-nested@1``.
         task: The task.
         cohort: Units, labels and subjects.
-        vectors: float32 ``(n_frames, D)``.
-        unit_index: Position of the unit of each frame.
+        data: Its embedded frames, from `probe_data`.
         splits: Splits of every repeat.
-        places: Place that each frame fills, where the task gives frames roles.
         halves: Whether to refit in half-samples, so that intervals know of refitting; for what is only compared on the
             same predictions, resampling does.
 
     Raises:
         UsbenchError: The protocol is unknown or cannot be applied to these labels.
     """
-    from usbench.probes import ProbeData, run_protocol
+    from usbench.probes import run_protocol
     from usbench.probes.half_samples import refit_halves
 
-    labels = np.asarray(cohort.labels())
-    positions = np.asarray(unit_index, dtype=np.int64)
-    data = ProbeData(vectors, positions, labels, np.asarray(cohort.groups), places=places)
     question = probe_question(task.kind)
     probe = run_protocol(protocol, data, splits, seed=0, question=question, n_jobs=-1)
     repeats = to_stored(probe.predictions, cohort.classes)

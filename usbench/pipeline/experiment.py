@@ -93,7 +93,7 @@ def _answers(
 ) -> tuple[dict[str, results.ProtocolResult], dict[str, Any]]:
     """Return the outcome of every protocol, and further figures: of a map, or the drop against folds by subject."""
     from usbench.evaluation.drop import measure_drop, measures_drop
-    from usbench.evaluation.scoring import evaluate
+    from usbench.evaluation.scoring import evaluate, probe_data
     from usbench.task.cohort import draw_splits
 
     encoder, task, cohort = ready.encoder, ready.task, ready.cohort
@@ -104,10 +104,11 @@ def _answers(
         options.notify(f"[dim]{encoder.name} on {task.name}: neighbours, and maps of {len(cohort.units)} units[/dim]")
         return score_map(task, cohort, vectors, unit_index)
     splits = draw_splits(task.split, cohort)
+    data = probe_data(cohort, vectors, unit_index, embedded.places)
     protocols = {}
     for protocol in task.protocols:
         options.notify(f"[dim]{encoder.name} on {task.name}: {protocol}[/dim]")
-        protocols[protocol] = evaluate(protocol, task, cohort, vectors, unit_index, splits, embedded.places)
+        protocols[protocol] = evaluate(protocol, task, cohort, data, splits)
     if measures_drop(task):
         options.notify(f"[dim]{encoder.name} on {task.name}: the drop against folds by subject[/dim]")
         found = measure_drop(task, cohort, vectors, unit_index, embedded.places, protocols)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from usbench.errors import DataError
 from usbench.probes.places import Places, join_places
+from usbench.probes.solved import Solved
 from usbench.statistics._types import AnyArray, FloatArray, IntArray
 from usbench.statistics.predictions import Predictions
 
@@ -33,6 +34,7 @@ class ProbeData:
         order: Position of each frame in time within its unit, [n_frames]; default: as listed. Heads that look
             at several frames see them in this order.
         places: Place that each frame fills, where frames have roles; default: all frames of a unit are alike.
+        solved: Where protocols keep what they solve on these frames and labels, for others to use; default: nowhere.
 
     Raises:
         DataError: If lengths disagree, an embedding is not finite, or a unit has no frame.
@@ -44,6 +46,7 @@ class ProbeData:
     groups: AnyArray
     order: AnyArray | None = None
     places: Places | None = None
+    solved: Solved | None = None
 
     def __post_init__(self) -> None:
         """Bring the arrays to their types and refuse what no probe can use."""

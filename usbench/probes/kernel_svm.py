@@ -1,16 +1,18 @@
-"""The exact linear support vector classifier again, for many small training sets at once.
+"""The exact linear support vector classifier again, in the space of the units.
 
-`usbench.probes.squared_hinge_svm` solves in the space of the features, which suits thousands of units. A board of some
-sixty patients asks for hundreds of problems of some fifty units each (folds, inner folds, half-samples), and there the
-interpreter takes longer than the arithmetic. In the space of the units every problem is a Gram matrix, matrices of
-many problems are stacked, and one Newton step of all of them is one batched solution.
+`usbench.probes.squared_hinge_svm` solves in the space of the features, which suits many more units than features. Here
+a training set is the Gram matrix of its units: a Newton step solves for the active ones alone, and the sets of inner
+folds are parts of one matrix. Small sets are many (a board of some sixty patients asks for hundreds of problems of some
+fifty units: folds, inner folds, half-samples), and there the interpreter takes longer than the arithmetic: their
+matrices are stacked, and one Newton step of all of them is one batched solution.
 
 For the active units (margin below one) the minimum of
 
     |w|^2 / 2  +  C * sum_i s_i max(0, 1 - y_i (w x_i + b))^2
 
 has w = sum_i a_i x_i with (K + I / (2 C s)) a + b = y and sum_i a_i = 0; the active units are found by Newton's method
-with an exact line search, as there. Both solvers end at the same solution.
+with an exact line search, as there. All solvers end at the same solution; `gram_path` and `gram_paths` compute it from
+the active units alone, so that it does not depend on the grid that led there.
 
 References:
     Chapelle O. Training a support vector machine in the primal. Neural Computation 2007;19:1155-1178.
@@ -23,8 +25,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from usbench.probes.squared_hinge_svm import balanced_weights
-from usbench.statistics._types import BoolArray, FloatArray
+from usbench.probes.squared_hinge_svm import balanced_weights, line_search
+from usbench.statistics._types import BoolArray, FloatArray, IntArray
 
 _MAX_STEPS = 200
 # Numbers held in stacked matrices at a time: 4 million float64 are 32 MB.
@@ -58,8 +60,74 @@ class GramSolution:
     intercept: FloatArray
 
 
+def gram_path(problem: GramProblem, grid: Sequence[float]) -> GramSolution:
+    """Solve a class-balanced linear SVC on one training set for each C of an ascending grid.
+
+    Args:
+        problem: The training set.
+        grid: Values of C, ascending.
+
+    Returns:
+        The solutions.
+    """
+    gram = problem.gram
+    sign, weight = np.where(problem.positive, 1.0, -1.0), balanced_weights(problem.positive)
+    alpha: FloatArray = np.zeros(len(sign))
+    intercept, lift = 0.0, np.zeros(len(sign))
+    path, intercepts = np.empty((len(grid), len(sign))), np.empty(len(grid))
+    for k, c in enumerate(map(float, grid)):
+        for _ in range(_MAX_STEPS):
+            margin = sign * (lift + intercept)
+            active = margin < 1
+            goal, goal_intercept, goal_lift = _active_goal(gram, np.flatnonzero(active), sign, 2 * c * weight)
+            goal_margin = sign * (goal_lift + goal_intercept)
+            found = np.array_equal(goal_margin < 1, active)
+            step, step_lift, step_intercept = goal - alpha, goal_lift - lift, goal_intercept - intercept
+            t = 1.0
+            if not found:
+                slope, curve = float(alpha @ step_lift), float(step @ step_lift)
+                t = line_search(margin, goal_margin - margin, weight, c, slope, curve)
+                # Units on the margin to rounding can flicker for ever; a step that no longer moves is the end.
+                moved = t * max(np.abs(step).max(), abs(step_intercept))
+                found = moved <= 1e-12 * (1 + np.abs(alpha).max() + abs(intercept))
+            if t == 1.0:
+                alpha, intercept, lift = goal, goal_intercept, goal_lift
+            else:
+                alpha, intercept = alpha + t * step, intercept + t * step_intercept
+                lift = lift + t * step_lift
+            if found:
+                break
+        path[k], intercepts[k] = alpha, intercept
+    return GramSolution(path, intercepts)
+
+
+def _active_goal(
+    gram: FloatArray, active: IntArray, sign: FloatArray, load: FloatArray
+) -> tuple[FloatArray, float, FloatArray]:
+    """Solve for the minimum if exactly the active units counted: coefficients [n], intercept, and `gram @ alpha` [n].
+
+    One factorisation of the active units' matrix gives the coefficients without an intercept and what one adds to them.
+    """
+    from scipy.linalg import cho_factor, cho_solve
+
+    goal: FloatArray = np.zeros(len(sign))
+    if len(active) == 0:
+        # Nothing holds the intercept: zero it, and all units are active again.
+        return goal, 0.0, np.zeros(len(sign))
+    rows = gram if len(active) == len(sign) else gram[active]
+    system = rows.copy() if rows is gram else rows[:, active]
+    system[np.diag_indices_from(system)] += 1 / load[active]
+    # The transpose is the same matrix, in the order of memory that LAPACK takes without a copy.
+    factor = cho_factor(system.T, lower=True, overwrite_a=True, check_finite=False)
+    right = np.column_stack([sign[active], np.ones(len(active))])
+    plain, per_intercept = cho_solve(factor, right, overwrite_b=True, check_finite=False).T
+    intercept = float(plain.sum() / per_intercept.sum())
+    goal[active] = plain - intercept * per_intercept
+    return goal, intercept, goal[active] @ rows
+
+
 def gram_paths(problems: Sequence[GramProblem], grid: Sequence[float]) -> list[GramSolution]:
-    """Solve class-balanced linear SVCs on several training sets for each C of an ascending grid.
+    """Solve class-balanced linear SVCs on several small training sets for each C of an ascending grid, as `gram_path`.
 
     Args:
         problems: The training sets.

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from usbench.probes.data import FoldChoice
-from usbench.probes.problem import Answer, FoldAnswer, Problem, decide
-from usbench.probes.squared_hinge_svm import svc_scores
-from usbench.probes.threads import map_folds
+from usbench.probes.fold_svm import by_size, solve, solve_folds, standardised
+from usbench.probes.problem import Answer, Problem, decide
 from usbench.statistics._types import FloatArray
 from usbench.statistics.splits import Split
 
@@ -33,7 +32,7 @@ def svc_paper(problem: Problem, grid: Sequence[float] = GRID) -> Answer:
         Predictions and the chosen C of each fold.
     """
     folds = problem.folds()
-    scores = map_folds(lambda job: _fold_scores(problem, job[2], grid), folds, problem.n_jobs)
+    scores = [s.values for s in solve_folds(problem, [split for _, _, split in folds], grid)]
     answers, choices = [], []
     for repeat in range(len(problem.splits)):
         mine = [(job, s) for job, s in zip(folds, scores, strict=True) if job[0] == repeat]
@@ -63,28 +62,30 @@ def svc_nested(problem: Problem, grid: Sequence[float] = GRID, inner_folds: int 
     Raises:
         DataError: If a training fold has a class with a single subject.
     """
+    jobs = problem.folds()
+    cuts = [problem.inner_folds(*job, inner_folds) for job in jobs]
 
-    def one_fold(job: tuple[int, int, Split]) -> tuple[FoldAnswer, FoldChoice]:
-        repeat, fold, split = job
-        features, y = problem.features[split.train], problem.codes[split.train]
-        inner = problem.inner_folds(repeat, fold, split, inner_folds)
-        pooled = [
-            svc_scores(features[s.train], y[s.train], problem.n_classes, features[s.test], grid, problem.least_spread)
-            for s in inner
+    def tuned(members: Sequence[int]) -> list[tuple[FloatArray, float, float]]:
+        # Unlike the second version, features are standardised anew in each inner fold.
+        inner = [Split(jobs[k][2].train[s.train], jobs[k][2].train[s.test], s.fold) for k in members for s in cuts[k]]
+        asked = iter(solve([standardised(problem, s) for s in inner], problem.n_classes, [grid] * len(inner)))
+        chosen = []
+        for k in members:
+            truth = np.concatenate([problem.y[jobs[k][2].train[s.test]] for s in cuts[k]])
+            pooled = np.concatenate([next(asked).values for _ in cuts[k]], axis=1)
+            chosen.append(_most_accurate(pooled, truth, problem.n_classes))
+        outer = [standardised(problem, jobs[k][2]) for k in members]
+        scores = solve(outer, problem.n_classes, [[grid[best]] for best, _ in chosen])
+        return [
+            (own.values[0], float(grid[best]), accuracy) for own, (best, accuracy) in zip(scores, chosen, strict=True)
         ]
-        truth = np.concatenate([y[s.test] for s in inner]).astype(np.float64)
-        best, accuracy = _most_accurate(np.concatenate(pooled, axis=1), truth, problem.n_classes)
-        score = _fold_scores(problem, split, [grid[best]])[0]
-        choice = FoldChoice(repeat, fold, split.fold, {"C": float(grid[best])}, accuracy)
-        return (repeat, fold, split, score, decide(score, problem.n_classes)), choice
 
-    answers = map_folds(one_fold, problem.folds(), problem.n_jobs)
-    return problem.gather(a for a, _ in answers), tuple(choice for _, choice in answers)
-
-
-def _fold_scores(problem: Problem, split: Split, grid: Sequence[float]) -> FloatArray:
-    train, test = problem.features[split.train], problem.features[split.test]
-    return svc_scores(train, problem.codes[split.train], problem.n_classes, test, grid, problem.least_spread)
+    answers, choices = [], []
+    found = by_size(problem, [split for _, _, split in jobs], tuned)
+    for (repeat, fold, split), (score, c, accuracy) in zip(jobs, found, strict=True):
+        answers.append((repeat, fold, split, score, decide(score, problem.n_classes)))
+        choices.append(FoldChoice(repeat, fold, split.fold, {"C": c}, accuracy))
+    return problem.gather(answers), tuple(choices)
 
 
 def _most_accurate(scores: FloatArray, truth: FloatArray, n_classes: int) -> tuple[int, float]:

@@ -10,18 +10,14 @@ steps (Mangasarian 2002; Keerthi & DeCoste 2005), usually fewer than ten, withou
 coordinates and without a tolerance to choose. The intercept is left free because liblinear shrinks it like a
 weight, which moves the threshold for features that are not centred in the training fold's balanced sense.
 
-Three things make a grid over C cheap: features are reduced to the sample space once per training fold when
-there are more features than units, the Gram matrix of the active units is updated by the few that enter or
-leave, and each C starts from the solution of the one before.
+Two things make a grid over C cheap: the Gram matrix of the active units is updated by the few that enter or leave, and
+each C starts from the solution of the one before. Where units are fewer than features, `usbench.probes.kernel_svm`
+solves the same problem in their space.
 
 References:
-    Mangasarian OL. A finite Newton method for classification. Optimization Methods and Software
-    2002;17:913-929. Keerthi SS, DeCoste D. A modified finite Newton method for fast solution of large scale
-    linear SVMs. Journal of
+    Mangasarian OL. A finite Newton method for classification. Optimization Methods and Software 2002;17:913-929.
+    Keerthi SS, DeCoste D. A modified finite Newton method for fast solution of large scale linear SVMs. Journal of
         Machine Learning Research 2005;6:341-361.
-    Hastie T, Tibshirani R. Efficient quadratic regularization for expression arrays. Biostatistics
-    2004;5:329-340
-        (the reduction to the sample space).
 """
 
 from __future__ import annotations
@@ -31,7 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from usbench.statistics._types import BoolArray, FloatArray, IntArray
+from usbench.statistics._types import BoolArray, FloatArray
 
 _MAX_STEPS = 200
 
@@ -79,26 +75,6 @@ def fit_scaler(train: FloatArray, least: float = 0.0) -> Scaler:
     return Scaler(mean, np.where(varies, spread * np.sqrt(width), np.inf))
 
 
-def reduce_to_samples(train: FloatArray, *others: FloatArray) -> tuple[FloatArray, ...]:
-    """Rotate features into the span of the training vectors.
-
-    A penalty on |w|^2 never rewards a component of w that is orthogonal to all training vectors, so the
-    solution lies in their span. An orthonormal basis of the span keeps lengths and inner products, hence the
-    solution, its decision values and its objective; only n_train coordinates are left.
-
-    Args:
-        train: Training features, float64 [n_train, D].
-        others: Further features to express in the same basis, float64 [n, D] each.
-
-    Returns:
-        All arrays with min(n_train, D) columns; unchanged if D is not larger than n_train.
-    """
-    if train.shape[1] <= train.shape[0]:
-        return (train, *others)
-    basis, triangle = np.linalg.qr(train.T)
-    return (triangle.T.copy(), *(other @ basis for other in others))
-
-
 def balanced_weights(positive: BoolArray) -> FloatArray:
     """Weight units so that both classes weigh the same and the mean weight is one, float64 [n]."""
     share = positive.mean()
@@ -129,40 +105,6 @@ def svc_path(
     for k, c in enumerate(grid):
         beta = path[k] = _newton(design, sign, weight, float(c), beta, gram)
     return path[:, :-1], path[:, -1]
-
-
-def svc_scores(
-    train: FloatArray,
-    y: IntArray,
-    n_classes: int,
-    test: FloatArray,
-    grid: Sequence[float],
-    least_spread: float = 0.0,
-) -> FloatArray:
-    """Train class-balanced linear SVCs on one fold for every C, and apply them to test units.
-
-    With more than two classes, each class is separated from the rest, every such problem balanced by itself.
-
-    Args:
-        train: Training features as they come, float64 [n_train, D]; standardised here, on themselves.
-        y: Class numbers, int64 [n_train]; every class occurs.
-        n_classes: Number of classes.
-        test: Test features, float64 [n_test, D].
-        grid: Values of C, ascending.
-        least_spread: As in `fit_scaler`.
-
-    Returns:
-        Decision values, float64 [n_C, n_test] for two classes, [n_C, n_test, n_classes] for more.
-    """
-    scaler = fit_scaler(train, least_spread)
-    train, test = reduce_to_samples(scaler(train), scaler(test))
-    targets = [1] if n_classes == 2 else range(n_classes)
-    scores = np.empty((len(grid), len(test), len(targets)))
-    for column, label in enumerate(targets):
-        positive = y == label
-        coef, intercept = svc_path(train, positive, balanced_weights(positive), grid)
-        scores[:, :, column] = coef @ test.T + intercept[:, None]
-    return scores[:, :, 0] if n_classes == 2 else scores
 
 
 class _ActiveGram:
@@ -223,7 +165,8 @@ def _newton(
         if np.array_equal(margin_goal < 1, active):
             return goal
         step = goal - beta
-        t = _line_search(margin, margin_goal - margin, weight, c, beta * penalty, step * penalty)
+        free = step * penalty
+        t = line_search(margin, margin_goal - margin, weight, c, float((beta * penalty) @ free), float(free @ free))
         moved = beta + t * step
         # Units on the margin to rounding can flicker for ever; a step that no longer moves is the end.
         if np.abs(moved - beta).max() <= 1e-12 * (1 + np.abs(beta).max()):
@@ -233,14 +176,24 @@ def _newton(
     return beta
 
 
-def _line_search(
-    margin: FloatArray, change: FloatArray, weight: FloatArray, c: float, w: FloatArray, dw: FloatArray
+def line_search(
+    margin: FloatArray, change: FloatArray, weight: FloatArray, c: float, slope: float, curve: float
 ) -> float:
     """Find the exact minimum along a direction: the root of a rising, piecewise linear derivative.
 
     A unit's loss is active where margin + t * change < 1, so it enters or leaves at one breakpoint.
+
+    Args:
+        margin: Margin of each unit at the start, float64 [n].
+        change: What a whole step adds to it, float64 [n].
+        weight: Weight of each unit's loss, float64 [n].
+        c: The C of the problem.
+        slope: Inner product of the weights with the step.
+        curve: Squared length of the step.
+
+    Returns:
+        The share of the step to take.
     """
-    slope0, curve0 = float(w @ dw), float(dw @ dw)
     gap = 1 - margin
     at_zero = (gap > 0) | ((gap == 0) & (change < 0))
     # Derivative of the active losses is 2 c sum s_i (t change_i^2 - gap_i change_i).
@@ -251,15 +204,15 @@ def _line_search(
     crosses = np.flatnonzero((cross > 0) & np.isfinite(cross))
     crosses = crosses[np.argsort(cross[crosses], kind="stable")]
     turn = np.where(at_zero[crosses], -1.0, 1.0)
-    slope = slope0 + linear[at_zero].sum() + np.concatenate([[0.0], np.cumsum(turn * linear[crosses])])
-    curve = curve0 + square[at_zero].sum() + np.concatenate([[0.0], np.cumsum(turn * square[crosses])])
+    slopes = slope + linear[at_zero].sum() + np.concatenate([[0.0], np.cumsum(turn * linear[crosses])])
+    curves = curve + square[at_zero].sum() + np.concatenate([[0.0], np.cumsum(turn * square[crosses])])
     ends = np.append(cross[crosses], np.inf)
     # First piece whose derivative has reached zero by its end.
     with np.errstate(invalid="ignore"):
-        reached = slope + curve * ends >= 0
+        reached = slopes + curves * ends >= 0
     reached[-1] = True
     piece = int(np.argmax(reached))
     start = 0.0 if piece == 0 else float(ends[piece - 1])
-    if curve[piece] <= 0:
+    if curves[piece] <= 0:
         return start
-    return max(start, float(-slope[piece] / curve[piece]))
+    return max(start, float(-slopes[piece] / curves[piece]))
