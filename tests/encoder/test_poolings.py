@@ -216,7 +216,7 @@ def test_a_sibling_uses_the_network_that_is_there(tmp_path: Path) -> None:
     ]
 
 
-def test_lanes_of_threads_give_every_pooling(pictures: list[Frame]) -> None:
+def test_lanes_of_threads_give_every_pooling(pictures: list[Frame], two_threads: None) -> None:
     encoder = load_encoder("tusa.random")
     encoder.companions = ("stages", "stage3")
     tensors = [encoder.preprocessed(frame) for frame in pictures * 4]
