@@ -20,7 +20,6 @@ from usbench.leaderboard.diagnostics_text import findings
 from usbench.leaderboard.tables import initialisations as tables
 from usbench.submission.validate import validate
 
-
 # A network of half a million parameters: most of a test would be passes of one that people use.
 NETWORK = "timm:test_resnet"
 
