@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+# Before anything loads NumPy or torch: processes that test side by side share the cores out, in subprocesses as well.
+# With every core for each of them, the threads wait for each other: a pass of a network was measured four times slower.
+if (workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+
 import pytest
 from result_fixtures import board_folder, make_result, session_board  # noqa: F401  (fixtures for every folder)
 

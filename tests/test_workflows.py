@@ -87,7 +87,11 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 
 
 @pytest.fixture(autouse=True)
-def on_main(repository: Repository) -> None:
+def on_main(request: pytest.FixtureRequest) -> None:
+    """Begin on main where a test has the repository, which takes long to make."""
+    if "repository" not in request.fixturenames:
+        return
+    repository = request.getfixturevalue("repository")
     git(repository.work, "checkout", "--quiet", "--force", "-B", "main", repository.base)
     git(repository.work, "clean", "--quiet", "--force", "-d")
     git(repository.work, "push", "--quiet", "--force", "origin", "main")

@@ -55,6 +55,7 @@ def test_one_file_from_writing_to_the_table(tmp_path: Path, bus_bra_subset: Path
         "subset",
         "--results",
         "results",
+        "--no-label-efficiency",
     )
     table = called("usbench", *run, folder=tmp_path)
     assert any(line.split()[:1] == ["mine"] and "–" in line for line in table.splitlines()), table

@@ -30,15 +30,22 @@ BOARD = "breast_lesion@bus-bra-subset"
 NAMES = ("pixels", "texture", "random-projection")
 
 
-@pytest.fixture
-def settings() -> Settings:
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of all tests here, which encode nothing that is not in it."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def settings(store: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("USBENCH_CACHE", str(store))
     return load_settings()
 
 
-@pytest.fixture
-def made(settings: Settings, make_result: Callable[..., Result], bus_bra_subset: Path) -> list[Result]:
+@pytest.fixture(scope="module")
+def made(store: Path, make_result: Callable[..., Result]) -> list[Result]:
     """Results with made-up scores whose vectors, of real images, are in the store."""
-    found = []
+    found, settings = [], load_settings((), store)
     for seed, name in enumerate(NAMES):
         options = Options(data="subset")
         ready = prepare(load_encoder(name), load_task("breast_lesion"), options, settings)

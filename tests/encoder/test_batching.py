@@ -210,25 +210,20 @@ def test_what_the_user_wants_is_not_changed_and_one_frame_is_the_least(
         )
 
 
-def test_passes_side_by_side_have_a_core_each_and_leave_no_trace() -> None:
+def test_passes_side_by_side_have_a_core_each_and_leave_no_trace(two_threads: None) -> None:
     class Small(Rows):
         micro_batch_size = 2
 
-    before = torch.get_num_threads()
     encoder, alone = Small(), Rows()
     tensors = list(torch.rand(13, 8, generator=torch.Generator().manual_seed(0)))
-    try:
-        torch.set_num_threads(2)
-        with Passes(encoder) as passes:
-            found = passes.encode(tensors, "x")
-        assert torch.get_num_threads() == 2
-        seen: list[int] = []
-        thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
-        thread.start()
-        thread.join()
-        assert seen == [2]  # threads that begin later are not held to one core
-    finally:
-        torch.set_num_threads(before)
+    with Passes(encoder) as passes:
+        found = passes.encode(tensors, "x")
+    assert torch.get_num_threads() == 2
+    seen: list[int] = []
+    thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert seen == [2]  # threads that begin later are not held to one core
     assert {count for _, count in encoder.passes} == {1}
     assert sum(n for n, _ in encoder.passes) == 13
     assert max(n for n, _ in encoder.passes) == 2
@@ -236,7 +231,7 @@ def test_passes_side_by_side_have_a_core_each_and_leave_no_trace() -> None:
         np.testing.assert_allclose(found, passes.encode(tensors, "x"), atol=1e-6)
 
 
-def test_an_error_in_one_of_the_passes_is_told() -> None:
+def test_an_error_in_one_of_the_passes_is_told(two_threads: None) -> None:
     class Bad(Rows):
         micro_batch_size = 2
 
@@ -253,7 +248,7 @@ def test_an_error_in_one_of_the_passes_is_told() -> None:
         passes.encode(tensors, "here")
 
 
-def test_tusa_gives_the_same_vectors_side_by_side_and_one_by_one(bus_bra_subset: Path) -> None:
+def test_tusa_gives_the_same_vectors_side_by_side_and_one_by_one(bus_bra_subset: Path, two_threads: None) -> None:
     frames = []
     for path in sorted((bus_bra_subset / "Images").glob("*.png"))[:7]:
         with open_media(path) as media:

@@ -76,7 +76,8 @@ def runs_of(network: torch.nn.Module) -> list[int]:
 def test_one_pass_gives_every_pooling(name: str, poolings: tuple[str, ...], pictures: list[Frame]) -> None:
     encoder = load_encoder(name)
     assert encoder.offered_poolings() == poolings
-    batch = torch.stack([encoder.preprocessed(frame) for frame in pictures])
+    # One picture of the heavy ones, of which each pass takes seconds to minutes.
+    batch = torch.stack([encoder.preprocessed(frame) for frame in pictures[: 1 if name in HEAVY else 2]])
     alone = {pooling: encoder.in_pooling(pooling).encode_batch(batch) for pooling in poolings}
     counted = runs_of(encoder.network)
     together = encoder.encode_batch_poolings(batch, poolings)
@@ -216,7 +217,7 @@ def test_a_sibling_uses_the_network_that_is_there(tmp_path: Path) -> None:
     ]
 
 
-def test_lanes_of_threads_give_every_pooling(pictures: list[Frame]) -> None:
+def test_lanes_of_threads_give_every_pooling(pictures: list[Frame], two_threads: None) -> None:
     encoder = load_encoder("tusa.random")
     encoder.companions = ("stages", "stage3")
     tensors = [encoder.preprocessed(frame) for frame in pictures * 4]

@@ -61,9 +61,10 @@ def shapes() -> dict[str, tuple[int, ...]]:
     return found | linear("input_Adapter.D_fc1", 768, 192) | linear("input_Adapter.D_fc2", 192, 768)
 
 
-def random_state(seed: int = 8) -> State:
-    """Random values of a size that keeps the numbers of the network moderate."""
-    generator = torch.Generator().manual_seed(seed)
+@pytest.fixture(scope="module")
+def random_state() -> State:
+    """Random values of a size that keeps the numbers of the network moderate; not to be changed."""
+    generator = torch.Generator().manual_seed(8)
     state = {}
     for name, shape in shapes().items():
         noise = torch.randn(shape, generator=generator)
@@ -139,50 +140,51 @@ def written_out(state: State, images: torch.Tensor) -> tuple[torch.Tensor, torch
     return x, maps_normed("neck.3", functional.conv2d(neck, state["neck.2.weight"], padding=1)), between
 
 
-def saved(state: State, path: Path, prefix: str = "image_encoder.") -> Path:
+def saved(state: State, path: Path) -> Path:
     """The file of the authors' program: the image encoder beside prompts and mask decoder."""
     rest = {"prompt_encoder.no_mask_embed.weight": torch.zeros(1, 256), "mask_decoder.iou_token.weight": torch.ones(1)}
-    torch.save({**{f"{prefix}{k}": t for k, t in state.items()}, **rest}, path)
+    torch.save({**{f"image_encoder.{k}": t for k, t in state.items()}, **rest}, path)
     return path
 
 
-def test_samus_equals_its_description(frame: npt.NDArray[np.uint8], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def authors_file(random_state: State, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(random_state, tmp_path_factory.mktemp("samus") / "samus.pth")
+
+
+def test_samus_equals_its_description(frame: npt.NDArray[np.uint8], random_state: State, authors_file: Path) -> None:
     from torchvision import transforms
 
-    state = random_state()
-    path = saved(state, tmp_path / "samus.pth")
     resize = transforms.Resize((256, 256), transforms.InterpolationMode.BILINEAR)
     images = transforms.ToTensor()(resize(Image.fromarray(frame)))[None].repeat(1, 3, 1, 1)
     with torch.no_grad():
-        tokens, neck, between = written_out(state, images)
+        tokens, neck, between = written_out(random_state, images)
     expected = {
         "mean": tokens.mean(dim=(1, 2)),
         "neck": neck.mean(dim=(2, 3)),
         "stages": torch.cat([each.mean(dim=(1, 2)) for each in between], dim=1),
     }
-    encoder = load_encoder("samus", weights=path)
-    batch = encoder.preprocessed(frame)[None]
-    found = encoder.encode_batch_poolings(batch, tuple(expected))
+    # Alone, each pooling is the same to the last bit: tests/encoder/test_poolings.py.
+    encoder = load_encoder("samus", weights=authors_file)
+    found = encoder.encode_batch_poolings(encoder.preprocessed(frame)[None], tuple(expected))
     for pooling, theirs in expected.items():
         assert theirs.std() > 0.01
         distance = float(np.abs(found[pooling] - theirs.numpy()).max())
         print(f"samus {pooling}: {distance:.1e}")
         assert distance < TOLERANCE
-        np.testing.assert_array_equal(encoder.in_pooling(pooling).encode_batch(batch), found[pooling])
 
 
 @pytest.mark.parametrize("prefix", ["module.image_encoder.", ""])
-def test_other_layouts_of_samus(prefix: str, tmp_path: Path) -> None:
-    state = random_state()
-    torch.save({f"{prefix}{k}": t for k, t in state.items()}, tmp_path / "w.pth")
+def test_other_layouts_of_samus(prefix: str, random_state: State, tmp_path: Path) -> None:
+    torch.save({f"{prefix}{k}": t for k, t in random_state.items()}, tmp_path / "w.pth")
     ours: dict[str, Any] = load_encoder("samus", weights=tmp_path / "w.pth").network.state_dict()
-    assert set(ours) == set(state)
-    assert all(torch.equal(ours[key], tensor) for key, tensor in state.items())
+    assert set(ours) == set(random_state)
+    assert all(torch.equal(ours[key], tensor) for key, tensor in random_state.items())
 
 
-def test_the_file_of_segment_anything_is_refused(tmp_path: Path) -> None:
+def test_the_file_of_segment_anything_is_refused(random_state: State, tmp_path: Path) -> None:
     """The network that SAMUS begins from lacks its adapters."""
-    state = {k: t for k, t in random_state().items() if "dapter" not in k and "cnn_embed" not in k}
+    state = {k: t for k, t in random_state.items() if "dapter" not in k and "cnn_embed" not in k}
     with pytest.raises(
         WeightsError, match=r"not the weights of samus: 76 tensors are missing.*the file of medsam"
     ) as error:
@@ -190,7 +192,7 @@ def test_the_file_of_segment_anything_is_refused(tmp_path: Path) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_a_file_of_samus_is_recognised_where_another_is_wanted(tmp_path: Path) -> None:
+def test_a_file_of_samus_is_recognised_where_another_is_wanted(authors_file: Path) -> None:
     """It holds the tensors by which the file of MedSAM is recognised, and more."""
     with pytest.raises(WeightsError, match="It looks like the file of samus"):
-        load_encoder("panecho", weights=saved(random_state(), tmp_path / "w.pth")).prepare()
+        load_encoder("panecho", weights=authors_file).prepare()

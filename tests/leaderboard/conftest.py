@@ -1,11 +1,22 @@
-"""A browser for the tests of pages."""
+"""A browser for the tests of pages, and the boards of this repository, which take long to read."""
 
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from usbench.leaderboard.board import Board, gather
+
+LEADERBOARDS = Path(__file__).resolve().parents[2] / "leaderboards"
+
+
+@pytest.fixture(scope="session")
+def committed_boards() -> list[Board]:
+    """All boards from the results that this repository holds; a board compares its encoders once for all tests."""
+    return gather(LEADERBOARDS / "results", LEADERBOARDS / "reported")
 
 
 @pytest.fixture(scope="session")

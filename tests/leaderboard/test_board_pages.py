@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from usbench.leaderboard import gather, render
+from usbench.leaderboard.board import Board
 from usbench.leaderboard.markdown.table import table
 from usbench.leaderboard.published_values import load_reported
 from usbench.results.schema import Result, save
@@ -114,14 +115,16 @@ def test_tied_encoders_share_the_bold_and_worse_ones_do_not(tmp_path: Path, make
     assert "| Weak " in page
 
 
-def test_who_is_shown_to_be_worse_than_the_best_floor_is_never_bold(tmp_path: Path, make_result: MakeResult) -> None:
+def test_who_is_shown_to_be_worse_than_the_best_floor_is_never_bold(
+    tmp_path: Path, make_result: MakeResult, committed_boards: list[Board]
+) -> None:
     save(tmp_path, make_result("a", signal=2.0, seed=1, n=120))
     save(tmp_path, make_result("b", signal=2.0, seed=2, n=120))
     save(tmp_path, make_result("weak", signal=0.0, seed=3, n=120))
     comparator = gather(tmp_path, tasks=())[0].standing().comparator
     assert comparator.leaders() == {"a", "b"}
     # The committed boards hold what this is about: tests against baselines and against the best, of unequal strength.
-    for board in gather(Path(__file__).resolve().parents[2] / "leaderboards" / "results", tasks=()):
+    for board in committed_boards:
         standing = board.standing()
         for name, found in standing.differences.items():
             better = board.column(standing.metric or "").better

@@ -30,15 +30,10 @@ def section_as_html(section: Section) -> str:
 
 
 @pytest.fixture(scope="module")
-def boards() -> list[Board]:
-    return gather(LEADERBOARDS / "results", LEADERBOARDS / "reported")
-
-
-@pytest.fixture(scope="module")
-def every_table(boards: list[Board], session_board: Path) -> Sequence[Table]:
+def every_table(committed_boards: list[Board], session_board: Path) -> Sequence[Table]:
     known, made = bundled_encoders(), gather(session_board / "results", LEADERBOARDS / "reported")
     found: list[Table | None] = []
-    for group in (boards, made):
+    for group in (committed_boards, made):
         filled = [board for board in group if board.entries]
         found += [overview.matrix(filled, known), overview.ranking(rank(group)), overview.tasks(group)]
         found += [overview.reported(group), overview.unmeasured_table(group, known)]

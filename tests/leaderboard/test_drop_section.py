@@ -28,7 +28,7 @@ def pair(tmp_path_factory):
     """Both encoders trained on one country and tested in the other, from the data in the package."""
     folder = tmp_path_factory.mktemp("pair")
     task = replace(load_task("breast_transfer"), protocols=("knn@1",))
-    run(["texture", "pixels"], task, data="subset", results_dir=folder)
+    run(["texture", "pixels"], task, data="subset", results_dir=folder, label_efficiency=False)
     return folder
 
 
@@ -36,7 +36,7 @@ def pair(tmp_path_factory):
 def held_out(tmp_path_factory):
     folder = tmp_path_factory.mktemp("held_out")
     task = replace(load_task("breast_lesion_scanner"), protocols=("knn@1",))
-    run(["texture", "pixels"], task, data="subset", results_dir=folder)
+    run(["texture", "pixels"], task, data="subset", results_dir=folder, label_efficiency=False)
     return folder
 
 

@@ -32,7 +32,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "toy.toml").write_text(TASK.format(repeats=2))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("USBENCH_CACHE", str(folder / "cache"))
-        usbench.run(["pixels", "texture"], str(folder / "toy.toml"), results_dir=folder / "results")
+        task, results = str(folder / "toy.toml"), folder / "results"
+        usbench.run(["pixels", "texture"], task, results_dir=results, label_efficiency=False)
     return folder / "results"
 
 

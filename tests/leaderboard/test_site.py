@@ -1,4 +1,5 @@
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -106,9 +107,9 @@ def test_names_from_results_are_escaped(tmp_path: Path, make_result: MakeResult)
             assert "<img" not in text
 
 
-def test_what_diagnostics_found_is_told_as_on_the_markdown_page() -> None:
-    committed = REPORTED.parent / "results"
-    markdown, page = render(committed, REPORTED)["covid.md"], render_site(committed, REPORTED)["boards/covid.html"]
+def test_what_diagnostics_found_is_told_as_on_the_markdown_page(tmp_path: Path) -> None:
+    shutil.copytree(REPORTED.parent / "results" / "covid", tmp_path / "covid")  # the one board that is looked at
+    markdown, page = render(tmp_path, REPORTED)["covid.md"], render_site(tmp_path, REPORTED)["boards/covid.html"]
     for heading in ("By stratum", "How far to trust these scores"):
         assert f"## {heading}\n" in markdown
         assert f">{heading}</h2>" in page
@@ -282,8 +283,8 @@ def test_the_dot_under_the_pointer_is_named_shown_and_ringed_everywhere(lesion_m
     assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
 
 
-def test_a_picture_stands_on_its_encoders_page_only(lesion_map: Path, tmp_path: Path) -> None:
+def test_a_picture_stands_on_its_encoders_page_only(lesion_map: Path, session_board: Path, tmp_path: Path) -> None:
     pages = {path.stem: path.read_text("utf-8") for path in (lesion_map / "encoders").glob("*.html")}
     assert {name for name, text in pages.items() if "Some textures" in text} == {"texture"}
     with pytest.raises(UsbenchError, match=r"'textur'.*texture"):
-        write_site(REPORTED.parent / "results", tmp_path, pictures={"textur": []})
+        write_site(session_board / "results", tmp_path, pictures={"textur": []})

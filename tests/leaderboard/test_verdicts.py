@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from documented import figures
 
 from usbench.leaderboard import number_format
-from usbench.leaderboard.board import gather
+from usbench.leaderboard.board import Board
 from usbench.leaderboard.comparison import (
     ALPHA,
     EXACT,
@@ -29,7 +28,6 @@ from usbench.statistics.exact import holm
 
 AUC = number_format.column("fold_auc")
 MAE = number_format.column("mae", "%")
-RESULTS = Path(__file__).resolve().parents[2] / "leaderboards" / "results"
 
 
 def made(value: float, error: float, p_adjusted: float | None = None) -> Difference:
@@ -184,8 +182,8 @@ def test_without_half_samples_fixed_predictions_are_named() -> None:
     assert Comparator("auc", perfect).difference("a", "b") is None
 
 
-def test_no_verdict_of_the_committed_boards_claims_more_than_its_test() -> None:
-    for one in gather(RESULTS, tasks=()):
+def test_no_verdict_of_the_committed_boards_claims_more_than_its_test(committed_boards: list[Board]) -> None:
+    for one in committed_boards:
         standing = one.standing()
         if standing.metric is None:
             continue

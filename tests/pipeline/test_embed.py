@@ -62,7 +62,9 @@ def test_rows_and_vectors_belong_together(table: str, tmp_path: Path, bus_bra_su
 
 def test_a_run_on_vectors_is_the_run_itself(tmp_path: Path, bus_bra_subset: Path) -> None:
     written(tmp_path / "out", "pixels", data="subset", task=load_task("breast_lesion"))
-    direct, looked_up = usbench.run(["pixels", f"precomputed:{tmp_path / 'out'}"], "breast_lesion", data="subset")
+    direct, looked_up = usbench.run(
+        ["pixels", f"precomputed:{tmp_path / 'out'}"], "breast_lesion", data="subset", label_efficiency=False
+    )
     for name, outcome in direct.protocols.items():
         assert looked_up.protocols[name].metrics == outcome.metrics
         assert looked_up.protocols[name].repeats == outcome.repeats
@@ -160,7 +162,7 @@ def test_vectors_of_other_programs(tmp_path: Path, bus_bra_subset: Path) -> None
     index.to_csv(tmp_path / "out" / "index.csv", index=False)
     vectors = load_file(tmp_path / "out" / "vectors.safetensors")["vectors"]
     save_file({"vectors": vectors[:, :3].astype(np.float16)}, tmp_path / "out" / "vectors.safetensors")
-    (result,) = usbench.run(f"precomputed:{tmp_path / 'out'}", "breast_lesion", data="subset")
+    (result,) = usbench.run(f"precomputed:{tmp_path / 'out'}", "breast_lesion", data="subset", label_efficiency=False)
     assert result.encoder["embedding_dim"] == 3
     assert result.leakage["state"] == "unknown"
 

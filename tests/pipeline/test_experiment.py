@@ -53,11 +53,11 @@ def test_every_pooling_is_a_result_of_one_pass(images: pd.DataFrame, tmp_path: P
     path = manifest(tmp_path, rows)
     asked = {"dataset": str(path), "split": SplitPlan("grouped", folds=3, repeats=1), "strata": ()}
     encoders = load_encoders("tusa.random", pooling="mean,stage3")
-    finished = usbench.run(encoders, task(**asked))
+    finished = usbench.run(encoders, task(**asked), label_efficiency=False)
     assert [result.encoder["pooling"] for result in finished] == ["mean", "stage3"]
     assert [result.encoder["embedding_dim"] for result in finished] == [576, 144]
     assert [result.provenance["timings"]["encoded_now"] for result in finished] == [len(rows), 0]
-    named = usbench.run("tusa.random", task(**asked), pooling=["mean", "stage3"])
+    named = usbench.run("tusa.random", task(**asked), pooling=["mean", "stage3"], label_efficiency=False)
     assert [result.inputs for result in named] == [result.inputs for result in finished]
 
 

@@ -39,7 +39,8 @@ def table(folder: Path, name: str, subjects: int, **columns: object) -> Path:
 
 def run(folder: Path, task: str) -> tuple[Result, Board, str, str]:
     (folder / "lesion.toml").write_text(HEAD + task)
-    result = usbench.run("pixels", str(folder / "lesion.toml"), results_dir=folder / "results")[0]
+    told, results = str(folder / "lesion.toml"), folder / "results"
+    (result,) = usbench.run("pixels", told, results_dir=results, label_efficiency=False)
     (board,) = gather(folder / "results", tasks=())
     console = Console(width=200, record=True, file=io.StringIO())
     print_board(console, [result])

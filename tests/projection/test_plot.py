@@ -53,7 +53,7 @@ def test_figures_and_numbers_of_real_lesions(tmp_path: Path, capsys: pytest.Capt
 def test_the_embedding_is_measured_not_only_the_map() -> None:
     settings, task = load_settings(), load_task("breast_lesion")
     taken = map_task([load_encoder("texture")], task, Options(data="subset"), settings, [0])
-    result = usbench.run(encoder="texture", task="breast_lesion", data="subset")
+    result = usbench.run(encoder="texture", task="breast_lesion", data="subset", label_efficiency=False)
     assert taken.units == next(iter(result)).units.id
     quality = taken.maps[0].figures["quality"]
     # Nearest neighbours of *other* patients: a patient's second image, nearly equal, must not vote.

@@ -27,6 +27,8 @@ from .conftest import figures
 
 COMMAND = (sys.executable, "-m", "usbench")
 PLUGINS = Path(__file__).with_name("plugins.py")
+HEADLINE = "label_efficiency = false\n"
+"""For grids whose results are not looked at beyond their scores."""
 
 
 def plugin(name: str) -> str:
@@ -77,7 +79,7 @@ def test_all_poolings_of_an_encoder_are_encoded_once(
     """Each pooling is a cell; the first encodes for all, and figures are those of plain runs."""
     task = make_task("first")
     names = ("mean", "stages")
-    grid = make_grid(['{name = "tusa.random", pooling = "mean,stages"}'], [task])
+    grid = make_grid(['{name = "tusa.random", pooling = "mean,stages"}'], [task], more=HEADLINE)
     assert [cell.encoder.pooling for cell in grid.cells] == list(names)
     campaign = launch(grid, shard_frames=16, threads=1, jobs=2)
     assert states(campaign) == ["done", "done"]
@@ -86,7 +88,7 @@ def test_all_poolings_of_an_encoder_are_encoded_once(
     settings = load_settings((), tmp_path / "plain" / "cache")
     for record, pooling in zip(campaign.records, names, strict=True):
         with torch_threads(1), threadpool_limits(1):  # as the workers: sums differ in their last digits otherwise
-            plain = usbench.run("tusa.random", task, pooling=pooling, settings=settings)[0]
+            plain = usbench.run("tusa.random", task, pooling=pooling, settings=settings, label_efficiency=False)[0]
         assert record.result is not None
         assert record.result.encoder["pooling"] == pooling
         assert record.result.encoder["identity"] == plain.encoder["identity"]
@@ -96,11 +98,11 @@ def test_all_poolings_of_an_encoder_are_encoded_once(
 
 def test_what_is_there_is_not_done_again(tmp_path: Path, make_task: Any, make_grid: Any, launch: Any) -> None:
     tasks = [make_task("first")]
-    launch(make_grid([plugin("Tiny"), "pixels"], tasks))
-    again = launch(make_grid([plugin("Tiny"), "pixels"], tasks))
+    launch(make_grid([plugin("Tiny"), "pixels"], tasks, more=HEADLINE))
+    again = launch(make_grid([plugin("Tiny"), "pixels"], tasks, more=HEADLINE))
     assert states(again) == ["unchanged", "unchanged"]
     next((tmp_path / "a" / "results").glob("*/pixels.json")).unlink()
-    third = launch(make_grid([plugin("Tiny"), "pixels"], tasks, more='by = ["device"]\n'))
+    third = launch(make_grid([plugin("Tiny"), "pixels"], tasks, more=HEADLINE + 'by = ["device"]\n'))
     assert states(third) == ["done", "done"]  # the strata are new in one, all but the vectors in the other
     assert [record.encoded for record in third.records] == [0, 0]
 
@@ -113,7 +115,7 @@ def test_a_cell_that_fails_stops_no_other(
     damaged = patients.copy()
     damaged.iloc[3, damaged.columns.get_loc("path")] = str(broken)
     tasks = [make_task("good"), make_task("damaged", damaged), str(tmp_path / "absent.toml")]
-    campaign = launch(make_grid(["texture", plugin("Clumsy"), "medsam", "unheard-of"], tasks))
+    campaign = launch(make_grid(["texture", plugin("Clumsy"), "medsam", "unheard-of"], tasks, more=HEADLINE))
     by_cell = {(r.name, r.cell.task.label): r for r in campaign.records}
     assert by_cell["texture", "good"].state == "done"
     for key, word in {
@@ -133,11 +135,11 @@ def test_a_killed_process_costs_what_it_had_in_hand(
 ) -> None:
     monkeypatch.setenv("USBENCH_TEST_MARK", str(tmp_path / "mark"))
     tasks = [make_task("first")]
-    killed = launch(make_grid([plugin("Mortal")], tasks, "killed"), jobs=2, threads=1, shard_frames=8)
+    killed = launch(make_grid([plugin("Mortal")], tasks, "killed", HEADLINE), jobs=2, threads=1, shard_frames=8)
     assert states(killed) == ["done"]
     assert 1 <= len(killed.losses) <= 2  # the other process falls with the pool
     assert all("killed" in loss["reason"] and loss["frames"] <= 8 for loss in killed.losses)
-    whole = launch(make_grid([plugin("Mortal")], tasks, "whole"), threads=1)
+    whole = launch(make_grid([plugin("Mortal")], tasks, "whole", HEADLINE), threads=1)
     assert not whole.losses
     assert figures(tmp_path / "killed" / "results") == figures(tmp_path / "whole" / "results")
 
@@ -208,7 +210,7 @@ def until(true: Callable[[], bool], seconds: float = 60) -> bool:
 
 def test_an_encoder_settles_its_precision_once(make_task: Any, make_grid: Any, launch: Any) -> None:
     spec = f'{{name = "{plugin("Tiny")}", precision = "auto"}}'
-    campaign = launch(make_grid([spec], [make_task("first"), make_task("second")]))
+    campaign = launch(make_grid([spec], [make_task("first"), make_task("second")], more=HEADLINE))
     assert states(campaign) == ["done", "done"]
     settled = {record.cell.encoder.precision for record in campaign.records}
     assert settled in ({"fp32"}, {"bf16"})
