@@ -49,7 +49,7 @@ _FORWARD_BYTES = 256 * 2**20
 # Memory for frames that are standardised once for each fold, not each time they are taken.
 _STANDARDISED_BYTES = 256 * 2**20
 # Heads that a core trains together: enough to hide the interpreter, few enough to stop early.
-_HEADS_AT_ONCE = 8
+_HEADS_AT_ONCE = 32
 
 
 def attention_paper(
