@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from usbench.probes.attention.folds import FoldPlan, Frames, HeadSettings, steps_per_epoch
-from usbench.probes.attention.head import Dtype, init_head
+from usbench.probes.attention.head import Dtype
+from usbench.probes.attention.stacked import init_head
 from usbench.statistics._types import FloatArray, IntArray
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from usbench.errors import UsbenchError
 from usbench.probes import ProbeData, run_protocol
 from usbench.probes.attention.folds import HeadSettings, arrange_frames, plan_folds, steps_per_epoch
 from usbench.probes.attention.head import train_heads, train_in_threads
+from usbench.probes.attention.stacked import Heads
 from usbench.probes.problem import Problem
 from usbench.probes.threads import torch_threads
 from usbench.statistics import compute, repeated_subject_folds
@@ -144,20 +145,27 @@ def test_bounded_memory_changes_nothing(make_cohort, monkeypatch) -> None:
     frames = arrange_frames(data)
     plans = plan_folds(pose(data), frames, settings)
     whole = train_heads(frames, data.y, plans, settings, 2, CPU, "float64")[0]
-    for limit in ("_FORWARD_BYTES", "_STANDARDISED_BYTES"):
-        monkeypatch.setattr(f"usbench.probes.attention.head.{limit}", 1)
+    for limit in ("head._FORWARD_BYTES", "stacked._STANDARDISED_BYTES"):
+        monkeypatch.setattr(f"usbench.probes.attention.{limit}", 1)
         parts = train_heads(frames, data.y, plans, settings, 2, CPU, "float64")[0]
         for mine, theirs in zip(whole, parts, strict=True):
             assert mine == pytest.approx(theirs, abs=1e-9)
 
 
 @pytest.mark.parametrize("inits", [1, 3, 10])
-def test_how_many_folds_are_trained_at_once_changes_nothing(make_cohort, inits) -> None:
+def test_how_many_folds_are_trained_at_once_changes_nothing(make_cohort, monkeypatch, inits) -> None:
+    """Nor does it matter to the others that a fold without a head in training leaves the batch."""
+    sizes = []
+    only = Heads.only
+    monkeypatch.setattr(Heads, "only", lambda self, keep: sizes.append(len(keep)) or only(self, keep))
     data = uneven(make_cohort(n_subjects=24, frames=3, regression=True))
-    settings = HeadSettings(hidden=8, max_epochs=12, patience=2, learning_rate=1e-2)
+    settings = HeadSettings(hidden=8, max_epochs=40, patience=1, learning_rate=3e-2)
     problem, frames = pose(data, n_splits=4, repeats=3), arrange_frames(data)
     plans = plan_folds(problem, frames, settings)
     whole = train_heads(frames, data.y, plans, settings, inits, CPU, "float64")
+    assert sizes
+    assert max(sizes) < len(plans)
+    monkeypatch.setattr("usbench.probes.attention.head._HEADS_AT_ONCE", 2 * inits)
     for threads in (1, 2):
         parts = train_in_threads(frames, data.y, plans, settings, inits, CPU, "float64", threads)
         assert (parts[1] == whole[1]).all()

@@ -6,8 +6,8 @@ at random from several videos, so their order carries nothing to learn from.
 
 Parameters of all heads are stacked. Heads of one fold see the same mini-batches, so their first layers, where almost
 all the arithmetic is, are one wide matrix product per fold; later layers are batched products over all heads. A
-stopped head keeps its best parameters while the others go on, which is why a CPU trains a few folds at a time: most
-heads stop long before the last one. The optimiser works element by element, so nothing couples the heads: predictions
+stopped head keeps its best parameters while the others go on; most stop long before the last one, and a fold without
+any other leaves the batch. The optimiser works element by element, so nothing couples the heads: predictions
 are those of training one by one (`benchmarks/heads_one_by_one.py`).
 
 References:
@@ -18,7 +18,6 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Literal
 
@@ -33,6 +32,7 @@ from usbench.probes.attention.folds import (
     plan_folds,
     steps_per_epoch,
 )
+from usbench.probes.attention.stacked import Heads, Store, init_head, pad
 from usbench.probes.data import FoldChoice
 from usbench.probes.problem import Answer, Problem
 from usbench.probes.threads import torch_threads
@@ -46,10 +46,10 @@ Dtype = Literal["float32", "float64"]
 
 # Memory that one forward pass may hold when nothing is learnt from it.
 _FORWARD_BYTES = 256 * 2**20
-# Memory for frames that are standardised once for each fold, not each time they are taken.
-_STANDARDISED_BYTES = 256 * 2**20
-# Heads that a core trains together: enough to hide the interpreter, few enough to stop early.
-_HEADS_AT_ONCE = 32
+# Heads that a core trains together: enough to hide the interpreter, few enough for its memory to be near.
+_HEADS_AT_ONCE = 64
+# Share of the folds that are still trained at which the others are taken out of the batch.
+_SHRINK = 0.8
 
 
 def attention_paper(
@@ -181,181 +181,66 @@ def train_heads(
     """
     import torch
 
-    store = _Store(frames, y, plans, device, getattr(torch, dtype))
+    store = Store(frames, y, plans, device, getattr(torch, dtype))
     heads = [init_head(store.width, settings.hidden, p.weight_seed(i)) for p in plans for i in range(n_initialisations)]
-    model = _Heads(heads, len(plans), n_initialisations, settings.hidden, device, store.dtype)
-    optimiser = torch.optim.AdamW(
-        model.parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
+    model = Heads.stack(heads, len(plans), n_initialisations, device, store.dtype)
+    optimiser = _optimiser(model, settings)
     steps = steps_per_epoch(plans, settings) if steps is None else steps
-    held_out, real = _pad([plan.validation for plan in plans])
-    held_target, held_weight = store.targets(held_out), store.send(real)
     best_loss = torch.full((len(plans), n_initialisations), float("inf"), device=device, dtype=store.dtype)
     best_epoch = torch.zeros(best_loss.shape, device=device, dtype=torch.int64)
-    best = [p.detach().clone() for p in model.parameters]
+    best = Heads([p.detach().clone() for p in model.parameters], model.shape)
+    # What is trained, of all folds: positions, frames and model get fewer as folds come to their end.
+    rows, seen = torch.arange(len(plans), device=device), store
     for epoch in range(settings.max_epochs):
-        dealt = [plan.batches(epoch, steps) for plan in plans]
+        current = [plans[k] for k in rows.tolist()]
+        dealt = [plan.batches(epoch, steps) for plan in current]
         for step in range(steps):
-            units, weight = _pad([batches[step] for batches in dealt])
-            answer = model.forward(*store.take(units))
-            loss = _huber(answer, store.targets(units), store.send(weight)).sum()
+            units, weight = pad([batches[step] for batches in dealt])
+            answer = model.forward(*seen.take(units))
+            loss = _huber(answer, seen.targets(units), seen.send(weight)).sum()
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-        current = _huber(_apply(model, store, held_out), held_target, held_weight)
-        better = (current < best_loss) & (epoch - best_epoch <= settings.patience)
-        best_loss = torch.where(better, current, best_loss)
-        best_epoch = torch.where(better, epoch, best_epoch)
-        model.keep(better, best)
-        if bool((epoch - best_epoch >= settings.patience).all()):
+        held_out, real = pad([plan.validation for plan in current])
+        now = _huber(_apply(model, seen, held_out), seen.targets(held_out), seen.send(real))
+        better = (now < best_loss[rows]) & (epoch - best_epoch[rows] <= settings.patience)
+        best_loss[rows] = torch.where(better, now, best_loss[rows])
+        best_epoch[rows] = torch.where(better, epoch, best_epoch[rows])
+        best.take_over(model, better, rows)
+        going = (epoch - best_epoch[rows] < settings.patience).any(dim=1)
+        if not bool(going.any()):
             break
-    model.restore(best)
-    predicted = _apply(model, store, _pad([plan.split.test for plan in plans])[0]).double().cpu().numpy()
+        if int(going.sum()) <= _SHRINK * len(rows):
+            keep = going.nonzero()[:, 0]
+            rows, seen = rows[keep], seen.only(keep)
+            model, optimiser = _only(model, optimiser, keep, settings)
+    predicted = _apply(best, store, pad([plan.split.test for plan in plans])[0]).double().cpu().numpy()
     in_units = [
         plan.target_mean + plan.target_scale * predicted[k, :, : len(plan.split.test)] for k, plan in enumerate(plans)
     ]
     return in_units, best_epoch.cpu().numpy(), best_loss.double().cpu().numpy()
 
 
-def init_head(width: int, hidden: int, seed: int) -> list[Tensor]:
-    """Draw the parameters of one head, as `torch.nn.Linear` would: uniform within 1 / sqrt(inputs).
-
-    Args:
-        width: Number of features.
-        hidden: Width of the layers.
-        seed: Seed of this head.
-
-    Returns:
-        Weights (inputs first) and biases of the two frame layers, the key layer, the query, and the output layer.
-    """
+def _optimiser(model: Heads, settings: HeadSettings) -> torch.optim.AdamW:
     import torch
 
-    source = torch.Generator().manual_seed(seed)
-
-    def uniform(inputs: int, *shape: int) -> Tensor:
-        drawn: Tensor = 2 * torch.rand(shape, generator=source, dtype=torch.float64) - 1
-        return drawn.div(float(np.sqrt(inputs)))
-
-    return [
-        uniform(width, width, hidden),
-        uniform(width, hidden),
-        uniform(hidden, hidden, hidden),
-        uniform(hidden, hidden),
-        uniform(hidden, hidden, hidden),
-        uniform(hidden, hidden),
-        uniform(hidden, hidden),
-        uniform(hidden, hidden),
-        uniform(hidden, 1),
-    ]
+    return torch.optim.AdamW(
+        model.parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
 
 
-class _Store:
-    """Frames and targets on the device, standardised for each fold: once where that fits, else as they are taken."""
-
-    def __init__(
-        self, frames: Frames, y: FloatArray, plans: list[FoldPlan], device: torch.device, dtype: torch.dtype
-    ) -> None:
-        import torch
-
-        self.dtype = dtype
-        self.device = device
-        self.length, self.width = frames.values.shape[1:]
-        self._values = torch.from_numpy(frames.values).to(device, dtype)
-        self._present = torch.from_numpy(frames.present).to(device)
-        self._mean = self.send(np.stack([plan.mean for plan in plans]))[:, None, None]
-        self._scale = self.send(np.stack([plan.scale for plan in plans]))[:, None, None]
-        target = [(y - plan.target_mean) / plan.target_scale for plan in plans]
-        self._target = self.send(np.stack(target))
-        self._standardised: Tensor | None = None
-        used = [np.unique(np.concatenate([plan.train, plan.validation, plan.split.test])) for plan in plans]
-        rows = _pad(used)[0]
-        if rows.size * self.length * self.width * self.dtype.itemsize <= _STANDARDISED_BYTES:
-            places = np.zeros((len(plans), len(y)), dtype=np.int64)
-            for place, units in zip(places, used, strict=True):
-                place[units] = np.arange(len(units))
-            self._standardised = self._standardise(torch.from_numpy(rows).to(device))
-            self._place = torch.from_numpy(places).to(device)
-            self._fold = torch.arange(len(plans), device=device)[:, None]
-
-    def send(self, array: FloatArray) -> Tensor:
-        """Copy an array to the device, in the precision of training."""
-        import torch
-
-        return torch.from_numpy(array).to(self.device, self.dtype)
-
-    def take(self, units: IntArray) -> tuple[Tensor, Tensor]:
-        """Frames [F, B, T, D] and their presence [F, B, T], of each fold's units [F, B]."""
-        import torch
-
-        index = torch.from_numpy(units).to(self.device)
-        if self._standardised is None:
-            return self._standardise(index), self._present[index]
-        return self._standardised[self._fold, self._place.gather(1, index)], self._present[index]
-
-    def _standardise(self, index: Tensor) -> Tensor:
-        return (self._values[index] - self._mean) / self._scale
-
-    def targets(self, units: IntArray) -> Tensor:
-        """Standardised targets [F, B] of each fold's units [F, B]."""
-        import torch
-
-        return self._target.gather(1, torch.from_numpy(units).to(self.device))
-
-
-class _Heads:
-    """Stacked heads of F folds by I initialisations."""
-
-    def __init__(
-        self, heads: list[list[Tensor]], folds: int, inits: int, hidden: int, device: torch.device, dtype: torch.dtype
-    ) -> None:
-        import torch
-
-        self._shape = (folds, inits, hidden)
-        stacked = [torch.stack(p).to(device, dtype) for p in zip(*heads, strict=True)]
-        # First layer: the initialisations of a fold side by side, so that a fold is one matrix product.
-        wide = stacked[0].view(folds, inits, -1, hidden).transpose(1, 2).contiguous()
-        self.parameters: list[Tensor] = [p.requires_grad_() for p in (wide, *stacked[1:])]
-
-    def bytes_per_unit(self, store: _Store) -> int:
-        """Memory that the forward pass holds for one unit of every fold."""
-        folds, inits, hidden = self._shape
-        numbers = folds * store.length * (3 * store.width + 4 * inits * hidden)
-        return int(numbers * store.dtype.itemsize)
-
-    def forward(self, x: Tensor, present: Tensor) -> Tensor:
-        """Map frames [F, B, T, D] to standardised targets [F, I, B]."""
-        import torch
-        from torch.nn.functional import gelu
-
-        folds, inits, hidden = self._shape
-        w1, b1, w2, b2, wk, bk, query, wo, bo = self.parameters
-        units, length = x.shape[1:3]
-        first = torch.bmm(x.flatten(1, 2), w1.flatten(2)).view(folds, units * length, inits, hidden)
-        frames = gelu(first.transpose(1, 2).reshape(folds * inits, units * length, hidden) + b1[:, None])
-        frames = gelu(torch.baddbmm(b2[:, None], frames, w2))
-        keys = torch.tanh(torch.baddbmm(bk[:, None], frames, wk))
-        logits = torch.bmm(keys, query[:, :, None]).view(folds, inits, units, length)
-        weight = logits.masked_fill(~present[:, None], float("-inf")).softmax(dim=3)
-        mean = torch.matmul(weight.unsqueeze(3), frames.view(folds, inits, units, length, hidden)).squeeze(3)
-        out = torch.bmm(mean.flatten(0, 1), wo[:, :, None]).squeeze(2) + bo
-        return out.view(folds, inits, units)
-
-    def keep(self, which: Tensor, best: list[Tensor]) -> None:
-        """Copy the parameters of the heads in `which` [F, I] to the best ones so far."""
-        import torch
-
-        with torch.no_grad():
-            for k, (now, kept) in enumerate(zip(self.parameters, best, strict=True)):
-                shape = (*which.shape[:1], 1, which.shape[1], 1) if k == 0 else (-1, *[1] * (now.ndim - 1))
-                torch.where(which.reshape(shape), now, kept, out=kept)
-
-    def restore(self, best: list[Tensor]) -> None:
-        """Take the kept parameters back."""
-        import torch
-
-        with torch.no_grad():
-            for now, kept in zip(self.parameters, best, strict=True):
-                now.copy_(kept)
+def _only(
+    model: Heads, optimiser: torch.optim.AdamW, keep: Tensor, settings: HeadSettings
+) -> tuple[Heads, torch.optim.AdamW]:
+    """Model and optimiser of some of the folds, in the state they are in."""
+    smaller = model.only(keep)
+    found = _optimiser(smaller, settings)
+    states = [optimiser.state[p] for p in model.parameters]
+    for name in ("exp_avg", "exp_avg_sq"):
+        moments = Heads([state[name] for state in states], model.shape).only(keep)
+        for parameter, state, moment in zip(smaller.parameters, states, moments.parameters, strict=True):
+            found.state[parameter] |= {"step": state["step"].clone(), name: moment.detach()}
+    return smaller, found
 
 
 def _huber(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -366,7 +251,7 @@ def _huber(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return (loss * weight[:, None]).sum(dim=2) / weight.sum(dim=1)[:, None]
 
 
-def _apply(model: _Heads, store: _Store, units: IntArray) -> Tensor:
+def _apply(model: Heads, store: Store, units: IntArray) -> Tensor:
     """Standardised predictions [F, I, B] of each fold's units [F, B], a bounded number of them at a time."""
     import torch
 
@@ -376,14 +261,6 @@ def _apply(model: _Heads, store: _Store, units: IntArray) -> Tensor:
             model.forward(*store.take(units[:, start : start + at_once])) for start in range(0, units.shape[1], at_once)
         ]
         return torch.cat(parts, dim=2)
-
-
-def _pad(lists: Sequence[IntArray]) -> tuple[IntArray, FloatArray]:
-    """Stack index lists of uneven length, repeating the first entry; the weights tell what is real."""
-    longest = max(map(len, lists))
-    units = np.stack([np.concatenate([row, np.full(longest - len(row), row[0])]) for row in lists])
-    weight = np.stack([(np.arange(longest) < len(row)).astype(np.float64) for row in lists])
-    return units, weight
 
 
 def _check(settings: HeadSettings, n_initialisations: int) -> None:
