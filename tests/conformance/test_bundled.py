@@ -5,13 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
-from functools import partial
 
 import pytest
-import torch
-from segment_anything.modeling import ImageEncoderViT
 from usbench_encoders import CATALOG, sam_network
 
+from encoders import published
 from usbench.conformance import check_encoder
 from usbench.plugins.catalog import load_encoder
 
@@ -48,20 +46,10 @@ def test_contract_of_families(name: str) -> None:
 
 @pytest.mark.slow
 def test_contract_of_ultrasam_on_a_narrow_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def narrow() -> torch.nn.Module:
-        return ImageEncoderViT(
-            embed_dim=48,
-            num_heads=3,
-            use_rel_pos=True,
-            global_attn_indexes=sam_network.GLOBAL_BLOCKS,
-            window_size=14,
-            norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
-        )
-
     encoder = load_encoder("ultrasam.random")
     assert encoder.card.parameters == ENCODERS["medsam.random"].card.parameters  # which are counted
-    monkeypatch.setattr(sam_network, "build", narrow)
-    parameters = sum(parameter.numel() for parameter in narrow().parameters())
+    monkeypatch.setattr(sam_network, "build", published.narrow_sam)
+    parameters = sum(parameter.numel() for parameter in published.narrow_sam().parameters())
     encoder.card = replace(encoder.card, embedding_dim=48, parameters=parameters)
     report = check_encoder(encoder)
     assert report.passed

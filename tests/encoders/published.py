@@ -154,3 +154,20 @@ def usfm_file(reference: torch.nn.Module, path: Path, layout: str = "flat") -> P
     state = usfm_state(reference)
     torch.save(state if layout == "flat" else {"model": state}, path)
     return path
+
+
+def narrow_sam() -> torch.nn.Module:
+    """SAM's image encoder with all its blocks and pixels and a sixteenth of its width: seconds a picture."""
+    from functools import partial
+
+    from segment_anything.modeling import ImageEncoderViT
+    from usbench_encoders import sam_network
+
+    return ImageEncoderViT(
+        embed_dim=48,
+        num_heads=3,
+        use_rel_pos=True,
+        global_attn_indexes=sam_network.GLOBAL_BLOCKS,
+        window_size=14,
+        norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
+    )
