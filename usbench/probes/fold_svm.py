@@ -7,6 +7,7 @@ that train on the same units (`usbench.probes.solved`).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -119,8 +120,8 @@ def solve_folds(problem: Problem, splits: Sequence[Split], grid: Sequence[float]
         Decision values of the folds' test units.
     """
     solved: dict[Key, Scores] = problem.data.solved.scores if problem.data.solved is not None else {}
-    keys = [[_key(problem, split, c) for c in grid] for split in splits]
-    wanted = [[key[-1] for key in mine if key not in solved] for mine in keys]
+    folds = [_digest(problem, split) for split in splits]
+    wanted = [[float(c) for c in grid if (fold, float(c)) not in solved] for fold in folds]
     todo = [k for k in range(len(splits)) if wanted[k]]
 
     def together(members: Sequence[int]) -> list[Scores]:
@@ -129,13 +130,16 @@ def solve_folds(problem: Problem, splits: Sequence[Split], grid: Sequence[float]
 
     for k, new in zip(todo, by_size(problem, [splits[k] for k in todo], together), strict=True):
         for i, c in enumerate(wanted[k]):
-            solved[_key(problem, splits[k], c)] = Scores(new.values[i], new.norm[i])
-    each = [[solved[key] for key in mine] for mine in keys]
+            solved[folds[k], c] = Scores(new.values[i], new.norm[i])
+    each = [[solved[fold, float(c)] for c in grid] for fold in folds]
     return [Scores(np.stack([s.values for s in mine]), np.stack([s.norm for s in mine])) for mine in each]
 
 
-def _key(problem: Problem, split: Split, c: float) -> Key:
-    return split.train.tobytes(), problem.codes[split.train].tobytes(), split.test.tobytes(), float(c)
+def _digest(problem: Problem, split: Split) -> bytes:
+    found = hashlib.sha256()
+    for part in (split.train, problem.codes[split.train], split.test):
+        found.update(len(part).to_bytes(8, "little") + part.tobytes())
+    return found.digest()
 
 
 def by_size(problem: Problem, splits: Sequence[Split], together: Callable[[Sequence[int]], list[R]]) -> list[R]:

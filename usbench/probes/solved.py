@@ -8,8 +8,8 @@ import numpy as np
 
 from usbench.statistics._types import FloatArray
 
-Key = tuple[bytes, bytes, bytes, float]
-"""Training units, their class numbers, test units, and C."""
+Key = tuple[bytes, float]
+"""Digest of training units, their class numbers and test units, and C."""
 
 
 @dataclass(frozen=True, eq=False)
