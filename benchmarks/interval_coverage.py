@@ -195,8 +195,12 @@ def main() -> None:
     parser.add_argument("--raw", type=Path, nargs="+", default=[HERE / "coverage.raw.json"], help="simulated cohorts")
     parser.add_argument("--first", type=int, default=0, help="first seed, where several processes share the work")
     parser.add_argument("--step", type=int, default=1, help="distance of the seeds, the number of processes")
+    parser.add_argument("--only", default="", help="settings whose name holds this, such as 1,000; all by default")
     parser.add_argument("--summary", action="store_true", help="simulate nothing, only write interval_coverage.json")
     args = parser.parse_args()
+    wanted = [setting for setting in SETTINGS if args.only in setting.name]
+    if not wanted:
+        parser.error(f"no setting is called {args.only!r}: there are {'; '.join(s.name for s in SETTINGS)}")
     if not args.summary:
         file = args.raw[0]
         kept: dict[str, list[dict[str, Any]]] = json.loads(file.read_text()) if file.exists() else {}
@@ -204,7 +208,7 @@ def main() -> None:
         saved = start = time.process_time()
         while (now := time.process_time()) - start < 60 * args.minutes:
             # The same CPU time for each setting.
-            setting = min(SETTINGS, key=lambda s: spent.get(s.name, 0.0))
+            setting = min(wanted, key=lambda s: spent.get(s.name, 0.0))
             rows = kept.setdefault(setting.name, [])
             rows.append(simulate(setting, args.first + args.step * len(rows)))
             spent[setting.name] = spent.get(setting.name, 0.0) + time.process_time() - now
