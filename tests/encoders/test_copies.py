@@ -13,7 +13,7 @@ import pytest
 from usbench.media import open_media
 from usbench.plugins.catalog import load_encoder
 
-NAMES = ("tusa.random", "tinyusfm.random", "texture")
+NAMES = ("tusa.random", "tinyusfm.random", "texture", pytest.param("usfm.random", marks=pytest.mark.slow))
 
 
 @pytest.mark.parametrize("name", NAMES)

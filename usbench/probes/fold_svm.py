@@ -14,8 +14,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from usbench.probes.data import FoldChoice
 from usbench.probes.kernel_svm import GramProblem, GramSolution, gram_path, gram_paths
-from usbench.probes.problem import Problem
+from usbench.probes.problem import Answer, Problem, decide
 from usbench.probes.solved import Key, Scores
 from usbench.probes.squared_hinge_svm import balanced_weights, fit_scaler, svc_path
 from usbench.probes.threads import map_folds, one_blas_thread
@@ -140,6 +141,56 @@ def _digest(problem: Problem, split: Split) -> bytes:
     for part in (split.train, problem.codes[split.train], split.test):
         found.update(len(part).to_bytes(8, "little") + part.tobytes())
     return found.digest()
+
+
+def tune_inside(
+    problem: Problem,
+    grid: Sequence[float],
+    inner_folds: int,
+    inner: Callable[[FoldSet, Split, Split], FoldSet],
+    choose: Callable[[list[tuple[Scores, IntArray]]], tuple[int, float, bool | None]],
+    read: Callable[[Scores], FloatArray],
+) -> Answer:
+    """Choose C on inner folds of whole subjects of each training fold, and train on the fold with it.
+
+    Args:
+        problem: A classification problem.
+        grid: Values of C, ascending.
+        inner_folds: Folds inside a training fold; fewer where a class has fewer subjects.
+        inner: From a fold, its split and a cut of its training units to the inner training set.
+        choose: From the scores and class numbers of each inner fold's test units to the position of the choice, its
+            criterion, and whether it is at an edge of the grid.
+        read: The scores that are reported.
+
+    Returns:
+        Predictions and the chosen C of each fold.
+
+    Raises:
+        DataError: If a training fold has a class with a single subject.
+    """
+    jobs = problem.folds()
+    splits = [split for _, _, split in jobs]
+    cuts = [problem.inner_folds(*job, inner_folds) for job in jobs]
+
+    def tuned(members: Sequence[int]) -> list[tuple[FloatArray, float, float, bool | None]]:
+        outer = [standardised(problem, splits[k]) for k in members]
+        sets = [inner(whole, splits[k], cut) for whole, k in zip(outer, members, strict=True) for cut in cuts[k]]
+        asked = iter(solve(sets, problem.n_classes, [grid] * len(sets)))
+        chosen = [
+            choose([(next(asked), whole.y[cut.test]) for cut in cuts[k]])
+            for whole, k in zip(outer, members, strict=True)
+        ]
+        scores = solve(outer, problem.n_classes, [[grid[best]] for best, _, _ in chosen])
+        return [
+            (read(own)[0], float(grid[best]), criterion, edge)
+            for own, (best, criterion, edge) in zip(scores, chosen, strict=True)
+        ]
+
+    answers, choices = [], []
+    for (repeat, fold, split), (score, c, criterion, edge) in zip(jobs, by_size(problem, splits, tuned), strict=True):
+        answers.append((repeat, fold, split, score, decide(score, problem.n_classes)))
+        choices.append(FoldChoice(repeat, fold, split.fold, {"C": c}, criterion, edge))
+    return problem.gather(answers), tuple(choices)
 
 
 def by_size(problem: Problem, splits: Sequence[Split], together: Callable[[Sequence[int]], list[R]]) -> list[R]:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from usbench.probes.data import FoldChoice
-from usbench.probes.fold_svm import by_size, solve, solve_folds, standardised
+from usbench.probes.fold_svm import FoldSet, solve_folds, standardised, tune_inside
 from usbench.probes.problem import Answer, Problem, decide
-from usbench.statistics._types import FloatArray
+from usbench.probes.solved import Scores
+from usbench.statistics._types import FloatArray, IntArray
 from usbench.statistics.splits import Split
 
 GRID: tuple[float, ...] = tuple(10.0**k for k in range(-3, 4))
@@ -62,30 +63,16 @@ def svc_nested(problem: Problem, grid: Sequence[float] = GRID, inner_folds: int 
     Raises:
         DataError: If a training fold has a class with a single subject.
     """
-    jobs = problem.folds()
-    cuts = [problem.inner_folds(*job, inner_folds) for job in jobs]
 
-    def tuned(members: Sequence[int]) -> list[tuple[FloatArray, float, float]]:
+    def anew(_: FoldSet, split: Split, cut: Split) -> FoldSet:
         # Unlike the second version, features are standardised anew in each inner fold.
-        inner = [Split(jobs[k][2].train[s.train], jobs[k][2].train[s.test], s.fold) for k in members for s in cuts[k]]
-        asked = iter(solve([standardised(problem, s) for s in inner], problem.n_classes, [grid] * len(inner)))
-        chosen = []
-        for k in members:
-            truth = np.concatenate([problem.y[jobs[k][2].train[s.test]] for s in cuts[k]])
-            pooled = np.concatenate([next(asked).values for _ in cuts[k]], axis=1)
-            chosen.append(_most_accurate(pooled, truth, problem.n_classes))
-        outer = [standardised(problem, jobs[k][2]) for k in members]
-        scores = solve(outer, problem.n_classes, [[grid[best]] for best, _ in chosen])
-        return [
-            (own.values[0], float(grid[best]), accuracy) for own, (best, accuracy) in zip(scores, chosen, strict=True)
-        ]
+        return standardised(problem, Split(split.train[cut.train], split.train[cut.test], cut.fold))
 
-    answers, choices = [], []
-    found = by_size(problem, [split for _, _, split in jobs], tuned)
-    for (repeat, fold, split), (score, c, accuracy) in zip(jobs, found, strict=True):
-        answers.append((repeat, fold, split, score, decide(score, problem.n_classes)))
-        choices.append(FoldChoice(repeat, fold, split.fold, {"C": c}, accuracy))
-    return problem.gather(answers), tuple(choices)
+    def most_accurate(asked: list[tuple[Scores, IntArray]]) -> tuple[int, float, None]:
+        pooled, truth = np.concatenate([s.values for s, _ in asked], axis=1), np.concatenate([y for _, y in asked])
+        return *_most_accurate(pooled, truth.astype(np.float64), problem.n_classes), None
+
+    return tune_inside(problem, grid, inner_folds, anew, most_accurate, lambda scores: scores.values)
 
 
 def _most_accurate(scores: FloatArray, truth: FloatArray, n_classes: int) -> tuple[int, float]:

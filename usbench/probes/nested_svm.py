@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from usbench.probes.data import FoldChoice
-from usbench.probes.fold_svm import by_size, solve, solve_folds, standardised
+from usbench.probes.fold_svm import solve_folds, tune_inside
 from usbench.probes.linear_svm import INNER_FOLDS
 from usbench.probes.problem import Answer, Problem, decide
+from usbench.probes.solved import Scores
 from usbench.probes.wide_grid import auc_loss, choose
 from usbench.statistics._types import FloatArray, IntArray
 
@@ -34,28 +35,16 @@ def svc_nested(problem: Problem, grid: Sequence[float] = GRID, inner_folds: int 
     Raises:
         DataError: If a training fold has a class with a single subject.
     """
-    jobs = problem.folds()
-    cuts = [problem.inner_folds(*job, inner_folds) for job in jobs]
 
-    def tuned(members: Sequence[int]) -> list[tuple[FloatArray, float, float, bool]]:
-        outer = [standardised(problem, jobs[k][2]) for k in members]
-        inner = [whole.part(s) for whole, k in zip(outer, members, strict=True) for s in cuts[k]]
-        asked = iter(solve(inner, problem.n_classes, [grid] * len(inner)))
-        chosen = []
-        for whole, k in zip(outer, members, strict=True):
-            losses = auc_loss([(next(asked).distances, whole.y[s.test]) for s in cuts[k]], problem.n_classes)
-            assert losses is not None  # stratified inner folds hold every class
-            best, edge = choose(losses, 1.0)
-            chosen.append((float(grid[best]), float(1 - losses[best]), edge))
-        scores = solve(outer, problem.n_classes, [[c] for c, _, _ in chosen])
-        return [(own.distances[0], *told) for own, told in zip(scores, chosen, strict=True)]
+    def best_auc(asked: list[tuple[Scores, IntArray]]) -> tuple[int, float, bool]:
+        losses = auc_loss([(scores.distances, y) for scores, y in asked], problem.n_classes)
+        assert losses is not None  # stratified inner folds hold every class
+        best, edge = choose(losses, 1.0)
+        return best, float(1 - losses[best]), edge
 
-    answers, choices = [], []
-    found = by_size(problem, [split for _, _, split in jobs], tuned)
-    for (repeat, fold, split), (score, c, auc, edge) in zip(jobs, found, strict=True):
-        answers.append((repeat, fold, split, score, decide(score, problem.n_classes)))
-        choices.append(FoldChoice(repeat, fold, split.fold, {"C": c}, auc, edge))
-    return problem.gather(answers), tuple(choices)
+    return tune_inside(
+        problem, grid, inner_folds, lambda whole, _, cut: whole.part(cut), best_auc, lambda scores: scores.distances
+    )
 
 
 def near(choices: Sequence[FoldChoice], grid: Sequence[float] = GRID, decades: float = 2.0) -> list[float]:

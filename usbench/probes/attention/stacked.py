@@ -140,8 +140,10 @@ class Heads:
 
     def only(self, keep: Tensor) -> Heads:
         """Copy the heads of some folds, int64 [n]."""
+        import torch
+
         _, inits, hidden = self.shape
-        heads = (keep[:, None] * inits + _range(inits, keep)).flatten()
+        heads = (keep[:, None] * inits + torch.arange(inits, device=keep.device)).flatten()
         first, *others = (p.detach() for p in self.parameters)
         return Heads([first[keep], *(p[heads] for p in others)], (len(keep), inits, hidden))
 
@@ -181,12 +183,6 @@ class Heads:
                     mine[rows[fold], :, init] = theirs[fold, :, init]
                 else:
                     mine[rows[fold] * inits + init] = theirs[fold * inits + init]
-
-
-def _range(count: int, like: Tensor) -> Tensor:
-    import torch
-
-    return torch.arange(count, device=like.device)
 
 
 def pad(lists: Sequence[IntArray]) -> tuple[IntArray, FloatArray]:
