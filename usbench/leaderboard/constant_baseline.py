@@ -45,24 +45,37 @@ def constant_floor(like: Result) -> Result | None:
         like,
         encoder=_card(kind),
         leakage={"state": "clean", "detail": "It has not been trained on any image."},
-        protocols={
-            name: ProtocolResult(
-                {}, [_answers(like, repeat) for repeat in entry.repeats[:_DRAWS]], uncertainty=_halved(like, entry)
-            )
-            for name, entry in like.protocols.items()
-        },
+        protocols={},
         provenance={},
         figures={},
         instruments={},
     )
+    # Nothing of a protocol but its folds, halves and metrics decides about a constant: most have these in common.
+    made: dict[str, ProtocolResult] = {}
     protocols = {}
     for name, entry in like.protocols.items():
-        # Of many classes only what pages show: the rest takes long and says nothing of a constant.
-        shown = KINDS[kind].shown if kind in ("multiclass", "map") else tuple(entry.metrics)
-        wanted = [metric for metric in entry.metrics if metric in shown and metric not in _MEANINGLESS]
-        metrics = estimates(predictions_of(bare, name), wanted, bare.protocols[name].uncertainty)
-        protocols[name] = replace(bare.protocols[name], metrics=metrics)
+        asked = repr(([repeat.fold for repeat in entry.repeats[:_DRAWS]], _halving(entry), list(entry.metrics)))
+        if asked not in made:
+            made[asked] = _answered(like, bare, name)
+        protocols[name] = made[asked]
     return replace(bare, protocols=protocols)
+
+
+def _answered(like: Result, bare: Result, name: str) -> ProtocolResult:
+    """Return the constant's predictions and metrics under one protocol."""
+    entry, kind = like.protocols[name], like.task["kind"]
+    repeats = [_answers(like, repeat) for repeat in entry.repeats[:_DRAWS]]
+    found = ProtocolResult({}, repeats, uncertainty=_halved(like, entry))
+    # Of many classes only what pages show: the rest takes long and says nothing of a constant.
+    shown = KINDS[kind].shown if kind in ("multiclass", "map") else tuple(entry.metrics)
+    wanted = [metric for metric in entry.metrics if metric in shown and metric not in _MEANINGLESS]
+    outcome = predictions_of(replace(bare, protocols={name: found}), name)
+    return replace(found, metrics=estimates(outcome, wanted, found.uncertainty))
+
+
+def _halving(entry: ProtocolResult) -> dict[str, Any]:
+    """Return how a protocol was halved, without the scores."""
+    return {key: list(value) if key == "halves" else value for key, value in entry.uncertainty.items()}
 
 
 def _halved(like: Result, entry: ProtocolResult) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -90,17 +91,21 @@ def form_faults(data: Mapping[str, Any], version: int, *, every_value: bool) -> 
     Returns:
         What is wrong, at most 20 faults; empty when nothing is.
     """
-    import jsonschema
-
-    validator = jsonschema.Draft202012Validator(published_schema(version))
-    looked_at = data if every_value else _thin(data)
-    errors = sorted(validator.iter_errors(looked_at), key=lambda error: [str(part) for part in error.absolute_path])
+    found_by_schema = _validator(version).iter_errors(data if every_value else _thin(data))
+    errors = sorted(found_by_schema, key=lambda error: [str(part) for part in error.absolute_path])
     found = []
     for error in errors[:_SHOWN]:
         where = "/".join(str(part) for part in error.absolute_path) or "file"
         text = error.message if len(error.message) <= 200 else error.message[:197] + "..."
         found.append((where, text))
     return found or _names(data) or _labels(data) or _unique(data)
+
+
+@cache
+def _validator(version: int) -> Any:
+    import jsonschema
+
+    return jsonschema.Draft202012Validator(published_schema(version))
 
 
 def _names(data: Mapping[str, Any]) -> list[Fault]:
@@ -134,13 +139,11 @@ def _thin(value: Any) -> Any:
         return value
     if len(value) <= _SHORT:  # a pair is a pair: the schema may count
         return [_thin(item) for item in value]
-    kept: dict[Any, Any] = {}
-    for item in value:
-        if isinstance(item, dict | list):
-            thinned = _thin(item)
-            kept.setdefault(repr(thinned), thinned)
-            continue
-        kind = type(item)
-        if kind not in kept or (kind in (int, float) and item < kept[kind]):
-            kept[kind] = item
-    return list(kept.values())
+    kept: list[Any] = []
+    for kind in dict.fromkeys(map(type, value)):
+        of_kind = [item for item in value if type(item) is kind]
+        if kind in (dict, list):
+            kept += {repr(thinned): thinned for thinned in map(_thin, of_kind)}.values()
+        else:
+            kept.append(min(of_kind) if kind in (int, float) else of_kind[0])
+    return kept

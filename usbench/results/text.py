@@ -13,6 +13,7 @@ from usbench.results.schema import Result
 
 _LABELS = frozenset({"positive", "classes"})
 _ADDRESSES = frozenset({"url"})
+_PLAIN = frozenset({int, float, bool, type(None)})
 
 
 def with_text(result: Result, change: Callable[[str], str], labels: bool = True) -> Result:
@@ -35,7 +36,10 @@ def with_text(result: Result, change: Callable[[str], str], labels: bool = True)
             return {
                 name if key in kept else change(str(name)): changed(item, str(name)) for name, item in value.items()
             }
-        return [changed(item, key) for item in value] if isinstance(value, list | tuple) else value
+        if not isinstance(value, list | tuple):
+            return value
+        # Most values are in long lists of numbers, and there is no text in those.
+        return list(value) if _PLAIN.issuperset(map(type, value)) else [changed(item, key) for item in value]
 
     protocols = {
         name: replace(entry, note=change(entry.note), hyperparameters=changed(entry.hyperparameters))

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import erfc, sqrt
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -27,6 +28,9 @@ from usbench.errors import DataError
 from usbench.statistics._types import AnyArray, BoolArray, FloatArray, IntArray
 from usbench.statistics.predictions import Predictions
 from usbench.statistics.thresholds import at_threshold, is_auc
+
+_Influence = tuple[float, FloatArray]
+_INFLUENCES: WeakKeyDictionary[Predictions, dict[bool, _Influence | None]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -144,8 +148,18 @@ def _positive(outcome: Predictions) -> BoolArray:
     return positive
 
 
-def _influence(outcome: Predictions, within_folds: bool) -> tuple[float, FloatArray] | None:
-    """Compute the AUC and its derivative by the weight of each unit, float64 [n_units]."""
+def _influence(outcome: Predictions, within_folds: bool) -> _Influence | None:
+    """Return the AUC and its derivative by the weight of each unit, float64 [n_units], computed once an outcome.
+
+    A board compares everybody with everybody.
+    """
+    known = _INFLUENCES.setdefault(outcome, {})
+    if within_folds not in known:
+        known[within_folds] = _computed_influence(outcome, within_folds)
+    return known[within_folds]
+
+
+def _computed_influence(outcome: Predictions, within_folds: bool) -> _Influence | None:
     positive = _positive(outcome)
     wins = np.zeros(outcome.n_units)
     pairs = np.zeros(outcome.n_units)

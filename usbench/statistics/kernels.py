@@ -13,6 +13,7 @@ A metric over several repeats is the mean of the repeats' values.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isqrt
 
 import numpy as np
 
@@ -186,26 +187,52 @@ def _concordance(
     The negatives are laid out by fold and score, so that the weight of those below a positive is a difference
     of two cumulative sums: n log n work where comparing all pairs would take n squared.
     """
-    key = _dense_rank(fold) * (len(score) + 1) + _dense_rank(score)
+    folds = _dense_rank(fold)
+    key = folds * (len(score) + 1) + _dense_rank(score)
     negative = np.flatnonzero(~positive)
     negative = negative[np.argsort(key[negative], kind="stable")]
     pos = np.flatnonzero(positive)
+    pos = pos[np.argsort(folds[pos], kind="stable")]
     sorted_keys = key[negative]
     below = np.searchsorted(sorted_keys, key[pos], side="left")
     not_above = np.searchsorted(sorted_keys, key[pos], side="right")
-    fold_base = _dense_rank(fold)[pos] * (len(score) + 1)
-    start = np.searchsorted(sorted_keys, fold_base, side="left")
-    end = np.searchsorted(sorted_keys, fold_base + len(score) + 1, side="left")
+    tied = not np.array_equal(below, not_above)
+    # Of folds that have a positive: where their positives begin, and where their negatives begin and end.
+    present, first = np.unique(folds[pos], return_index=True)
+    start = np.searchsorted(sorted_keys, present * (len(score) + 1), side="left")
+    end = np.searchsorted(sorted_keys, (present + 1) * (len(score) + 1), side="left")
 
     def count(weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-        cumulative = np.zeros((len(weights), len(negative) + 1))
-        np.cumsum(weights[:, negative], axis=1, out=cumulative[:, 1:])
-        mine = weights[:, pos]
-        base = cumulative[:, start]
-        wins = 0.5 * (cumulative[:, below] + cumulative[:, not_above]) - base
-        return np.einsum("bi,bi->b", mine, wins), np.einsum("bi,bi->b", mine, cumulative[:, end] - base)
+        if not len(pos):
+            return np.zeros(len(weights)), np.zeros(len(weights))
+        # A row a unit: sums run over whole rows, and the draws of a unit are read in one piece.
+        turned = weights.T
+        cumulative = _cumulative(turned, negative)
+        mine = turned[pos]
+        of_fold = np.add.reduceat(mine, first, axis=0)
+        lower = 0.5 * (cumulative[below] + cumulative[not_above]) if tied else cumulative[below]
+        wins = np.einsum("ib,ib->b", mine, lower) - np.einsum("fb,fb->b", of_fold, cumulative[start])
+        return wins, np.einsum("fb,fb->b", of_fold, cumulative[end] - cumulative[start])
 
     return count
+
+
+def _cumulative(rows: FloatArray, chosen: IntArray) -> FloatArray:
+    """Return the sums of the first 0, 1, 2, ... chosen rows, a row each.
+
+    In stretches, and then one stretch after the other: both add many values at a time, which NumPy's own running sum
+    does not.
+    """
+    stretch = isqrt(len(chosen)) + 1
+    n = -(-(len(chosen) + 1) // stretch)
+    sums = np.zeros((n, stretch, rows.shape[1]))
+    flat = sums.reshape(n * stretch, -1)
+    np.take(rows, chosen, axis=0, out=flat[1 : len(chosen) + 1], mode="clip")
+    for k in range(1, stretch):
+        sums[:, k] += sums[:, k - 1]
+    for k in range(1, n):
+        sums[k] += sums[k - 1, -1]
+    return flat
 
 
 def _dense_rank(values: AnyArray) -> IntArray:

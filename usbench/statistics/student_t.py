@@ -7,12 +7,14 @@ The tail is the regularised incomplete beta function, evaluated by its continued
 from __future__ import annotations
 
 from functools import lru_cache
-from math import erfc, exp, inf, isinf, lgamma, log, log1p, sqrt
+from math import erfc, exp, inf, isinf, lgamma, log, log1p, pi, sqrt
 from statistics import NormalDist
 
 _TINY = 1e-300
 _ENOUGH = 1e-15
 _MOST_TERMS = 500
+_MOST_STEPS = 50
+_CLOSE = 1e-12
 _AS_GOOD_AS_NORMAL = 1e7
 
 
@@ -42,6 +44,7 @@ def critical(level: float, freedom: float = inf) -> float:
     high = 2 * low
     while two_sided_p(high, freedom) > 1 - level:
         high *= 2
+    low, high = _narrowed(low, high, level, freedom)
     for _ in range(200):
         middle = (low + high) / 2
         if middle in (low, high):
@@ -49,6 +52,27 @@ def critical(level: float, freedom: float = inf) -> float:
         low, high = (middle, high) if two_sided_p(middle, freedom) > 1 - level else (low, middle)
     # The upper end, where the probability is not above one minus the level: an interval and its test then agree.
     return high
+
+
+def _narrowed(low: float, high: float, level: float, freedom: float) -> tuple[float, float]:
+    """Narrow the ends between which the critical value lies, by Newton's method from below.
+
+    The probability falls ever more slowly, so that no step leads too far.
+    """
+    if freedom > _AS_GOOD_AS_NORMAL:
+        return low, high
+    log_scale = lgamma((freedom + 1) / 2) - lgamma(freedom / 2) - log(freedom * pi) / 2
+    t = low
+    for _ in range(_MOST_STEPS):
+        excess = two_sided_p(t, freedom) - (1 - level)
+        step = excess / (2 * exp(log_scale - (freedom + 1) / 2 * log1p(t * t / freedom)))
+        t += step
+        if step <= _CLOSE * t:
+            break
+    below, above = max(low, t * (1 - _CLOSE)), min(high, t * (1 + _CLOSE))
+    if two_sided_p(below, freedom) > 1 - level:
+        low = below
+    return (low, above) if low < above and two_sided_p(above, freedom) <= 1 - level else (low, high)
 
 
 def _incomplete_beta(a: float, b: float, x: float) -> float:
