@@ -3,8 +3,7 @@
 Layers and their names are those of the ``segment_anything`` package; the forward pass is written anew
 around torch's fused attention. It gives the same numbers in a fraction of time and memory, because the
 package builds 4096 x 4096 attention matrices for twelve heads at once, several times over, and projects
-the padding of windows. A CPU takes the blocks in strips (``sam_strips``), unless it is to multiply in
-bfloat16. ``benchmarks/encode.py`` measures it.
+the padding of windows. A CPU takes the blocks in strips (``sam_strips``). ``benchmarks/encode.py`` measures it.
 """
 
 from __future__ import annotations
@@ -70,9 +69,7 @@ def tokens(network: Any, images: torch.Tensor, means: dict[int, torch.Tensor] | 
     Returns:
         ``(B, 64, 64, 768)``.
     """
-    import torch
-
-    if images.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
+    if images.device.type == "cpu":
         from usbench_encoders import sam_strips
 
         return sam_strips.tokens(network, images, means)
@@ -80,7 +77,7 @@ def tokens(network: Any, images: torch.Tensor, means: dict[int, torch.Tensor] | 
 
 
 def in_whole_layers(network: Any, images: torch.Tensor, means: dict[int, torch.Tensor] | None = None) -> torch.Tensor:
-    """Run the blocks layer by layer: as a GPU wants it, or a CPU that multiplies in bfloat16.
+    """Run the blocks layer by layer, as a GPU wants it.
 
     Args and returns as :func:`tokens`, whose answers these are but for rounding.
     """

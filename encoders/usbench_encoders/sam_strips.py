@@ -1,10 +1,12 @@
-"""Segment Anything's blocks on a CPU in float32, a strip of the map at a time.
+"""Segment Anything's blocks on a CPU, a strip of the map at a time.
 
-The same function as :func:`usbench_encoders.sam_network.tokens`. Whole layers would each ask the system for 30 to 60
-MB, fill them once and give them back, and a CPU then spends a third of its time on memory that is new to it. Here
+The same function as :func:`usbench_encoders.sam_network.in_whole_layers`. Whole layers would each ask the system for 30
+to 60 MB, fill them once and give them back, and a CPU then spends a third of its time on memory that is new to it. Here
 a block works on strips of the map, in buffers that serve all blocks, and adds its answers to the states in place.
 Blocks with windows do all their work in strips as high as a window; the others share only the attention between
 strips. ``benchmarks/encode.py`` measures it.
+
+Under autocast products are of bfloat16, with the states and the norms in float32, as autocast itself has it.
 """
 
 from __future__ import annotations
@@ -20,23 +22,43 @@ from usbench_encoders.sam_attention import relative
 
 # Lines of the map a strip of a block without windows: half of the map, whose values within an MLP take 25 MB.
 _LINES = 32
-# Queries of one head that attend at a time: their position bias takes 4 MB.
+# Queries of one head that attend at a time: their scores take 4 MB in float32.
 _QUERIES = 256
 
 
 class _Buffers:
-    """Memory that is asked for once and used again under the same name, for one image."""
+    """Memory that is asked for once and used again under the same name, and weights converted once, for a pass.
 
-    def __init__(self) -> None:
+    Args:
+        dtype: Of all products: float32 or bfloat16.
+    """
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
         self._kept: dict[str, Tensor] = {}
+        self._converted: dict[Any, tuple[Tensor, Tensor]] = {}
+        self._places: Tensor | None = None
 
     def take(self, name: str, *shape: int) -> Tensor:
-        """Return float32 memory of this shape, its content arbitrary; what had the name before is lost."""
+        """Return memory of this shape, its content arbitrary; what had the name before is lost."""
         size = math.prod(shape)
         kept = self._kept.get(name)
         if kept is None or kept.numel() < size:
-            kept = self._kept[name] = torch.empty(size)
+            kept = self._kept[name] = torch.empty(size, dtype=self.dtype)
         return kept[:size].view(shape)
+
+    def places(self, size: int) -> Tensor:
+        """Return where each position of a square lies, ``(2 * size, size * size)``: one at its row and its column."""
+        if self._places is None or len(self._places) != 2 * size:
+            eye = torch.eye(size, dtype=self.dtype)
+            self._places = torch.cat([eye.repeat_interleave(size, 1), eye.repeat(1, size)])
+        return self._places
+
+    def weights(self, layer: Any) -> tuple[Tensor, Tensor]:
+        """Return a linear layer's bias and its weights, ``(in, out)``, as products take them."""
+        if layer not in self._converted:
+            self._converted[layer] = (layer.bias.to(self.dtype), layer.weight.to(self.dtype).t())
+        return self._converted[layer]
 
 
 @torch.inference_mode()
@@ -51,8 +73,16 @@ def tokens(network: Any, images: Tensor, means: dict[int, Tensor] | None = None)
     Returns:
         ``(B, 64, 64, 768)``.
     """
-    states: Tensor = network.patch_embed(images) + network.pos_embed
-    buffers = _Buffers()
+    # In one piece: the patches come channel by channel, and every strip would be gathered anew.
+    states: Tensor = (network.patch_embed(images) + network.pos_embed).contiguous()
+    in_bfloat16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    buffers = _Buffers(torch.bfloat16 if in_bfloat16 else torch.float32)
+    with torch.autocast("cpu", enabled=False):
+        _run_blocks(network, states, buffers, means)
+    return states
+
+
+def _run_blocks(network: Any, states: Tensor, buffers: _Buffers, means: dict[int, Tensor] | None) -> None:
     between: dict[int, list[Tensor]] = {position: [] for position in means or ()}
     for image in states:
         for position, block in enumerate(network.blocks):
@@ -64,7 +94,6 @@ def tokens(network: Any, images: Tensor, means: dict[int, Tensor] | None = None)
                 between[position].append(image.mean(dim=(0, 1)))
     if means is not None:
         means.update({position: torch.stack(rows) for position, rows in between.items()})
-    return states
 
 
 def _strips(grid: Tensor, lines: int) -> list[Tensor]:
@@ -76,8 +105,8 @@ def _windowed(block: Any, states: Tensor, buffers: _Buffers) -> None:
     layer = block.attn
     for strip in _strips(states, block.window_size):
         packed = buffers.take("packed", *strip.shape[:2], layer.qkv.out_features)
-        _linear(layer.qkv, block.norm1(strip), packed)
-        _add_linear(layer.proj, _window_attention(layer, packed, block.window_size, buffers), strip)
+        _linear(layer.qkv, block.norm1(strip), packed, buffers)
+        _add_linear(layer.proj, _window_attention(layer, packed, block.window_size, buffers), strip, buffers)
         _add_mlp(block, strip, buffers)
 
 
@@ -86,10 +115,10 @@ def _global(block: Any, states: Tensor, buffers: _Buffers) -> None:
     layer = block.attn
     packed = buffers.take("packed of all strips", *states.shape[:2], layer.qkv.out_features)
     for strip, part in zip(_strips(states, _LINES), _strips(packed, _LINES), strict=True):
-        _linear(layer.qkv, block.norm1(strip), part)
+        _linear(layer.qkv, block.norm1(strip), part, buffers)
     attended = _global_attention(layer, packed, buffers)
     for strip, part in zip(_strips(states, _LINES), _strips(attended, _LINES), strict=True):
-        _add_linear(layer.proj, part, strip)
+        _add_linear(layer.proj, part, strip, buffers)
         _add_mlp(block, strip, buffers)
 
 
@@ -119,7 +148,8 @@ def _window_attention(layer: Any, packed: Tensor, size: int, buffers: _Buffers) 
     query, key, value = apart.view(3, count, area, depth)
     rows, columns = _position_bias(layer, query.view(count, size, size, depth))
     scores = buffers.take("scores", count, area, area)
-    _sum(rows.view(count, area, size), columns.view(count, area, size), scores)
+    # The sum of a row's and a column's bias, as a product: lines of 14 values are too short to be added quickly.
+    torch.mm(torch.cat([rows, columns], dim=1), buffers.places(size), out=scores.view(-1, area))
     scores.baddbmm_(query, key.transpose(1, 2), alpha=depth**-0.5)
     shares = torch.softmax(scores, -1, out=buffers.take("shares", count, area, area))
     mixed = torch.bmm(shares, value, out=buffers.take("mixed", count, area, depth))
@@ -146,15 +176,36 @@ def _global_attention(layer: Any, packed: Tensor, buffers: _Buffers) -> Tensor:
     attended = buffers.take("attended", height, width, heads, depth)
     for head in range(heads):
         ours = packed.view(positions, 3, heads, depth)[:, :, head]
-        query, key, value = buffers.take("head", 3, 1, 1, positions, depth).copy_(ours.transpose(0, 1)[:, None, None])
+        query, key, value = buffers.take("head", 3, positions, depth).copy_(ours.transpose(0, 1))
         rows, columns = _position_bias(layer, query.view(1, height, width, depth))
         answers = attended.view(positions, heads, depth)[:, head]
         for first in range(0, positions, _QUERIES):
             some = slice(first, first + _QUERIES)
             row, column = rows[some], columns[some]
             bias = _sum(row, column, buffers.take("bias", len(row), positions))
-            answers[some] = functional.scaled_dot_product_attention(query[:, :, some], key, value, attn_mask=bias)[0, 0]
+            answers[some] = _attend(query[some], key, value, bias)
     return attended.view(height, width, -1)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+    """Attend with one head; the bias is lost.
+
+    In bfloat16 two products, with the softmax in place between them, take half as long as torch's fused attention.
+
+    Args:
+        query: ``(n, C)``.
+        key: ``(positions, C)``.
+        value: Like ``key``.
+        bias: Of the scores, ``(n, positions)``.
+
+    Returns:
+        ``(n, C)``.
+    """
+    if query.dtype == torch.bfloat16:
+        scores = torch.addmm(bias, query, key.t(), alpha=query.shape[-1] ** -0.5, out=bias)
+        return torch.softmax(scores, -1, out=scores) @ value
+    query, key, value = query[None, None], key[None, None], value[None, None]
+    return functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)[0, 0]
 
 
 def _position_bias(layer: Any, query: Tensor) -> tuple[Tensor, Tensor]:
@@ -168,8 +219,8 @@ def _position_bias(layer: Any, query: Tensor) -> tuple[Tensor, Tensor]:
         ``(N * H * W, H)`` and ``(N * H * W, W)``.
     """
     height, width = query.shape[1:3]
-    rows = torch.einsum("nhwc,hkc->nhwk", query, relative(layer.rel_pos_h, height))
-    columns = torch.einsum("nhwc,wkc->nhwk", query, relative(layer.rel_pos_w, width))
+    rows = torch.einsum("nhwc,hkc->nhwk", query, relative(layer.rel_pos_h, height).to(query.dtype))
+    columns = torch.einsum("nhwc,wkc->nhwk", query, relative(layer.rel_pos_w, width).to(query.dtype))
     return rows.reshape(-1, height), columns.reshape(-1, width)
 
 
@@ -180,20 +231,29 @@ def _sum(rows: Tensor, columns: Tensor, out: Tensor) -> Tensor:
     return out
 
 
-def _linear(layer: Any, values: Tensor, out: Tensor) -> None:
+def _linear(layer: Any, values: Tensor, out: Tensor, buffers: _Buffers) -> None:
     """Write a layer's answer to ``(..., C)`` into contiguous memory."""
+    bias, weight = buffers.weights(layer)
     rows = values.reshape(-1, layer.in_features)
-    torch.addmm(layer.bias, rows, layer.weight.t(), out=out.view(-1, layer.out_features))
+    if rows.dtype != buffers.dtype:
+        rows = buffers.take("rows", *rows.shape).copy_(rows)
+    torch.addmm(bias, rows, weight, out=out.view(-1, layer.out_features))
 
 
-def _add_linear(layer: Any, values: Tensor, states: Tensor) -> None:
-    """Add a layer's answer to ``(..., C)`` to contiguous states in place."""
+def _add_linear(layer: Any, values: Tensor, states: Tensor, buffers: _Buffers) -> None:
+    """Add a layer's answer to ``(..., C)`` to contiguous float32 states in place."""
     flat = states.view(-1, layer.out_features)
-    flat.addmm_(values.reshape(-1, layer.in_features), layer.weight.t()).add_(layer.bias)
+    if buffers.dtype == flat.dtype:
+        bias, weight = buffers.weights(layer)
+        flat.addmm_(values.reshape(-1, layer.in_features), weight).add_(bias)
+        return
+    answer = buffers.take("answer", *flat.shape)
+    _linear(layer, values, answer, buffers)
+    flat.add_(answer)
 
 
 def _add_mlp(block: Any, states: Tensor, buffers: _Buffers) -> None:
     hidden = buffers.take("hidden", *states.shape[:-1], block.mlp.lin1.out_features)
-    _linear(block.mlp.lin1, block.norm2(states), hidden)
+    _linear(block.mlp.lin1, block.norm2(states), hidden, buffers)
     torch.ops.aten.gelu_(hidden)
-    _add_linear(block.mlp.lin2, hidden, states)
+    _add_linear(block.mlp.lin2, hidden, states, buffers)

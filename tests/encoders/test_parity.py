@@ -220,6 +220,31 @@ def test_attention_equals_that_of_segment_anything() -> None:
     assert distance(whole.numpy(), official) < 1e-5
 
 
+def test_strips_in_bfloat16_are_as_near_to_float32_as_whole_layers() -> None:
+    """Padded windows, global attention in several pieces, and two images of one pass, under autocast."""
+    from functools import partial
+
+    from segment_anything.modeling import ImageEncoderViT
+    from usbench_encoders import sam_network, sam_strips
+
+    torch.manual_seed(0)
+    norm = partial(torch.nn.LayerNorm, eps=1e-6)
+    layers = {"embed_dim": 48, "depth": 3, "num_heads": 2, "use_rel_pos": True, "window_size": 14, "norm_layer": norm}
+    network = ImageEncoderViT(img_size=640, global_attn_indexes=(1,), **layers).eval()
+    published.randomise(network)
+    images = torch.randn(2, 3, 640, 640)
+    with torch.inference_mode():
+        exact = sam_strips.tokens(network, images)
+        with torch.autocast("cpu", torch.bfloat16):
+            whole = sam_network.in_whole_layers(network, images)
+            ours = sam_network.tokens(network, images)
+    assert ours.dtype == torch.float32
+    assert not torch.equal(ours, exact), "nothing was multiplied in bfloat16"
+    error = [float((found - exact).pow(2).mean().sqrt() / exact.pow(2).mean().sqrt()) for found in (ours, whole)]
+    assert error[0] < 0.01
+    assert error[0] < 1.5 * error[1]
+
+
 def test_folded_attention_equals_the_plain_one_but_for_rounding() -> None:
     """The formulation for bfloat16, given float32, has the numbers of ``segment_anything``."""
     from segment_anything.modeling.image_encoder import Attention

@@ -141,7 +141,7 @@ def _thin(value: Any) -> Any:
         return [_thin(item) for item in value]
     kept: list[Any] = []
     for kind in dict.fromkeys(map(type, value)):
-        of_kind = [item for item in value if type(item) is kind]
+        of_kind: list[Any] = [item for item in value if type(item) is kind]
         if kind in (dict, list):
             kept += {repr(thinned): thinned for thinned in map(_thin, of_kind)}.values()
         else:
