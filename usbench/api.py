@@ -8,10 +8,11 @@ from typing import Any
 
 from usbench import results
 from usbench.core.settings import Settings, load_settings
+from usbench.core.types import Progress
 from usbench.diagnostics.shifts.levels import Level, parse_shifts
 from usbench.encoder.base import Encoder
 from usbench.errors import UsbenchError
-from usbench.pipeline.context import Notify, Options, Prepared, Progress, prepare
+from usbench.pipeline.context import Notify, Options, Prepared, prepare
 from usbench.pipeline.experiment import run_prepared
 from usbench.plugins.catalog import load_encoders, load_task
 from usbench.task.task import Task

@@ -73,3 +73,22 @@ def test_a_terminal_has_a_bar_and_no_lines() -> None:
 def test_names_in_square_brackets_are_names_and_no_markup() -> None:
     text = "net [v1] on [/data]"
     assert in_steps((0, text, 0, 100), (40, text, 40, 100)) == f"{text}: 40 of 100, 1.0 img/s, 1 min 00 s left\n"
+
+
+def test_steps_have_a_time_left_and_no_rate_of_images() -> None:
+    clock, written = Clock(), io.StringIO()
+    with EncodingProgress(Console(file=written, width=60), clock) as progress:
+        for done in range(4):
+            progress.step("comparing encoders", done, 15)
+            clock.now += 16
+    assert written.getvalue() == "comparing encoders: 2 of 15, 3 min 28 s left\n"
+
+
+def test_steps_on_a_terminal_say_what_and_how_many() -> None:
+    written = io.StringIO()
+    with EncodingProgress(Console(file=written, force_terminal=True, width=80)) as progress:
+        for done in range(3):
+            progress.step("writing pages", done, 3)
+    assert "writing pages" in written.getvalue()
+    assert "2/3" in written.getvalue()
+    assert "img/s" not in written.getvalue()

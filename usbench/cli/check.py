@@ -35,12 +35,14 @@ def encoder(
     from rich.console import Console
     from rich.markup import escape
 
+    from usbench.cli.progress import EncodingProgress
     from usbench.conformance import UNREACHED, check_encoder
     from usbench.plugins.catalog import load_encoder
 
     loaded = load_encoder(name, weights=weights, device=device, pooling=pooling, preprocessing=preprocessing)
     console = Console(soft_wrap=True, highlight=False)
-    report = check_encoder(loaded, in_two_processes=True)
+    with EncodingProgress(Console(stderr=True)) as progress:
+        report = check_encoder(loaded, in_two_processes=True, progress=progress.step)
     for remark in loaded.remarks() if loaded.readiness().ready else ():
         console.print(f"{_MARKS['warn']}  {'remark':<19} {escape(remark)}")
     unreached = [finding.check for finding in report.findings if finding.message == UNREACHED]

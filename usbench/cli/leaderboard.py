@@ -39,6 +39,9 @@ def leaderboard(
     ] = None,
 ) -> None:
     """Render the leaderboards from results. Needs neither torch nor data."""
+    from rich.console import Console
+
+    from usbench.cli.progress import EncodingProgress
     from usbench.core.settings import BOARD_RESULTS
     from usbench.errors import UsbenchError
     from usbench.leaderboard import find_drift, render, write_pages
@@ -60,11 +63,14 @@ def leaderboard(
             raise UsbenchError("--html writes a site and --check writes nothing: give one of them.")
         from usbench.leaderboard.html import write_site
 
-        changed = write_site(results, html, reported, _by_encoder(picture or ()), docs or "")
+        with EncodingProgress(Console(stderr=True)) as progress:
+            changed = write_site(results, html, reported, _by_encoder(picture or ()), docs or "", progress.step)
         typer.echo(f"{html / 'index.html'}: {len(changed)} files changed.")
         return
     # The front page of a clone shows a table of the board: it drifts as easily as the pages do.
-    pages = render(results, reported, folder / ".." / "README.md" if beside.is_dir() and out is None else None)
+    front = folder / ".." / "README.md" if beside.is_dir() and out is None else None
+    with EncodingProgress(Console(stderr=True)) as progress:
+        pages = render(results, reported, front, progress.step)
     if check:
         drift = find_drift(pages, folder)
         for item in drift:

@@ -42,7 +42,7 @@ def draw_map(
     encoders = [load_encoder(name, device=device) for name in encoder]
     with EncodingProgress(Console(stderr=True)) as progress:
         asked = Options(data=data, notify=progress.notify, progress=progress.update)
-        taken = map_task(encoders, load_task(task), asked, settings, range(seeds))
+        taken = map_task(encoders, load_task(task), asked, settings, range(seeds), progress.step)
     files = write_maps(out, taken.title, taken.maps, taken.units, taken.labels, taken.classes)
     columns = [Column("encoder"), Column("neighbours right ↑", True, wraps=True)]
     columns += [Column("neighbours in the map ↑", True, wraps=True), Column("silhouette ↑", True, drop=1)]

@@ -1,4 +1,4 @@
-"""Progress of encoding, with rate and time left: a bar on a terminal, a line every half minute in a log."""
+"""Progress of encoding and of other long work, with time left: a bar on a terminal, a line every half minute in a log."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from rich.text import Text
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         """Return images per second."""
+        if not task.fields["images"]:
+            return Text("")
         return Text(f"{task.speed:.1f} img/s" if task.speed else "- img/s", style="cyan")
 
 
@@ -30,7 +32,7 @@ LOG_SECONDS = 30.0
 
 
 class EncodingProgress:
-    """A context manager that shows what is being encoded, and prints messages above the bar.
+    """A context manager that shows what is being done, and prints messages above the bar.
 
     Args:
         console: Where to draw; standard error, so that a table can be piped.
@@ -70,9 +72,16 @@ class EncodingProgress:
 
     def update(self, text: str, done: int, total: int) -> None:
         """Show that ``done`` of ``total`` frames of ``text`` are encoded."""
+        self._show(text, done, total, images=True)
+
+    def step(self, text: str, done: int, total: int) -> None:
+        """Show that ``done`` of ``total`` steps of ``text`` are done, which are no images and have no rate."""
+        self._show(text, done, total, images=False)
+
+    def _show(self, text: str, done: int, total: int, images: bool) -> None:
         if not self._drawn:
             if self._log is None or self._log.text != text or done < self._log.done:
-                self._log = _Log(text, done, self._clock())
+                self._log = _Log(text, done, self._clock(), images)
             if line := self._log.line(done, total, self._clock()):
                 self._progress.console.print(line, soft_wrap=True, highlight=False, markup=False)
             return
@@ -80,15 +89,15 @@ class EncodingProgress:
         if self._current is None or self._current[0] != text or done == 0:
             if self._current is not None:
                 self._progress.remove_task(self._progress.task_ids[0])
-            self._current = (text, self._progress.add_task(text, total=total))
+            self._current = (text, self._progress.add_task(text, total=total, images=images))
         self._progress.update(self._progress.task_ids[0], completed=done, total=total)
 
 
 class _Log:
     """Lines about one stretch of work: none while it is short, then one every `LOG_SECONDS`."""
 
-    def __init__(self, text: str, done: int, now: float) -> None:
-        self.text, self.done = text, done
+    def __init__(self, text: str, done: int, now: float, images: bool) -> None:
+        self.text, self.done, self._images = text, done, images
         self._first, self._start, self._said = done, now, now
 
     def line(self, done: int, total: int, now: float) -> str:
@@ -100,7 +109,8 @@ class _Log:
         told = f"{self.text}: {done} of {total}"
         if done > self._first:
             rate = (done - self._first) / (now - self._start)
-            told += f", {rate:.1f} img/s, {_spoken((total - done) / rate)} left"
+            told += f", {rate:.1f} img/s" if self._images else ""
+            told += f", {_spoken((total - done) / rate)} left"
         return told
 
 

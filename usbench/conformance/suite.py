@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Sequence
 
 from usbench.conformance.report import Finding, Report
-from usbench.core.types import Frame
+from usbench.core.types import Frame, Progress, silent
 from usbench.encoder.base import Encoder
 from usbench.errors import UsbenchError
 
@@ -14,7 +14,12 @@ UNREACHED = "needs a check that failed"
 """What a finding says that was skipped because of another one."""
 
 
-def check_encoder(encoder: Encoder, frames: Sequence[Frame] | None = None, in_two_processes: bool = False) -> Report:
+def check_encoder(
+    encoder: Encoder,
+    frames: Sequence[Frame] | None = None,
+    in_two_processes: bool = False,
+    progress: Progress = silent,
+) -> Report:
     """Check an encoder against the contract.
 
     About 16 frames are encoded. An error raised by the plugin becomes a finding; none leaves this function.
@@ -24,6 +29,7 @@ def check_encoder(encoder: Encoder, frames: Sequence[Frame] | None = None, in_tw
         frames: Three or more different grey frames, uint8 ``(H, W)``; simulated ones by default.
         in_two_processes: Whether to build it a second time in a process of its own, rather than here; possible for an
             encoder made by name, on the simulated frames.
+        progress: Told before each check what is checked, how many checks are done, and how many there are.
 
     Returns:
         One finding per check.
@@ -34,7 +40,8 @@ def check_encoder(encoder: Encoder, frames: Sequence[Frame] | None = None, in_tw
     subject = Subject(encoder, tuple(frames) if frames is not None else typical_frames())
     subject.in_two_processes = in_two_processes and frames is None
     findings: list[Finding] = []
-    for name, check, needs in CHECKS:
+    for done, (name, check, needs) in enumerate(CHECKS):
+        progress(f"checking {encoder.name}: {name}", done, len(CHECKS))
         if any(f.check in needs and f.status in ("fail", "skip") for f in findings):
             findings.append(Finding(name, "skip", UNREACHED))
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,4 +17,12 @@ else:
     # Listing encoders imports this module, and importing numpy alone would take a third of that time.
     Frame = Vectors = Any
 
-__all__ = ["Frame", "Vectors"]
+Progress = Callable[[str, int, int], None]
+"""Told while work is done: what is being done, how much of it is done, and how much there is."""
+
+
+def silent(text: str, done: int, total: int) -> None:
+    """Be told of progress, and say nothing."""
+
+
+__all__ = ["Frame", "Progress", "Vectors", "silent"]

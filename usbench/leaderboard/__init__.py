@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from usbench.core.types import Progress, silent
 from usbench.leaderboard.board import Board, files_of, gather
 from usbench.leaderboard.published_values import default_reported_dir
 from usbench.leaderboard.staleness import Drift, find_drift, write_pages
@@ -16,13 +17,16 @@ from usbench.results.text import told_of
 __all__ = ["Board", "Drift", "default_reported_dir", "find_drift", "gather", "render", "write_pages"]
 
 
-def render(results: Path, reported: Path | None = None, front: Path | None = None) -> dict[str, str]:
+def render(
+    results: Path, reported: Path | None = None, front: Path | None = None, progress: Progress = silent
+) -> dict[str, str]:
     """Render every page and figure.
 
     Args:
         results: Folder of result files.
         reported: Folder of reported values; the ones that came with the program by default.
         front: A page written by hand, one folder above the pages, whose marked tables follow the results.
+        progress: Told what is being done, how much of it is done, and how much there is.
 
     Returns:
         Path relative to the leaderboard folder to text.
@@ -40,10 +44,11 @@ def render(results: Path, reported: Path | None = None, front: Path | None = Non
     from usbench.leaderboard.markdown.task_page import task_page
     from usbench.leaderboard.ranking import rank
 
-    boards = gather(results, reported if reported is not None else default_reported_dir())
+    boards = gather(results, reported if reported is not None else default_reported_dir(), progress=progress)
     safe: list[Board] = []
     pages = {}
-    for board in boards:
+    for done, board in enumerate(boards):
+        progress("writing pages", done, len(boards))
         with told_of(*files_of(board)):
             safe.append(escaped_board(board))
             figures = figures_of(board)

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from usbench.core.types import Progress, silent
 from usbench.errors import ResultError
 from usbench.evaluation.scoring import predictions_of
 from usbench.leaderboard import number_format
@@ -20,7 +21,7 @@ from usbench.leaderboard.published_values import Reported, load_reported
 from usbench.probes.facts import flat_and_nested
 from usbench.results.division import Division, division_of, told_as
 from usbench.results.rows import base_of, spelling_of
-from usbench.results.schema import Estimate, Result, load_all, result_path
+from usbench.results.schema import Estimate, Result, load, result_files, result_path
 from usbench.results.similarity import Similarity, load_similarity
 from usbench.results.text import shown
 from usbench.statistics.thresholds import threshold_of
@@ -310,7 +311,11 @@ def files_of(*boards: Board) -> list[str]:
 
 
 def gather(
-    results: Path, reported: Path | None = None, tasks: Iterable[Task] | None = None, only: str | None = None
+    results: Path,
+    reported: Path | None = None,
+    tasks: Iterable[Task] | None = None,
+    only: str | None = None,
+    progress: Progress = silent,
 ) -> list[Board]:
     """Read everything and sort it into boards.
 
@@ -319,6 +324,7 @@ def gather(
         reported: Folder of reported values; none by default.
         tasks: Tasks that get a page even without results; the bundled ones by default.
         only: Name of the one board whose results are read; all by default.
+        progress: Told what is being done, how many results or boards are done, and how many there are.
 
     Returns:
         Boards of bundled tasks in the order of their names, each followed by its boards on other datasets; then
@@ -330,13 +336,19 @@ def gather(
     known = {task.name: TaskFacts.of(task) for task in (bundled_tasks() if tasks is None else tasks)}
     published = load_reported(reported) if reported is not None else {}
     groups: dict[str, list[tuple[str, Result]]] = {name: [] for name in known}
-    for path, result in load_all(results, only):
+    files = result_files(results, only)
+    for done, path in enumerate(files):
+        progress("reading results", done, len(files))
+        result = load(path)
         file, belongs = path.relative_to(results).as_posix(), result_path(Path(), result).as_posix()
         if file != belongs:
             raise ResultError(f"{path}: belongs at {results / belongs}. Move it there, or away.")
         groups.setdefault(result.board, []).append((file, shown(result)))
     _refuse_alike(groups)
-    boards = [_board(name, items, known, published) for name, items in groups.items()]
+    boards = []
+    for done, (name, items) in enumerate(groups.items()):
+        progress("comparing encoders", done, len(groups))
+        boards.append(_board(name, items, known, published))
     for board in boards:
         board.similarity = load_similarity(results, board.name)
     return sorted(boards, key=lambda b: (b.synthetic, not b.task.registered, b.task.name, not b.own_dataset, b.name))

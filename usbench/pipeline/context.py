@@ -14,6 +14,7 @@ from usbench.core import provenance
 from usbench.core.names import check_name, label_fault
 from usbench.core.settings import Settings
 from usbench.core.thread_map import map_in_threads
+from usbench.core.types import Progress, silent
 from usbench.data.dataset import Dataset
 from usbench.data.frames import decoding_versions
 from usbench.encoder.base import Encoder
@@ -31,11 +32,8 @@ if TYPE_CHECKING:
 RUNNER_VERSION = 1
 
 
-# What is said while running: a message, or progress as (text, done, total).
+# What is said while running: a message.
 Notify = Callable[[str], None]
-
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Options:
     fresh: bool = False
     replace: bool = False
     notify: Notify = field(default=lambda message: None)
-    progress: Progress = field(default=lambda text, done, total: None)
+    progress: Progress = silent
 
     def reporting_to(self, notify: Notify | None, progress: Progress | None) -> Options:
         """Return the same options with other listeners, where they are given."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from usbench.core.settings import Settings
+from usbench.core.types import Progress, silent
 from usbench.encoder.base import Encoder
 from usbench.encoder.variants import row_name, row_title
 from usbench.errors import UsbenchError
@@ -47,7 +48,12 @@ class TaskMaps:
 
 
 def map_task(
-    encoders: Sequence[Encoder], task: Task, options: Options, settings: Settings, seeds: Sequence[int]
+    encoders: Sequence[Encoder],
+    task: Task,
+    options: Options,
+    settings: Settings,
+    seeds: Sequence[int],
+    mapping: Progress = silent,
 ) -> TaskMaps:
     """Embed the units of a task with each encoder, from the store where they are known, and map them.
 
@@ -57,6 +63,7 @@ def map_task(
         options: How to run; ``results`` is not used.
         settings: Places to use.
         seeds: Seeds of UMAP; the first gives the map that is shown.
+        mapping: Told while maps are drawn: whose, how many are done, and how many there are.
 
     Raises:
         UsbenchError: The data are absent, or there is nothing to map.
@@ -71,7 +78,11 @@ def map_task(
         labels, classes = coloured(task, cohort)
         compiling = "" if maps else "; the first compiles UMAP, about half a minute"
         options.notify(f"[dim]{encoder.name}: {len(seeds)} maps of {len(labels)} units{compiling}[/dim]")
-        figures = map_figures(_by_unit(embedded, labels, cohort), labels, cohort.groups, seeds)
+
+        def told(text: str, done: int, total: int, whose: str = encoder.name) -> None:
+            mapping(f"{whose}: {text}", done, total)
+
+        figures = map_figures(_by_unit(embedded, labels, cohort), labels, cohort.groups, seeds, told)
         seen = leakage(encoder, ready.located, task, ready.digests)["state"]
         maps.append(EncoderMap(row_title(encoder), row_name(encoder), seen, figures))
     if ready is None:

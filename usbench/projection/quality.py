@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from usbench.core.types import Progress, silent
 from usbench.projection.umap import NEIGHBOURS, knn_accuracy, map_quality, standardised
 
 # Raised when the same embeddings would get another map or other figures.
@@ -18,7 +19,9 @@ _DIGITS = 6
 DECIMALS = 3
 
 
-def map_figures(vectors: ArrayLike, labels: ArrayLike, subjects: ArrayLike, seeds: Sequence[int]) -> dict[str, Any]:
+def map_figures(
+    vectors: ArrayLike, labels: ArrayLike, subjects: ArrayLike, seeds: Sequence[int], progress: Progress = silent
+) -> dict[str, Any]:
     """Project embeddings with several seeds and measure both sides.
 
     Args:
@@ -26,6 +29,7 @@ def map_figures(vectors: ArrayLike, labels: ArrayLike, subjects: ArrayLike, seed
         labels: Class numbers from 0, [n].
         subjects: Subject of each unit, [n].
         seeds: Seeds of UMAP; the first gives the map that is shown.
+        progress: Told how many maps are drawn, and how many there are.
 
     Returns:
         Plain values for a result: ``settings``, ``seeds``, ``x`` and ``y`` of the map shown, and ``quality`` with
@@ -37,7 +41,7 @@ def map_figures(vectors: ArrayLike, labels: ArrayLike, subjects: ArrayLike, seed
         DataError: There are too few units, one class or one subject.
     """
     y = np.asarray(labels, dtype=np.int64)
-    quality = map_quality(vectors, y, subjects, seeds, n_neighbours=NEIGHBOURS)
+    quality = map_quality(vectors, y, subjects, seeds, n_neighbours=NEIGHBOURS, progress=progress)
     same_subject = knn_accuracy(standardised(vectors), y, np.arange(len(y)), NEIGHBOURS)
     shown = np.round(quality.maps[0].astype(np.float64), DECIMALS) + 0.0  # no minus zero
     return {

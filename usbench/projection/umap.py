@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from usbench.core.types import Progress, silent
 from usbench.errors import DataError
 from usbench.statistics._types import FloatArray, IntArray
 from usbench.statistics.splits import group_codes
@@ -113,6 +114,7 @@ def map_quality(
     n_neighbours: int = 5,
     umap_neighbours: int = 15,
     min_dist: float = 0.1,
+    progress: Progress = silent,
 ) -> MapQuality:
     """Map embeddings with several seeds and measure what the maps show.
 
@@ -124,6 +126,7 @@ def map_quality(
         n_neighbours: Neighbours that vote, and the neighbourhood of the trustworthiness.
         umap_neighbours: UMAP's own neighbourhood.
         min_dist: UMAP's least distance.
+        progress: Told how many maps are drawn, and how many there are.
 
     Returns:
         The figures and the maps.
@@ -141,7 +144,10 @@ def map_quality(
         raise DataError(f"{len(values)} vectors, {len(code)} labels and {len(subject)} subjects: give one of each.")
     if not 2 <= len(classes) < len(values) or len(np.unique(subject)) < 2 or not seeds:
         raise DataError("A map is measured with at least two classes, two subjects and one seed.")
-    maps = [umap_projection(embeddings, seed, umap_neighbours, min_dist) for seed in seeds]
+    maps = []
+    for done, seed in enumerate(seeds):
+        progress("maps", done, len(seeds))
+        maps.append(umap_projection(embeddings, seed, umap_neighbours, min_dist))
     near = max(1, min(n_neighbours, (len(values) - 1) // 2))
     return MapQuality(
         tuple(float(trustworthiness(values, m, n_neighbors=near)) for m in maps),

@@ -299,8 +299,18 @@ def load(path: Path) -> Result:
     return Result.from_dict(current, str(path))
 
 
+def result_files(folder: Path, board: str | None = None) -> list[Path]:
+    """Return the files of every result below ``folder``, in a fixed order.
+
+    Args:
+        folder: The results folder.
+        board: Name of the only board to look at; all by default.
+    """
+    return sorted(folder.glob("*/*.json" if board is None else f"{glob.escape(board)}/*.json"))
+
+
 def load_all(folder: Path, board: str | None = None) -> Iterator[tuple[Path, Result]]:
-    """Yield every result below ``folder`` in a fixed order.
+    """Yield every result below ``folder``, in the order of :func:`result_files`.
 
     Args:
         folder: The results folder.
@@ -309,7 +319,7 @@ def load_all(folder: Path, board: str | None = None) -> Iterator[tuple[Path, Res
     Raises:
         ResultError: A file is damaged.
     """
-    for path in sorted(folder.glob("*/*.json" if board is None else f"{glob.escape(board)}/*.json")):
+    for path in result_files(folder, board):
         yield path, load(path)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from usbench.core.types import Progress, silent
 from usbench.errors import UnknownNameError, did_you_mean
 from usbench.leaderboard.board import files_of, gather
 from usbench.leaderboard.bundled import bundled_encoders
@@ -30,6 +31,7 @@ def render_site(
     reported: Path | None = None,
     pictures: Mapping[str, Sequence[Path]] = MappingProxyType({}),
     docs: str = "",
+    progress: Progress = silent,
 ) -> dict[str, str]:
     """Render every file of the site.
 
@@ -38,6 +40,7 @@ def render_site(
         reported: Folder of reported values; the ones that came with the program by default.
         pictures: Encoder to picture files for its page, such as a sheet of its textures.
         docs: Where the documentation lies: an address, or a folder seen from the site's root; no link if empty.
+        progress: Told what is being done, how much of it is done, and how much there is.
 
     Returns:
         Path relative to the site's folder to text.
@@ -47,13 +50,13 @@ def render_site(
         UsbenchError: A picture cannot be read, or the address of the documentation is none.
         ResultError: A result or a file of reported values is damaged.
     """
-    boards = gather(results, reported if reported is not None else default_reported_dir())
+    boards = gather(results, reported if reported is not None else default_reported_dir(), progress=progress)
     measured = views.measured_encoders(boards)
     for name in pictures:
         if name not in measured:
             raise UnknownNameError(f"a picture of {name!r}, which has no result.{did_you_mean(name, measured)}")
     with told_of(*files_of(*boards)):
-        return pages_of(Site(boards, bundled_encoders(), pictures, docs_address(docs)))
+        return pages_of(Site(boards, bundled_encoders(), pictures, docs_address(docs)), progress)
 
 
 def write_site(
@@ -62,6 +65,7 @@ def write_site(
     reported: Path | None = None,
     pictures: Mapping[str, Sequence[Path]] = MappingProxyType({}),
     docs: str = "",
+    progress: Progress = silent,
 ) -> list[Path]:
     """Render the site into a folder and return what was written.
 
@@ -71,6 +75,7 @@ def write_site(
         reported: Folder of reported values.
         pictures: Encoder to picture files for its page.
         docs: Where the documentation lies: an address, or a folder seen from the site's root; no link if empty.
+        progress: Told what is being done, how much of it is done, and how much there is.
 
     Raises:
         UnknownNameError: A picture is of an encoder without a result.
@@ -78,14 +83,15 @@ def write_site(
         StoreError: The folder cannot be written.
         ResultError: A result is damaged.
     """
-    return write_pages(render_site(results, reported, pictures, docs), folder, owned=())
+    return write_pages(render_site(results, reported, pictures, docs, progress), folder, owned=())
 
 
-def pages_of(site: Site) -> dict[str, str]:
+def pages_of(site: Site, progress: Progress = silent) -> dict[str, str]:
     """Render the pages of a site, and what they load.
 
     Args:
         site: What the pages are made of.
+        progress: Told how many pages are written, and how many there are.
     """
     templates = environment()
     found = {"assets/style.css": style() + "\n", "assets/app.js": asset("app.js")}
@@ -94,7 +100,8 @@ def pages_of(site: Site) -> dict[str, str]:
         found[f"figures/{figure.name}.csv"] = figure.csv
     pages = [(page, path, shown) for page in PAGES for path, shown in page.find(site)]
     menu = {path: page.menu for page, path, _ in pages if page.menu}
-    for page, path, shown in pages:
+    for done, (page, path, shown) in enumerate(pages):
+        progress("writing pages", done, len(pages))
         root = "../" * path.count("/")
         template = templates.get_template(page.template)
         docs = site.docs if "://" in site.docs else root + site.docs if site.docs else ""
