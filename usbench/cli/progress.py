@@ -1,4 +1,4 @@
-"""Progress of encoding and of other long work, with time left: a bar on a terminal, a line every half minute in a log."""
+"""Progress of encoding and of other long work: a bar on a terminal, a line every half minute in a log."""
 
 from __future__ import annotations
 
