@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from usbench.encoder import int8
 from usbench_encoders.sam_attention import relative
 
 # Lines of the map a strip of a block without windows: half of the map, whose values within an MLP take 25 MB.
@@ -183,12 +184,18 @@ def _sum(rows: Tensor, columns: Tensor, out: Tensor) -> Tensor:
 def _linear(layer: Any, values: Tensor, out: Tensor) -> None:
     """Write a layer's answer to ``(..., C)`` into contiguous memory."""
     rows = values.reshape(-1, layer.in_features)
+    if int8.active():
+        out.view(-1, layer.out_features).copy_(functional.linear(rows, layer.weight, layer.bias))
+        return
     torch.addmm(layer.bias, rows, layer.weight.t(), out=out.view(-1, layer.out_features))
 
 
 def _add_linear(layer: Any, values: Tensor, states: Tensor) -> None:
     """Add a layer's answer to ``(..., C)`` to contiguous states in place."""
     flat = states.view(-1, layer.out_features)
+    if int8.active():
+        flat.add_(functional.linear(values.reshape(-1, layer.in_features), layer.weight, layer.bias))
+        return
     flat.addmm_(values.reshape(-1, layer.in_features), layer.weight.t()).add_(layer.bias)
 
 

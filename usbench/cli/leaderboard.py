@@ -62,6 +62,7 @@ def leaderboard(
 
         changed = write_site(results, html, reported, _by_encoder(picture or ()), docs or "")
         typer.echo(f"{html / 'index.html'}: {len(changed)} files changed.")
+        _tell_left_out(results)
         return
     # The front page of a clone shows a table of the board: it drifts as easily as the pages do.
     pages = render(results, reported, folder / ".." / "README.md" if beside.is_dir() and out is None else None)
@@ -79,6 +80,18 @@ def leaderboard(
         return
     changed = write_pages(pages, folder)
     typer.echo(f"{len(pages)} files in {folder}, {len(changed)} changed.")
+    _tell_left_out(results)
+
+
+def _tell_left_out(results: Path) -> None:
+    from usbench.results.board_folder import is_screening
+    from usbench.results.schema import load_all
+
+    rows = [
+        f"{result.board}/{result.encoder['name']}" for _, result in load_all(results) if is_screening(result.encoder)
+    ]
+    if rows:
+        typer.echo(f"Left out, as their precision is for screening: {', '.join(rows)}.", err=True)
 
 
 def _by_encoder(pictures: Sequence[str]) -> dict[str, list[Path]]:

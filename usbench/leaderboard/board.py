@@ -18,6 +18,7 @@ from usbench.leaderboard.constant_baseline import constant_floor
 from usbench.leaderboard.device_note import note_of_devices
 from usbench.leaderboard.published_values import Reported, load_reported
 from usbench.probes.facts import flat_and_nested
+from usbench.results.board_folder import is_screening, refuse_screening
 from usbench.results.division import Division, division_of, told_as
 from usbench.results.rows import base_of, spelling_of
 from usbench.results.schema import Estimate, Result, load_all, result_path
@@ -310,7 +311,11 @@ def files_of(*boards: Board) -> list[str]:
 
 
 def gather(
-    results: Path, reported: Path | None = None, tasks: Iterable[Task] | None = None, only: str | None = None
+    results: Path,
+    reported: Path | None = None,
+    tasks: Iterable[Task] | None = None,
+    only: str | None = None,
+    screening: bool = False,
 ) -> list[Board]:
     """Read everything and sort it into boards.
 
@@ -319,13 +324,15 @@ def gather(
         reported: Folder of reported values; none by default.
         tasks: Tasks that get a page even without results; the bundled ones by default.
         only: Name of the one board whose results are read; all by default.
+        screening: Whether results in a precision that is for screening are taken, too: to compare, never for a page.
 
     Returns:
         Boards of bundled tasks in the order of their names, each followed by its boards on other datasets; then
         boards of other tasks. Boards on simulated images are last.
 
     Raises:
-        ResultError: A file is damaged, or lies where its content does not belong.
+        ResultError: A file is damaged, or lies where its content does not belong, or is for screening and stands on
+            a public board.
     """
     known = {task.name: TaskFacts.of(task) for task in (bundled_tasks() if tasks is None else tasks)}
     published = load_reported(reported) if reported is not None else {}
@@ -334,6 +341,10 @@ def gather(
         file, belongs = path.relative_to(results).as_posix(), result_path(Path(), result).as_posix()
         if file != belongs:
             raise ResultError(f"{path}: belongs at {results / belongs}. Move it there, or away.")
+        if is_screening(result.encoder):
+            refuse_screening(results, result.encoder)
+            if not screening:
+                continue
         groups.setdefault(result.board, []).append((file, shown(result)))
     _refuse_alike(groups)
     boards = [_board(name, items, known, published) for name, items in groups.items()]
