@@ -287,7 +287,12 @@ def test_made_vectors_remember_it(tmp_path: Path) -> None:
     )
     done = embed(Wide(precision="int8"), tmp_path / "out", load_settings(), data=str(tmp_path / "data"))
     assert any("precision int8, for screening" in note for note in done.notes)
-    assert load_encoder(f"precomputed:{tmp_path / 'out'}").precision_of_vectors() == "int8"
+    for name in (f"precomputed:{tmp_path / 'out'}", f"precomputed:{tmp_path / 'out'}+pixels"):
+        assert load_encoder(name).precision_of_vectors() == "int8"
+    board = tmp_path / "board" / "results"
+    (board.parent / "reported").mkdir(parents=True)
+    with pytest.raises(ResultError, match="was encoded in int8, which is for screening"):
+        usbench.run(name, "breast_lesion", data="subset", results_dir=board)
 
 
 def test_no_leaderboard_takes_it(tmp_path: Path, make_result: MakeResult) -> None:
