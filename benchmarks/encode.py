@@ -8,6 +8,7 @@ it would give, tell slow code from a limit of the machine.
 
     python benchmarks/encode.py --data DATA_ROOT/covid_blues
     python benchmarks/encode.py --data DATA_ROOT/covid_blues --devices cuda --encoders medsam.random
+    python benchmarks/encode.py --data DATA_ROOT/covid_blues --devices cpu --precisions bf16 int8
 
 Rows of other machines stay in ``encode.json`` with the revision that they were measured at.
 """
@@ -20,7 +21,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from usbench.core.provenance import revision
 from usbench.embedding.precision import COSINE, lowest_cosine, multiplies_bfloat16
 from usbench.encoder.base import Encoder
 from usbench.encoder.batching import Passes
+from usbench.encoder.int8 import multiplies_int8
 from usbench.media import open_media
 from usbench.plugins.catalog import load_encoder
 
@@ -107,9 +109,17 @@ def ceiling(dtype: torch.dtype, device: str) -> float:
     return times * 2 * 4096 * 768 * 3072 / (time.perf_counter() - started) / 1e9
 
 
-def measure(name: str, images: list[Any], repeats: int, device: str) -> dict[str, Any]:
-    """Time the ways in turns on one encoder."""
-    precisions = {"fp32": torch.float32} | ({"bf16": torch.bfloat16} if multiplies_bfloat16(device) else {})
+def able(device: str) -> list[str]:
+    """Return the precisions that a device has instructions for."""
+    found = {"bf16": multiplies_bfloat16(device), "int8": device == "cpu" and multiplies_int8()}
+    return ["fp32", *(precision for precision, there in found.items() if there)]
+
+
+def measure(name: str, images: list[Any], repeats: int, device: str, asked: Sequence[str]) -> dict[str, Any]:
+    """Time the ways in turns on one encoder; float32, against which others are held, is always among them."""
+    # Of int8 no ceiling is measured: products alone are in it, and torch multiplies by a function of its own.
+    types = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    precisions = [precision for precision in able(device) if precision == "fp32" or precision in asked]
     upstream = load_encoder(name, device=device)
     encoders = {precision: load_encoder(name, device=device, precision=precision) for precision in precisions}
     for encoder in (upstream, *encoders.values()):
@@ -123,7 +133,7 @@ def measure(name: str, images: list[Any], repeats: int, device: str) -> dict[str
     ways = {"plain": plain(upstream)} | {precision: ours(precision) for precision in precisions}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     processor: dict[str, list[float]] = {way: [] for way in ways}
-    speeds: dict[str, list[float]] = {precision: [] for precision in precisions}
+    speeds: dict[str, list[float]] = {precision: [] for precision in precisions if precision in types}
     answers: dict[str, Any] = {}
     loads = []
     if len(images) > 1:  # a pass of SAM takes so long that what the first one sets up does not show
@@ -136,8 +146,8 @@ def measure(name: str, images: list[Any], repeats: int, device: str) -> dict[str
             answers[key] = way(batch)
             processor[key].append(time.process_time() - worked)
             seconds[key].append(time.perf_counter() - started)
-        for precision, dtype in precisions.items():
-            speeds[precision].append(ceiling(dtype, device))
+        for precision, rates in speeds.items():
+            rates.append(ceiling(types[precision], device))
     each = {way: statistics.median(times) / len(images) for way, times in seconds.items()}
     cosine = lowest_cosine(answers["plain"], answers["bf16"]) if "bf16" in ways else None
     work = upstream.card.gflops or 0.0
@@ -153,11 +163,12 @@ def measure(name: str, images: list[Any], repeats: int, device: str) -> dict[str
         "processor_seconds": {way: statistics.median(times) for way, times in processor.items()},
         "ratio": {precision: each["plain"] / each[precision] for precision in precisions},
         "cosine_bf16": cosine,
+        **({"cosine_int8": lowest_cosine(answers["plain"], answers["int8"])} if "int8" in ways else {}),
         "auto": "bf16" if cosine is not None and cosine >= COSINE else "fp32",
         "apart_fp32": float(np.abs(answers["plain"] - answers["fp32"]).max()),
         "matmul_gflops": top,
-        "share_of_matmul": {precision: work / each[precision] / top[precision] for precision in precisions},
-        "ratio_at_matmul": {precision: each["plain"] * top[precision] / work for precision in precisions},
+        "share_of_matmul": {precision: work / each[precision] / top[precision] for precision in top},
+        "ratio_at_matmul": {precision: each["plain"] * top[precision] / work for precision in top},
         "load": loads,
     }
 
@@ -189,10 +200,11 @@ def write(report: dict[str, Any]) -> None:
         lines += ["|---|---|---:|---|---:|---:|---:|---:|---:|---|"]
         for row in machine["rows"]:
             for precision, ratio in row["ratio"].items():
-                rate, cosine = row["images_per_second"], row["cosine_bf16"] if precision == "bf16" else None
+                rate, cosine = row["images_per_second"], row.get(f"cosine_{precision}")
+                share, most = row["share_of_matmul"].get(precision), row["ratio_at_matmul"].get(precision)
                 cells = [row["encoder"], f"{row['threads']}, {row['repeats']}", f"{rate['plain']:.3f}", precision]
-                cells += [f"{rate[precision]:.3f}", f"**{ratio:.1f}**", f"{row['share_of_matmul'][precision]:.0%}"]
-                cells += [f"{row['ratio_at_matmul'][precision]:.1f}", "–" if cosine is None else f"{cosine:.6f}"]
+                cells += [f"{rate[precision]:.3f}", f"**{ratio:.1f}**", "–" if share is None else f"{share:.0%}"]
+                cells += ["–" if most is None else f"{most:.1f}", "–" if cosine is None else f"{cosine:.6f}"]
                 lines.append(f"| {' | '.join(cells)} | {'taken' if row['auto'] == precision else ''} |")
     (HERE / "encode.md").write_text(PAGE + "\n".join(lines) + "\n" + END)
 
@@ -212,6 +224,10 @@ def main() -> None:
     parser.add_argument("--encoders", nargs="*", default=list(ENCODERS), choices=list(ENCODERS))
     found = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
     parser.add_argument("--devices", nargs="*", default=found, help="by default all that there are")
+    parser.add_argument(
+        "--precisions", nargs="*", default=["bf16"], choices=["fp32", "bf16", "int8"],
+        help="beside float32, where the device has instructions for them; int8 is not measured unless asked",
+    )  # fmt: skip
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
@@ -227,7 +243,7 @@ def main() -> None:
         rows = {row["encoder"]: row for row in known[machine]["rows"]}
         for name in args.encoders:
             images = frames(args.data, ENCODERS[name] * (1 if device == "cpu" else ON_GPU))
-            rows[name] = measure(name, images, args.repeats, device)
+            rows[name] = measure(name, images, args.repeats, device, args.precisions)
             print(json.dumps(rows[name]), flush=True)
             known[machine]["rows"] = [rows[key] for key in ENCODERS if key in rows]
             write(report)  # at once: SAM takes minutes

@@ -59,7 +59,8 @@ def run(
         weights: Weight file of an encoder given by name; for one encoder only.
         device: torch device for encoders given by name; ``auto`` is CUDA, else MPS, else the CPU, unless
             the environment variable ``USBENCH_DEVICE`` says which.
-        precision: ``fp32``, ``bf16`` or ``auto`` for encoders given by name.
+        precision: ``fp32``, ``bf16`` or ``auto`` for encoders given by name; ``int8`` for screening on a CPU, whose
+            results no leaderboard takes.
         pooling: How one vector is made, for encoders given by name; their first pooling by default. Several, as a list
             or with commas, or ``all``, give one result each from one pass over the frames.
         preprocessing: Preprocessing variant of encoders given by name; their first one by default.

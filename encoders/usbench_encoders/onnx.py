@@ -168,9 +168,9 @@ def refuse_precision(label: str, settings: dict[str, Any]) -> None:
         settings: Its options; ``auto`` becomes ``fp32``.
 
     Raises:
-        UsbenchError: bfloat16 is asked for.
+        UsbenchError: Another precision is asked for.
     """
-    if settings.get("precision") == "bf16":
+    if settings.get("precision") not in (None, "fp32", "auto"):
         raise UsbenchError(f"{label}: a graph has a precision of its own; leave --precision out.")
     if settings.get("precision") == "auto":
         settings["precision"] = "fp32"

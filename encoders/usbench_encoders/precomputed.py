@@ -47,11 +47,17 @@ class Precomputed(Encoder):
 
         self._folder = Path(argument).expanduser()
         self._content: VectorFolder | None = None
-        self._origin = read_facts(self._folder).get("dataset", {})
-        self.card = _card(self._folder, read_facts(self._folder).get("encoder", {}))
+        facts = read_facts(self._folder)
+        self._origin = facts.get("dataset", {})
+        self._made_in = str(facts.get("encoder", {}).get("identity", {}).get("precision", "fp32"))
+        self.card = _card(self._folder, facts.get("encoder", {}))
         super().__init__(**options)
         if self.precision != "fp32":
             raise UsbenchError(f"{self.name}: the vectors are made; leave --precision out.")
+
+    def precision_of_vectors(self) -> str:
+        """Return ``int8`` for vectors that ``usbench embed`` made for screening: they enter no leaderboard either."""
+        return "int8" if self._made_in == "int8" else self.precision
 
     def load(self) -> None:
         """Read the vectors.

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from usbench.encoder import int8
 from usbench_encoders.sam_attention import relative
 
 # Lines of the map a strip of a block without windows: half of the map, whose values within an MLP take 25 MB.
@@ -233,8 +234,11 @@ def _sum(rows: Tensor, columns: Tensor, out: Tensor) -> Tensor:
 
 def _linear(layer: Any, values: Tensor, out: Tensor, buffers: _Buffers) -> None:
     """Write a layer's answer to ``(..., C)`` into contiguous memory."""
-    bias, weight = buffers.weights(layer)
     rows = values.reshape(-1, layer.in_features)
+    if int8.active():
+        out.view(-1, layer.out_features).copy_(functional.linear(rows, layer.weight, layer.bias))
+        return
+    bias, weight = buffers.weights(layer)
     if rows.dtype != buffers.dtype:
         rows = buffers.take("rows", *rows.shape).copy_(rows)
     torch.addmm(bias, rows, weight, out=out.view(-1, layer.out_features))
@@ -243,6 +247,9 @@ def _linear(layer: Any, values: Tensor, out: Tensor, buffers: _Buffers) -> None:
 def _add_linear(layer: Any, values: Tensor, states: Tensor, buffers: _Buffers) -> None:
     """Add a layer's answer to ``(..., C)`` to contiguous float32 states in place."""
     flat = states.view(-1, layer.out_features)
+    if int8.active():
+        flat.add_(functional.linear(values.reshape(-1, layer.in_features), layer.weight, layer.bias))
+        return
     if buffers.dtype == flat.dtype:
         bias, weight = buffers.weights(layer)
         flat.addmm_(values.reshape(-1, layer.in_features), weight).add_(bias)

@@ -101,7 +101,7 @@ def _against_baseline(result: Result, results: Path) -> str:
     from usbench.leaderboard.board import gather
     from usbench.leaderboard.pairwise import PairRow, find_entry, sentence
 
-    board = next(iter(gather(results, tasks=(), only=result.board)), None)
+    board = next(iter(gather(results, tasks=(), only=result.board, screening=True)), None)
     if board is None or not board.entries:
         return "No results to compare with."
     standing = board.standing()

@@ -66,6 +66,7 @@ def leaderboard(
         with EncodingProgress(Console(stderr=True)) as progress:
             changed = write_site(results, html, reported, _by_encoder(picture or ()), docs or "", progress.step)
         typer.echo(f"{html / 'index.html'}: {len(changed)} files changed.")
+        _tell_left_out(results)
         return
     # The front page of a clone shows a table of the board: it drifts as easily as the pages do.
     front = folder / ".." / "README.md" if beside.is_dir() and out is None else None
@@ -85,6 +86,19 @@ def leaderboard(
         return
     changed = write_pages(pages, folder)
     typer.echo(f"{len(pages)} files in {folder}, {len(changed)} changed.")
+    _tell_left_out(results)
+
+
+def _tell_left_out(results: Path) -> None:
+    from usbench.results.board_folder import SCREENING, is_screening
+    from usbench.results.schema import load, result_files
+
+    # Most results have no such word anywhere, and reading them once more would take seconds.
+    named = [file for file in result_files(results) if any(name.encode() in file.read_bytes() for name in SCREENING)]
+    found = [result for result in map(load, named) if is_screening(result.encoder)]
+    if found:
+        rows = ", ".join(f"{result.board}/{result.encoder['name']}" for result in found)
+        typer.echo(f"Left out, as their precision is for screening: {rows}.", err=True)
 
 
 def _by_encoder(pictures: Sequence[str]) -> dict[str, list[Path]]:

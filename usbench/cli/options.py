@@ -65,7 +65,12 @@ Cache = Annotated[Path | None, typer.Option(help="Folder of stored embeddings; t
 
 Weights = Annotated[Path | None, typer.Option(help="Weight file of the encoder, when it is not registered.")]
 Device = Annotated[str, typer.Option(help="torch device: auto (CUDA, else MPS, else the CPU), cpu, cuda, cuda:1, ...")]
-Precision = Annotated[str, typer.Option(help="fp32; bf16 for autocast; auto: bf16 if a check allows.")]
+Precision = Annotated[
+    str,
+    typer.Option(
+        help="fp32; bf16 for autocast; auto: bf16 if a check allows; int8 on a CPU, for screening: on no leaderboard."
+    ),
+]
 Pooling = Annotated[
     str | None,
     typer.Option(

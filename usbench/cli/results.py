@@ -61,6 +61,7 @@ def show(
     from rich.console import Console
 
     from usbench.cli.result_table import print_board
+    from usbench.cli.screening import print_screening
     from usbench.cli.terminal import printable_result
     from usbench.results.places import result_file
     from usbench.results.schema import load
@@ -71,6 +72,7 @@ def show(
     console = Console()
     with told_of(path):
         print_board(console, [result])
+        print_screening(console, [result], path.resolve().parent.parent)
     result = printable_result(result)
     provenance = result.provenance
     versions = ", ".join(f"{name} {version}" for name, version in provenance.get("packages", {}).items())
@@ -88,6 +90,7 @@ def row(
     from usbench.leaderboard.board import gather
     from usbench.leaderboard.markdown.escape import escaped_board
     from usbench.leaderboard.markdown.excerpt import excerpt
+    from usbench.results.board_folder import is_screening, why_no_board
     from usbench.results.schema import load, result_path
     from usbench.results.text import told_of
 
@@ -95,6 +98,8 @@ def row(
         result, folder = load(path), path.resolve().parent.parent
         if result_path(folder, result) != path.resolve():
             raise ResultError(f"{path}: belongs at <results>/{result_path(Path(), result).as_posix()}.")
+        if is_screening(result.encoder):
+            raise ResultError(f"{path}: {why_no_board(result.encoder)}.")
         (board,) = gather(folder, tasks=(), only=result.board)
         with told_of(path):
             text = excerpt(escaped_board(board), [result.encoder["name"]])

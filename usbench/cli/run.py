@@ -56,6 +56,7 @@ def run(
     from usbench.cli.diagnostics_table import print_shifts, print_strata
     from usbench.cli.progress import EncodingProgress
     from usbench.cli.result_table import print_board
+    from usbench.cli.screening import print_screening
     from usbench.cli.summary import drop_sentence
     from usbench.core.provenance import typed_command
     from usbench.core.settings import BOARD_RESULTS, load_settings
@@ -133,6 +134,7 @@ def run(
             print_shifts(console, result, [str(level) for level in levels])
     for board in dict.fromkeys(result.board for result in finished):
         print_board(console, [result for result in finished if result.board == board])
+    print_screening(console, finished, results)
     for result in finished:
         for protocol, outcome in result.protocols.items():
             if share := outcome.hyperparameters.get("edge"):

@@ -30,6 +30,7 @@ def similarity(
     from usbench.core.settings import load_settings
     from usbench.diagnostics.encoder_similarity import measure_similarity
     from usbench.errors import UnknownNameError, UsbenchError, did_you_mean
+    from usbench.results.board_folder import is_screening
     from usbench.results.schema import Result, load_all
     from usbench.results.similarity import save_similarity
 
@@ -38,7 +39,8 @@ def similarity(
     settings = load_settings(data_root or (), cache)
     boards: dict[str, list[Result]] = {}
     for _, result in load_all(results):
-        boards.setdefault(result.board, []).append(result)
+        if not is_screening(result.encoder):
+            boards.setdefault(result.board, []).append(result)
     for name in board or ():
         if name not in boards:
             raise UnknownNameError(f"{results}: has no board {name!r}.{did_you_mean(name, boards)}")

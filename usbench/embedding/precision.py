@@ -1,10 +1,13 @@
-"""Precision ``auto``: bfloat16 where the device gains by it and it changes next to nothing.
+"""Precision ``auto``: bfloat16 where the device gains by it and it changes next to nothing; and what ``int8`` changes.
 
 A check on the first batch shows what it changes.
 
 The decision is made before anything is stored and becomes the encoder's precision, so that it is a part of the store's
 key and of every result: vectors of different precision never mix. Runs use float32 unless asked, because a cosine of
 0.9999 can still move the last printed digit of a figure.
+
+Precision ``int8`` is taken only where it is asked for. What it changes is measured on the same frames and becomes a
+part of the result, which is for screening and enters no leaderboard.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from usbench.data.dataset import Dataset
 from usbench.encoder.base import Encoder
 
 if TYPE_CHECKING:
+    import torch
+
     from usbench.data.frames import FrameRef
 
 # The smallest cosine similarity to float32, over the vectors of the batch, at which bfloat16 is used.
@@ -52,6 +57,33 @@ class Decision:
             )
         why = f"cosine to fp32 {self.cosine:.6f}, {self.speedup:.1f} times as fast on the first batch"
         return f"precision auto: {self.precision} ({why}; bf16 needs a cosine of at least {COSINE})."
+
+
+@dataclass(frozen=True)
+class Screening:
+    """What int8 changes on the first frames.
+
+    Attributes:
+        cosine: Smallest cosine similarity between the two vectors of a frame.
+        frames: Number of frames.
+        speedup: Time of the batch in float32 over that in int8.
+    """
+
+    cosine: float
+    frames: int
+    speedup: float
+
+    def describe(self) -> str:
+        """Return one sentence for the user."""
+        seen = "the first frame" if self.frames == 1 else f"the first {self.frames} frames"
+        return (
+            f"precision int8, for screening: cosine to fp32 at least {self.cosine:.6f} on {seen}, "
+            f"{self.speedup:.1f} times as fast."
+        )
+
+    def facts(self) -> dict[str, float | int]:
+        """Return what a result says of it."""
+        return {"cosine": round(self.cosine, 6), "frames": self.frames, "speedup": round(self.speedup, 2)}
 
 
 def lowest_cosine(one: Vectors, other: Vectors) -> float:
@@ -111,8 +143,6 @@ def resolve_precision(
         MediaError: A file cannot be decoded.
         EncodingError: The encoder broke its contract.
     """
-    import torch
-
     if encoder.precision != "auto":
         return None
     if encoder.original is not None and encoder.original.precision != "auto":
@@ -125,20 +155,63 @@ def resolve_precision(
     if not (multiplies_bfloat16(encoder.device) if gains is None else gains):
         encoder.precision = "fp32"
         return Decision("fp32")
+    cosine, speedup = _beside_fp32(encoder, _first_batch(encoder, dataset, refs), "bf16")
+    # The clock has no say: it would give one request different keys on different days.
+    encoder.precision = "bf16" if cosine >= COSINE else "fp32"
+    return Decision(encoder.precision, cosine, speedup)
+
+
+def measure_int8(encoder: Encoder, dataset: Dataset, refs: Sequence[FrameRef]) -> Screening | None:
+    """Compare int8 with float32 on the first frames, where the encoder's precision is int8.
+
+    Args:
+        encoder: The encoder; it stays as it is.
+        dataset: Opens the files.
+        refs: Frames that will be encoded.
+
+    Returns:
+        What was found, or ``None`` where there was nothing to compare.
+
+    Raises:
+        MediaError: A file cannot be decoded.
+        EncodingError: The encoder broke its contract.
+        UsbenchError: The device has no instructions for int8, or it would change nothing.
+    """
+    if encoder.precision != "int8" or not refs:
+        return None
+    from usbench.encoder import int8
+
+    int8.require(encoder.name, encoder.device)
+    batch = _first_batch(encoder, dataset, refs)
+    try:
+        cosine, speedup = _beside_fp32(encoder, batch, "int8")
+    finally:
+        encoder.precision = "int8"
+    return Screening(cosine, len(batch), speedup)
+
+
+def _first_batch(encoder: Encoder, dataset: Dataset, refs: Sequence[FrameRef]) -> torch.Tensor:
+    import torch
+
     tensors = []
     for ref in refs[: min(FRAMES, encoder.batch_size)]:
         with dataset.open(ref.path) as media:
-            tensors.append(encoder.preprocess(media.frames([ref.frame])[0]))
-    batch = torch.stack(tensors)
+            tensors.append(encoder.preprocessed(media.frames([ref.frame])[0], ref.path))
+    return torch.stack(tensors)
+
+
+def _beside_fp32(encoder: Encoder, batch: torch.Tensor, other: str) -> tuple[float, float]:
+    """Return the smallest cosine to float32 in another precision, in which the encoder is left, and how much faster."""
     poolings = (encoder.pooling, *encoder.companions)
     vectors, seconds = {}, {}
-    for precision in ("fp32", "bf16"):
+    encoder.precision = other
+    encoder.encode_batch(batch[:1])  # first of all, so that what it cannot do is said at once; it sets things up, too
+    for precision in ("fp32", other):
         encoder.precision = precision
-        encoder.encode_batch(batch[:1])  # the first pass of each kind sets things up
+        if precision == "fp32":
+            encoder.encode_batch(batch[:1])
         started = time.perf_counter()
         vectors[precision] = encoder.encode_batch_poolings(batch, poolings)
         seconds[precision] = time.perf_counter() - started
-    cosine = min(lowest_cosine(vectors["fp32"][name], vectors["bf16"][name]) for name in poolings)
-    # The clock has no say: it would give one request different keys on different days.
-    encoder.precision = "bf16" if cosine >= COSINE else "fp32"
-    return Decision(encoder.precision, cosine, seconds["fp32"] / max(seconds["bf16"], 1e-9))
+    cosine = min(lowest_cosine(vectors["fp32"][name], vectors[other][name]) for name in poolings)
+    return cosine, seconds["fp32"] / max(seconds[other], 1e-9)

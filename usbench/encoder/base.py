@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
+    from usbench.encoder.int8 import Products
+
 __all__ = [
     "PRECISIONS",
     "Encoder",
@@ -53,7 +55,7 @@ __all__ = [
     "grey_to_tensor",
 ]
 
-PRECISIONS = ("fp32", "bf16", "auto")
+PRECISIONS = ("fp32", "bf16", "auto", "int8")
 
 
 class Encoder(abc.ABC):
@@ -68,7 +70,8 @@ class Encoder(abc.ABC):
         pooling: One of ``card.poolings``; the first by default.
         preprocessing: One of ``card.preprocessings``; the first by default.
         precision: ``fp32``, ``bf16`` for autocast, or ``auto``, which a run replaces by one of them after a check
-            on its first frames (:mod:`usbench.embedding.precision`). Vectors are float32 in each case.
+            on its first frames (:mod:`usbench.embedding.precision`); ``int8`` for screening on a CPU
+            (:mod:`usbench.encoder.int8`), which no leaderboard takes. Vectors are float32 in each case.
 
     Raises:
         UsbenchError: An option is not one the card offers, or weights are given to an encoder that takes
@@ -110,6 +113,7 @@ class Encoder(abc.ABC):
         self._weights = Path(weights).expanduser() if weights else None
         self._network: Any = None
         self._loaded = False
+        self._products: Products | None = None  # the network's weights in int8, if a pass has wanted them
         self._loading = threading.RLock()
         self.original: Encoder | None = None  # whose network this one uses, with another pooling
         if weights and not self.takes_weights:
@@ -299,6 +303,10 @@ class Encoder(abc.ABC):
             libraries=library_versions(type(self)),
         )
 
+    def precision_of_vectors(self) -> str:
+        """Return the precision that vectors were made in; of vectors made elsewhere it is not that of a pass here."""
+        return self.precision
+
     def offered_poolings(self) -> tuple[str, ...]:
         """Return the poolings that this encoder has: all on its card, unless they depend on its network."""
         return tuple(self.card.poolings)
@@ -458,12 +466,32 @@ class Encoder(abc.ABC):
         with (
             torch.inference_mode(),
             torch.autocast(device_type, dtype=torch.bfloat16, enabled=self.precision == "bf16"),
+            self._in_int8() if self.precision == "int8" else contextlib.nullcontext(),
         ):
             yield
 
+    @contextlib.contextmanager
+    def _in_int8(self) -> Iterator[None]:
+        """Multiply in int8, and refuse to do so in vain."""
+        from usbench.encoder import int8
+
+        int8.require(self.name, self.device)
+        network, products = self._network, self._products
+        if network is not None and (products is None or products.network is not network):
+            with self._loading:
+                if self._products is None or self._products.network is not network:
+                    self._products = int8.Products(network)
+                products = self._products
+        if products is not None:
+            with products.taken_over():
+                yield
+        if products is None or not len(products):
+            told = "it has no network" if products is None else "its network multiplies with no large matrix of weights"
+            raise UsbenchError(f"{self.name}: precision int8 would change nothing, as {told}. Leave --precision out.")
+
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the lock, which can be neither copied nor sent to another process."""
-        return {name: value for name, value in vars(self).items() if name != "_loading"}
+        """Leave out the locks, which can be neither copied nor sent to another process, and what is made anew."""
+        return {name: value for name, value in vars(self).items() if name != "_loading"} | {"_products": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)

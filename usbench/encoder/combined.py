@@ -46,6 +46,11 @@ class Combined(Encoder):
         """Say whether all parts can compute there; they share one device."""
         return all(part.runs_on(device) for part in self.parts)
 
+    def precision_of_vectors(self) -> str:
+        """Return the first precision of a part that is not the usual one; vectors made elsewhere may have another."""
+        made = (part.precision_of_vectors() for part in self.parts)
+        return next((precision for precision in made if precision not in ("fp32", "auto")), self.precision)
+
     def load(self) -> torch.nn.Module:
         """Build the networks of all parts."""
         import torch

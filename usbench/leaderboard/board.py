@@ -19,6 +19,7 @@ from usbench.leaderboard.constant_baseline import constant_floor
 from usbench.leaderboard.device_note import note_of_devices
 from usbench.leaderboard.published_values import Reported, load_reported
 from usbench.probes.facts import flat_and_nested
+from usbench.results.board_folder import is_screening, refuse_screening
 from usbench.results.division import Division, division_of, told_as
 from usbench.results.rows import base_of, spelling_of
 from usbench.results.schema import Estimate, Result, load, result_files, result_path
@@ -315,6 +316,7 @@ def gather(
     reported: Path | None = None,
     tasks: Iterable[Task] | None = None,
     only: str | None = None,
+    screening: bool = False,
     progress: Progress = silent,
 ) -> list[Board]:
     """Read everything and sort it into boards.
@@ -324,6 +326,7 @@ def gather(
         reported: Folder of reported values; none by default.
         tasks: Tasks that get a page even without results; the bundled ones by default.
         only: Name of the one board whose results are read; all by default.
+        screening: Whether results in a precision that is for screening are taken, too: to compare, never for a page.
         progress: Told what is being done, how many results or boards are done, and how many there are.
 
     Returns:
@@ -331,7 +334,8 @@ def gather(
         boards of other tasks. Boards on simulated images are last.
 
     Raises:
-        ResultError: A file is damaged, or lies where its content does not belong.
+        ResultError: A file is damaged, or lies where its content does not belong, or is for screening and stands on
+            a public board.
     """
     known = {task.name: TaskFacts.of(task) for task in (bundled_tasks() if tasks is None else tasks)}
     published = load_reported(reported) if reported is not None else {}
@@ -343,6 +347,10 @@ def gather(
         file, belongs = path.relative_to(results).as_posix(), result_path(Path(), result).as_posix()
         if file != belongs:
             raise ResultError(f"{path}: belongs at {results / belongs}. Move it there, or away.")
+        if is_screening(result.encoder):
+            refuse_screening(results, result.encoder)
+            if not screening:
+                continue
         groups.setdefault(result.board, []).append((file, shown(result)))
     _refuse_alike(groups)
     boards = []

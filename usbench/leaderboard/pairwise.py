@@ -177,7 +177,7 @@ def read_board(results: Path, name: str) -> Board:
     """
     held = results.iterdir() if results.is_dir() else ()
     named = any(folder.name == name and any(folder.glob("*.json")) for folder in held)
-    return find_board(gather(results, tasks=(), only=name if named else None), name, results)
+    return find_board(gather(results, tasks=(), only=name if named else None, screening=True), name, results)
 
 
 def find_board(boards: Sequence[Board], name: str, results: Path) -> Board:

@@ -20,7 +20,7 @@ from usbench.data.frames import decoding_versions
 from usbench.encoder.base import Encoder
 from usbench.errors import DataError, UsbenchError
 from usbench.plugins.data_sources import Located, dataset_for
-from usbench.results.board_folder import refuse_simulated
+from usbench.results.board_folder import refuse_screening, refuse_simulated
 from usbench.task.task import Task
 
 if TYPE_CHECKING:
@@ -121,9 +121,14 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
     readiness = encoder.readiness()
     if not readiness.ready:
         raise UsbenchError(readiness.reason)
+    if encoder.precision == "int8":
+        from usbench.encoder import int8
+
+        int8.require(encoder.name, encoder.device)
     for remark in encoder.remarks():
         options.notify(remark)
     if options.results is not None:
+        refuse_screening(options.results, {"name": encoder.name, "precision": encoder.precision_of_vectors()})
         # Before anything is simulated; of a task that falls back on its twin, before anything is encoded.
         refuse_simulated(options.results, options.data == "phantom")
     located = dataset_for(task, settings, options.data)

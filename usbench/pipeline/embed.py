@@ -111,7 +111,7 @@ def embed(
     """
     from usbench.data.frames import decoding_versions
     from usbench.embedding.extract import extract
-    from usbench.embedding.precision import resolve_precision
+    from usbench.embedding.precision import measure_int8, resolve_precision
     from usbench.embedding.store import Store
     from usbench.embedding.vector_folder import frame_sha256, write_vectors
     from usbench.pipeline.prechecks import check_device, check_writable
@@ -124,6 +124,10 @@ def embed(
     readiness = encoder.readiness()
     if not readiness.ready:
         raise UsbenchError(readiness.reason)
+    if encoder.precision == "int8":
+        from usbench.encoder import int8
+
+        int8.require(encoder.name, encoder.device)
     if task is not None:
         if policy is not None:
             raise UsbenchError(f"task {task.name!r} says which frames ({task.frames.describe()}). Leave --frames out.")
@@ -143,6 +147,8 @@ def embed(
     decision = resolve_precision(encoder, dataset, refs)
     if decision is not None:
         notes = (*notes, decision.describe())
+    if (screened := measure_int8(encoder, dataset, refs)) is not None:
+        notes = (*notes, screened.describe())
 
     ahead = spread(encoder, refs) if spread is not None else None
     frames = {} if frame_digests is None else frame_digests
@@ -165,7 +171,9 @@ def embed(
     )
     _complete(frames, refs, dataset, lambda done, total: progress("digests of frames", done, total))
     index = _index(dataset, refs, digests, frames)
-    facts = {"encoder": _facts(encoder), "dataset": _origin(dataset), "frames": policy.describe()}
+    facts: dict[str, Any] = {"encoder": _facts(encoder), "dataset": _origin(dataset), "frames": policy.describe()}
+    if screened is not None:
+        facts["int8"] = screened.facts()
     write_vectors(folder, extraction.vectors, index, facts, f".{table}")
     encoded, seconds = extraction.encoded, extraction.seconds
     if ahead is not None:

@@ -71,6 +71,7 @@ def _compute(ready: Prepared, options: Options, settings: Settings) -> results.R
     from usbench.pipeline.vectors import embed
 
     encoder, task, located, cohort = ready.encoder, ready.task, ready.located, ready.cohort
+    screened = _screened(ready, options)
     embedded = embed(ready, options, settings)
     started = time.perf_counter()
     protocols, figures = _answers(ready, embedded, options)
@@ -84,8 +85,24 @@ def _compute(ready: Prepared, options: Options, settings: Settings) -> results.R
         protocols=protocols,
         figures=figures,
         inputs=ready.inputs,
-        provenance=_provenance(encoder, embedded.extraction, len(embedded.frames.refs), time.perf_counter() - started),
+        provenance={
+            **_provenance(encoder, embedded.extraction, len(embedded.frames.refs), time.perf_counter() - started),
+            **screened,
+        },
     )
+
+
+def _screened(ready: Prepared, options: Options) -> dict[str, Any]:
+    """Measure, before anything is encoded, what a precision that is for screening changes."""
+    from usbench.embedding.precision import measure_int8
+
+    if ready.encoder.precision != "int8":
+        return {}
+    found = measure_int8(ready.encoder, ready.located.dataset, ready.frames.refs)
+    if found is None:
+        return {}
+    options.notify(f"{ready.encoder.name}: {found.describe()}")
+    return {"int8": found.facts()}
 
 
 def _answers(
@@ -242,7 +259,7 @@ def encoder_facts(encoder: Encoder) -> dict[str, Any]:
         "version": identity.version,
         "preprocessing": identity.preprocessing,
         "pooling": identity.pooling,
-        "precision": identity.precision,
+        "precision": encoder.precision_of_vectors(),
         "identity": identity.digest(),
         **({"source": identity.source} if identity.source else {}),
     }

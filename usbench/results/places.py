@@ -7,7 +7,7 @@ from pathlib import Path
 
 from usbench.core.settings import BOARD_RESULTS, DEFAULT_RESULTS
 from usbench.errors import ResultError
-from usbench.results.board_folder import refuse_simulated
+from usbench.results.board_folder import is_screening, refuse_simulated, why_no_board
 from usbench.results.rows import refuse_another
 from usbench.results.schema import Result, load, result_path, save, slug
 
@@ -72,8 +72,11 @@ def enter(board: Path, result: Result, replace: bool = False) -> Path:
         Where it lies.
 
     Raises:
-        ResultError: Its images are simulated, or another network's result of this name lies there.
+        ResultError: Its images are simulated, its precision is for screening, or another network's result of this
+            name lies there.
     """
+    if is_screening(result.encoder):
+        raise ResultError(f"{why_no_board(result.encoder)}.")
     refuse_simulated(board, result.synthetic)
     path = result_path(board, result)
     if path.is_file() and not replace:

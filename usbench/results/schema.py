@@ -17,7 +17,7 @@ from usbench.core.atomic_files import atomic_write
 from usbench.core.documents import read_json
 from usbench.core.names import inside, name_fault
 from usbench.errors import ResultError
-from usbench.results.board_folder import refuse_simulated
+from usbench.results.board_folder import refuse_screening, refuse_simulated
 from usbench.results.checks import digest_of, dump, form_faults, seal_fault
 
 SCHEMA_VERSION = 1
@@ -271,11 +271,13 @@ def save(folder: Path, result: Result) -> Path:
     """Write a result atomically and return its path.
 
     Raises:
-        ResultError: A name of the result is none, or its images are simulated and the folder is that of a board.
+        ResultError: A name of the result is none, or the folder is that of a board and its images are simulated or
+            its precision is for screening.
         StoreError: The folder cannot be written.
         UsbenchError: A link leads out of the folder.
     """
     refuse_simulated(folder, result.synthetic)
+    refuse_screening(folder, result.encoder)
     path = inside(folder, result_path(folder, result))
     atomic_write(path, result.to_json().encode())
     return path

@@ -22,6 +22,7 @@ from usbench.core.atomic_files import atomic_write
 from usbench.diagnostics.recompute import refreshed
 from usbench.errors import ResultError
 from usbench.evaluation.drop import with_drop
+from usbench.results.board_folder import is_screening, why_no_board
 from usbench.results.rows import spelling_of
 from usbench.results.schema import Result, Units, load, result_path
 from usbench.results.text import with_text
@@ -62,7 +63,7 @@ def prepare(path: Path, secret: bytes, keep_ids: bool = False, keep_strata: bool
         The prepared result; the file itself is not touched.
 
     Raises:
-        ResultError: The file is not valid; nothing of it should be published.
+        ResultError: The file is not valid, or its precision is for screening; nothing of it should be published.
     """
     from usbench.submission.validate import validate
 
@@ -70,6 +71,8 @@ def prepare(path: Path, secret: bytes, keep_ids: bool = False, keep_strata: bool
     if findings:
         raise ResultError(f"{findings[0]}. Run the task again before submitting.")
     result = _without_places(load(path))
+    if is_screening(result.encoder):
+        raise ResultError(f"{path}: {why_no_board(result.encoder)} and submit that.")
     if not keep_strata:
         strata = {name: found for name, found in result.instruments.items() if name not in ("strata", "shortcut")}
         result = replace(result, units=replace(result.units, strata={}), instruments=strata)

@@ -19,7 +19,7 @@ from usbench.diagnostics.label_efficiency import DIAGNOSTIC_VERSION
 from usbench.diagnostics.shifts.levels import Level
 from usbench.embedding.extract import Shard
 from usbench.errors import UsbenchError
-from usbench.results.board_folder import refuse_simulated
+from usbench.results.board_folder import refuse_screening, refuse_simulated
 from usbench.results.rows import refuse_another
 from usbench.sweep.cell_state import Record, SweepRequest
 from usbench.sweep.config import EngineSpec
@@ -310,6 +310,7 @@ class Campaign:
         there = _load(path)
         try:
             refuse_simulated(self._wish.results, found.synthetic)
+            refuse_screening(self._wish.results, found.encoder)
             if there is not None and not self._wish.replace:
                 refuse_another(path, there.encoder, found.encoder)
         except UsbenchError as error:

@@ -27,7 +27,7 @@ class EncoderSpec:
         name: As for ``usbench run -e``.
         weights: Weight file that is not registered.
         device: torch device; ``auto`` is what it is where the plan is made.
-        precision: ``fp32``, ``bf16`` or ``auto``.
+        precision: ``fp32``, ``bf16`` or ``auto``; ``int8`` for screening on a CPU.
         pooling: Variant of its card.
         preprocessing: Variant of its card.
         batch_size: Frames per forward pass; the encoder's own by default.
