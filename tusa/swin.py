@@ -121,7 +121,8 @@ def _attend(block: Any, x: Tensor, mask: Tensor | None) -> Tensor:
     mixed = mixed.permute(0, 1, 4, 2, 5, 3, 6).reshape(count, *full, c)
     if any(shift):
         mixed = mixed.roll(shift, (1, 2))
-    projected: Tensor = attention.proj(mixed[:, :height, :width])
+    # In one piece: of rows that are apart torch would make a product each, with a copy of the weights for each.
+    projected: Tensor = attention.proj(mixed[:, :height, :width].contiguous())
     return projected
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from usbench.core.allocator import keep_freed_memory
 from usbench.core.atomic_files import atomic_write
 from usbench.core.types import Vectors
 from usbench.errors import EncodingError, UsbenchError
@@ -49,6 +50,8 @@ class Passes:
         self._encoder, self._memory = encoder, memory
         self._fixed = batch_size is not None
         self._cuda = encoder.device.startswith("cuda")
+        if encoder.device == "cpu":
+            keep_freed_memory()
         threads = torch.get_num_threads()
         share = encoder.micro_batch_size if encoder.device == "cpu" else None
         self._share = min(share, batch_size) if share and batch_size else share
