@@ -2,7 +2,8 @@
 
 Plain: one image at a time, float32, eager; SAM by ``segment_anything`` itself. Ours: the adapters of this project, in
 the batches that the extraction engine takes, in float32 and, where the device has instructions for it, in bfloat16.
-All with the same random weights and the same frames of COVID-BLUES, preprocessed beforehand; repeats are interleaved.
+Both with the same weights, random but those of `tusa`, and the same frames of COVID-BLUES, preprocessed beforehand;
+repeats are interleaved.
 Beside each repeat the speed of a matrix product is measured: the share of it that is reached, and the ratio that all of
 it would give, tell slow code from a limit of the machine.
 
@@ -39,7 +40,7 @@ from usbench.plugins.catalog import load_encoder
 
 HERE = Path(__file__).resolve().parent
 # Frames per repeat on a CPU, and so many times as many on a GPU.
-ENCODERS = {"tusa.random": 16, "usfm.random": 8, "medsam.random": 1, "ultrasam.random": 1}
+ENCODERS = {"tusa": 16, "tusa.random": 16, "usfm.random": 8, "medsam.random": 1, "ultrasam.random": 1}
 ON_GPU = 16
 
 
@@ -175,8 +176,9 @@ def measure(name: str, images: list[Any], repeats: int, device: str, asked: Sequ
 
 PAGE = """# Encoding against the plain way
 
-Written by `benchmarks/encode.py`: frames of COVID-BLUES, random weights, medians of interleaved repeats. Plain is one
-image at a time in eager float32. Loads of the machine are in the JSON; the ratios count, not the rates.
+Written by `benchmarks/encode.py`: frames of COVID-BLUES, medians of interleaved repeats; weights are random but those
+of `tusa`. Plain is one image at a time in eager float32. Loads of the machine are in the JSON; the ratios count, not
+the rates.
 """
 
 END = """
