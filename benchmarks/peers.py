@@ -575,7 +575,8 @@ def table_of(report: dict[str, Any]) -> str:
     lines += ["|---|---:|---:|---:|---:|---:|---:|---|---:|---:|"]
     for row in report["rows"]:
         if row["failed"]:
-            lines.append(f"| {row['title']} | does not run without CUDA | | | | | {row['lines']} | | | |")
+            told = "does not run without CUDA" if "NVIDIA" in row["failed"] else "fails"
+            lines.append(f"| {row['title']} | {told} | | | | | {row['lines']} | | | |")
             continue
         cells = [row["title"], *(f"{row[kind]['seconds']:.1f}" if kind in row else "–" for kind in TIMES)]
         cells += [f"{row['cold']['processor']:.0f}", f"{row['cold']['mb']:,}", str(row["lines"])]
@@ -592,8 +593,9 @@ def circumstances(report: dict[str, Any]) -> str:
     loads = [run["load"] for row in report["rows"] for kind in TIMES for run in row.get(kind, {}).get("runs", [])]
     return (
         f"{report['images']} images of {report['patients']} patients of BUS-BRA, a ViT-S of timm with random weights, "
-        f"{report['machine']}, {report['threads']} threads, no GPU.\nMedians of {report['cold']} cold and "
-        f"{report['repeats']} further runs, in turns; load of the machine {min(loads)} to {max(loads)}."
+        f"{report['machine']}, {report['threads']} threads, no GPU.\nRuns in turns, cold {report['cold']} times and "
+        f"otherwise {report['repeats']} times, medians; other work gave the machine a load of {min(loads)} to "
+        f"{max(loads)}, so that small differences in seconds mean nothing."
     )
 
 
