@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import runpy
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from math import sqrt
@@ -24,7 +25,7 @@ from usbench.results.schema import Result, load
 ROOT = Path(__file__).resolve().parents[1]
 BASELINES = ("texture", "pixels", "tusa.random", "random-projection")
 NEEDED = {"shortcut", "frame_budget", "duplicates", "permutation"}
-PAGES = ("docs/statistics.md", "docs/instruments.md", "docs/tusa/open-v2.md")
+PAGES = ("docs/statistics.md", "docs/instruments.md", "docs/tusa/open-v2.md", "docs/speed.md")
 _MARKED = re.compile(r"^(<!-- measured: (\w+) -->\n)(.*?)^(<!-- end of measured -->)$", flags=re.M | re.S)
 
 
@@ -139,8 +140,16 @@ def tusa_boards(root: Path) -> str:
     return _table(("board", "metric", *heads), rows, text=2)
 
 
+def peers(root: Path) -> str:
+    """Times, memory, figures and lines beside other benchmarks of frozen encoders."""
+    report = json.loads((root / "benchmarks" / "peers.json").read_text(encoding="utf-8"))
+    script = runpy.run_path(str(ROOT / "benchmarks" / "peers.py"))
+    written: str = script["table_of"](report)
+    return f"{script['circumstances'](report)}\n\n{written}\n{script['LEGEND']}\n"
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
-    table.__name__: table for table in (coverage, shortcut, frame_budget, duplicates, tusa_boards)
+    table.__name__: table for table in (coverage, shortcut, frame_budget, duplicates, tusa_boards, peers)
 }
 
 

@@ -1,0 +1,1 @@
+python on_cpu.py

@@ -1,0 +1,1 @@
+PYTHONPATH=. eva fit --config probe.yaml

@@ -1,0 +1,1 @@
+PYTHONPATH=. eva predict_fit --config probe.yaml
