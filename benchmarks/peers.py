@@ -621,9 +621,13 @@ def page(report: dict[str, Any]) -> str:
             told.append(f"- **{row['title']}**: {row['why']}; measured with `{' '.join(row['pins'])}`.")
         if row["failed"]:
             told.append(f"- **{row['title']}**: {row['failed']}")
-    told += ["", "## What each does better", ""]
-    told += [f"- **{row['title']}**: {row['better']}." for row in report["rows"] if row["better"]]
+    told += ["", "## What each does better", "", better(report)]
     return "\n".join(told) + "\n"
+
+
+def better(report: dict[str, Any]) -> str:
+    """Say what each does better than this project."""
+    return "\n".join(f"- **{row['title']}**: {row['better']}." for row in report["rows"] if row["better"])
 
 
 def main() -> None:

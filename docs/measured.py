@@ -145,7 +145,8 @@ def peers(root: Path) -> str:
     report = json.loads((root / "benchmarks" / "peers.json").read_text(encoding="utf-8"))
     script = runpy.run_path(str(ROOT / "benchmarks" / "peers.py"))
     written: str = script["table_of"](report)
-    return f"{script['circumstances'](report)}\n\n{written}\n{script['LEGEND']}\n"
+    told = f"{script['circumstances'](report)}\n\n{written}\n{script['LEGEND']}\n"
+    return f"{told}\nWhat each does better than this project:\n\n{script['better'](report)}\n"
 
 
 TABLES: dict[str, Callable[[Path], str]] = {
