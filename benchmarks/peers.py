@@ -593,9 +593,9 @@ def circumstances(report: dict[str, Any]) -> str:
     loads = [run["load"] for row in report["rows"] for kind in TIMES for run in row.get(kind, {}).get("runs", [])]
     return (
         f"{report['images']} images of {report['patients']} patients of BUS-BRA, a ViT-S of timm with random weights, "
-        f"{report['machine']}, {report['threads']} threads, no GPU.\nRuns in turns, cold {report['cold']} times and "
-        f"otherwise {report['repeats']} times, medians; other work gave the machine a load of {min(loads)} to "
-        f"{max(loads)}, so that small differences in seconds mean nothing."
+        f"{report['machine']}, {report['threads']} threads, no GPU.\nMedians of runs in turns: cold {report['cold']}, "
+        f"otherwise {report['repeats']}. Load of the machine, each run's own included, {min(loads)} to {max(loads)}: small "
+        "differences in seconds mean nothing."
     )
 
 
