@@ -594,8 +594,8 @@ def circumstances(report: dict[str, Any]) -> str:
     return (
         f"{report['images']} images of {report['patients']} patients of BUS-BRA, a ViT-S of timm with random weights, "
         f"{report['machine']}, {report['threads']} threads, no GPU.\nMedians of runs in turns: cold {report['cold']}, "
-        f"otherwise {report['repeats']}. Load of the machine, each run's own included, {min(loads)} to {max(loads)}: small "
-        "differences in seconds mean nothing."
+        f"otherwise {report['repeats']}. Load of the machine, each run's own included, {min(loads)} to {max(loads)}: "
+        "small differences in seconds mean nothing."
     )
 
 
