@@ -33,6 +33,8 @@ from typing import Any
 
 import numpy as np
 
+from usbench.embedding.precision import lowest_cosine
+
 HERE = Path(__file__).resolve().parent
 SCRIPTS = HERE / "peer_scripts"
 TIMES = ("cold", "again", "probe")
@@ -494,12 +496,6 @@ def as_mteb(vectors: np.ndarray[Any, Any], table: Any) -> float:
     train = (table["split"] == "train").to_numpy()
     model = LogisticRegression(max_iter=100).fit(vectors[train], table["label"][train])
     return float(model.score(vectors[~train], table["label"][~train]))
-
-
-def lowest_cosine(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> float:
-    """Return the lowest cosine between two vectors of one image."""
-    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
-    return float(((first * second).sum(axis=1) / lengths).min())
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:

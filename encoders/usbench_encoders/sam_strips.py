@@ -247,10 +247,7 @@ def _linear(layer: Any, values: Tensor, out: Tensor, buffers: _Buffers) -> None:
 def _add_linear(layer: Any, values: Tensor, states: Tensor, buffers: _Buffers) -> None:
     """Add a layer's answer to ``(..., C)`` to contiguous float32 states in place."""
     flat = states.view(-1, layer.out_features)
-    if int8.active():
-        flat.add_(functional.linear(values.reshape(-1, layer.in_features), layer.weight, layer.bias))
-        return
-    if buffers.dtype == flat.dtype:
+    if buffers.dtype == flat.dtype and not int8.active():
         bias, weight = buffers.weights(layer)
         flat.addmm_(values.reshape(-1, layer.in_features), weight).add_(bias)
         return

@@ -251,7 +251,7 @@ def test_folded_attention_equals_the_plain_one_but_for_rounding() -> None:
     from usbench_encoders import sam_network
 
     torch.manual_seed(0)
-    for side in (5, 33):  # at once, and query by query
+    for side in (5, 33):
         layer = Attention(24, num_heads=2, use_rel_pos=True, input_size=(side, side)).eval()
         published.randomise(layer)
         states = torch.randn(1, side, side, 24)

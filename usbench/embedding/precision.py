@@ -179,9 +179,6 @@ def measure_int8(encoder: Encoder, dataset: Dataset, refs: Sequence[FrameRef]) -
     """
     if encoder.precision != "int8" or not refs:
         return None
-    from usbench.encoder import int8
-
-    int8.require(encoder.name, encoder.device)
     batch = _first_batch(encoder, dataset, refs)
     try:
         cosine, speedup = _beside_fp32(encoder, batch, "int8")

@@ -19,6 +19,7 @@ from usbench.data.dataset import Dataset
 from usbench.data.frames import decoding_versions
 from usbench.encoder.base import Encoder
 from usbench.errors import DataError, UsbenchError
+from usbench.pipeline.prechecks import check_encoder
 from usbench.plugins.data_sources import Located, dataset_for
 from usbench.results.board_folder import refuse_screening, refuse_simulated
 from usbench.task.task import Task
@@ -118,13 +119,7 @@ def prepare(encoder: Encoder, task: Task, options: Options, settings: Settings) 
 
     check_name("encoder", encoder.name)
     check_name("task", task.name)
-    readiness = encoder.readiness()
-    if not readiness.ready:
-        raise UsbenchError(readiness.reason)
-    if encoder.precision == "int8":
-        from usbench.encoder import int8
-
-        int8.require(encoder.name, encoder.device)
+    check_encoder(encoder)
     for remark in encoder.remarks():
         options.notify(remark)
     if options.results is not None:

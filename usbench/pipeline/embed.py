@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from usbench.core.settings import Settings
 from usbench.core.thread_map import map_in_threads
-from usbench.core.types import Frame
+from usbench.core.types import Frame, Progress, silent
 from usbench.data.dataset import Dataset
 from usbench.data.frame_sampling import AllFrames, FramePolicy
 from usbench.encoder.base import Encoder
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from usbench.embedding.extract import Shard
     from usbench.task.cohort import Cohort
 
-Progress = Callable[[str, int, int], None]
 Spread = Callable[[Encoder, "Sequence[FrameRef]"], "Shard"]
 
 FORMATS = ("parquet", "csv")
@@ -86,7 +85,7 @@ def embed(
     table: str = "parquet",
     batch_size: int | None = None,
     workers: int | None = None,
-    progress: Progress = lambda text, done, total: None,
+    progress: Progress = silent,
     spread: Spread | None = None,
     frame_digests: dict[bytes, str] | None = None,
 ) -> Written:
@@ -114,20 +113,14 @@ def embed(
     from usbench.embedding.precision import measure_int8, resolve_precision
     from usbench.embedding.store import Store
     from usbench.embedding.vector_folder import frame_sha256, write_vectors
-    from usbench.pipeline.prechecks import check_device, check_writable
+    from usbench.pipeline.prechecks import check_device, check_encoder, check_writable
     from usbench.task.cohort import build_cohort, select_frames
 
     check_device(encoder.device)
     check_writable(folder, "--out")
     if table not in FORMATS:
         raise UsbenchError(f"unknown format {table!r} of the index. Use {' or '.join(FORMATS)}.")
-    readiness = encoder.readiness()
-    if not readiness.ready:
-        raise UsbenchError(readiness.reason)
-    if encoder.precision == "int8":
-        from usbench.encoder import int8
-
-        int8.require(encoder.name, encoder.device)
+    check_encoder(encoder)
     if task is not None:
         if policy is not None:
             raise UsbenchError(f"task {task.name!r} says which frames ({task.frames.describe()}). Leave --frames out.")

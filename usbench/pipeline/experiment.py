@@ -96,8 +96,6 @@ def _screened(ready: Prepared, options: Options) -> dict[str, Any]:
     """Measure, before anything is encoded, what a precision that is for screening changes."""
     from usbench.embedding.precision import measure_int8
 
-    if ready.encoder.precision != "int8":
-        return {}
     found = measure_int8(ready.encoder, ready.located.dataset, ready.frames.refs)
     if found is None:
         return {}

@@ -1,4 +1,6 @@
-"""What can be known to fail before hours of encoding: a folder that cannot be written, a device that is not there."""
+"""What can be known to fail before hours of encoding: a folder that cannot be written, a device that is not there, an
+encoder that lacks something.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,13 @@ import contextlib
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from usbench.core.devices import AUTO, VARIABLE
 from usbench.errors import UsbenchError
+
+if TYPE_CHECKING:
+    from usbench.encoder.base import Encoder
 
 
 def check_writable(folder: Path, option: str) -> None:
@@ -35,6 +41,24 @@ def check_writable(folder: Path, option: str) -> None:
             f"{option} {folder}: cannot be written ({error.strerror or error}). Choose another folder, or change its "
             "permissions."
         ) from None
+
+
+def check_encoder(encoder: Encoder) -> None:
+    """Raise unless an encoder has what it needs, and its device the instructions for its precision.
+
+    Args:
+        encoder: The encoder; its network is not built.
+
+    Raises:
+        UsbenchError: Weights or a package are missing, or the device does not multiply in int8 where that is asked for.
+    """
+    readiness = encoder.readiness()
+    if not readiness.ready:
+        raise UsbenchError(readiness.reason)
+    if encoder.precision == "int8":
+        from usbench.encoder import int8
+
+        int8.require(encoder.name, encoder.device)
 
 
 def check_device(device: str) -> None:

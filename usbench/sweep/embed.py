@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from usbench.core.settings import Settings
+from usbench.core.types import Progress
 from usbench.data.frames import FrameRef
 from usbench.embedding.extract import Shard, companion_stores
 from usbench.embedding.store import Store
@@ -30,7 +31,7 @@ def spread(
     spec: EngineSpec,
     settings: Settings,
     workers: int | None,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> Shard:
     """Encode on an engine what the store lacks.
 
