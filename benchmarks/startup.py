@@ -1,4 +1,6 @@
-"""How long small commands take to answer, each in a process of its own, and what importing the package costs.
+"""How long commands take to answer, each in a process of its own, and what importing the package costs.
+
+The first frame is timed as a user sees it: from the command to the moment at which the bar of a terminal counts images.
 
 python benchmarks/startup.py
 """
@@ -9,6 +11,9 @@ import argparse
 import json
 import os
 import platform
+import pty
+import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -23,13 +28,21 @@ USBENCH = [sys.executable, "-m", "usbench"]
 HEAVY = ("torch", "sklearn", "pandas", "av", "monai", "scipy", "umap")
 
 
+FIRST_FRAME = "usbench run -e tusa, until the first images are encoded"
+COUNTED = re.compile(rb"\b([1-9]\d*)/\d+\b")  # as the bar has it: 16/354
+
+
 def commands(folder: Path) -> dict[str, list[str]]:
-    """Return the command lines to time; the last is answered from a result that :func:`warm` made."""
+    """Return the command lines to time; some are answered from what :func:`cached_run` left in ``folder``."""
+    subset = ["-t", "breast_lesion", "--data", "subset"]
     return {
         "python, nothing imported": [sys.executable, "-c", "pass"],
         "usbench --help": [*USBENCH, "--help"],
         "usbench list encoders": [*USBENCH, "list", "encoders"],
         "usbench leaderboard --check": [*USBENCH, "leaderboard", "--check"],
+        "usbench leaderboard --html": [*USBENCH, "leaderboard", "--html", str(folder / "site")],
+        "usbench check encoder pixels": [*USBENCH, "check", "encoder", "pixels"],
+        "usbench map, 354 images, three seeds": [*USBENCH, "map", "-e", "pixels", *subset, "-o", str(folder / "map")],
         "usbench run, result kept": cached_run(folder),
     }
 
@@ -51,6 +64,34 @@ def seconds(command: list[str], environment: dict[str, str]) -> float:
     if done.returncode:
         raise SystemExit(f"{' '.join(command[2:])}: failed with {done.returncode}: {done.stderr.strip()[-400:]}")
     return taken
+
+
+def first_frame(environment: dict[str, str]) -> float:
+    """Return the seconds from the command to the first count of the bar, and stop the run.
+
+    Raises:
+        SystemExit: The run ended before it counted an image.
+    """
+    command = [*USBENCH, "run", "-e", "tusa", "-t", "breast_lesion", "--data", "subset"]
+    terminal, theirs = pty.openpty()
+    with tempfile.TemporaryDirectory() as empty:
+        own = environment | {"USBENCH_CACHE": empty, "TERM": "xterm", "COLUMNS": "120"}
+        started = time.perf_counter()
+        run = subprocess.Popen(
+            [*command, "--results", empty], stdin=theirs, stdout=theirs, stderr=theirs, env=own, cwd=HERE.parent
+        )
+        os.close(theirs)
+        seen = b""
+        try:
+            while not COUNTED.search(seen):
+                seen += os.read(terminal, 4096)
+            return time.perf_counter() - started
+        except OSError as error:  # the other end is closed
+            raise SystemExit(f"{' '.join(command[2:])}: ended early: {seen[-400:].decode(errors='replace')}") from error
+        finally:
+            run.send_signal(signal.SIGINT)
+            os.close(terminal)
+            run.wait()
 
 
 def imports() -> dict[str, Any]:
@@ -77,10 +118,11 @@ def main() -> None:
         environment = {**os.environ, "USBENCH_CACHE": str(folder / "cache"), "USBENCH_CONFIG": str(folder / "c.toml")}
         first = seconds(cached_run(folder / "results"), environment)
         todo = commands(folder / "results")
-        times: dict[str, list[float]] = {name: [] for name in todo}
+        times: dict[str, list[float]] = {name: [] for name in [*todo, FIRST_FRAME]}
         for _ in range(args.repeats):
             for name, command in todo.items():
                 times[name].append(seconds(command, environment))
+            times[FIRST_FRAME].append(first_frame(environment))
     report = {
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
         "load": round(os.getloadavg()[0], 2),

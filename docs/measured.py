@@ -149,8 +149,26 @@ def peers(root: Path) -> str:
     return f"{told}\nWhat each does better than this project:\n\n{script['better'](report)}\n"
 
 
+def then_and_now(root: Path) -> str:
+    """Figures of earlier revisions beside those of the committed benchmarks."""
+    folder = root / "benchmarks"
+    shown: dict[str, Callable[[float], str]] = {
+        "ratio": "{:.2f}".format, "share": "{:.0%}".format, "s": "{:.2f} s".format, "ms": "{:.2f} ms".format,
+        "MiB": "{:,.0f} MiB".format,
+    }  # fmt: skip
+    rows = []
+    for past in json.loads((folder / "past.json").read_text(encoding="utf-8")):
+        now: Any = json.loads((folder / f"{past['page']}.json").read_text(encoding="utf-8"))
+        for part in past["at"]:  # a key, or the values by which a row is found
+            now = _row(now, part) if isinstance(part, dict) else now[part]
+        said = shown[past["unit"]]
+        then = f"{said(past['before'])} ({past['revision']})"
+        rows.append([past["figure"], f"[{past['page']}](../benchmarks/{past['page']}.md)", then, said(now)])
+    return _table(("figure", "page", "then (revision)", "now"), rows, text=2)
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
-    table.__name__: table for table in (coverage, shortcut, frame_budget, duplicates, tusa_boards, peers)
+    table.__name__: table for table in (coverage, shortcut, frame_budget, duplicates, tusa_boards, peers, then_and_now)
 }
 
 
@@ -178,6 +196,10 @@ def _results(root: Path, board: str) -> Iterator[Result]:
                 yield from found
                 return
     raise SystemExit(f"{boards}: no results of {board} with {', '.join(sorted(NEEDED))}. Run usbench audit.")
+
+
+def _row(rows: Sequence[dict[str, Any]], values: dict[str, Any]) -> dict[str, Any]:
+    return next(row for row in rows if all(row[key] == value for key, value in values.items()))
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], text: int) -> str:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 MARK_COLUMNS = ("first_frame", "last_frame")
 
+# Frames in a file by digest of its content and version of its decoding: the next encoder asks about the same files.
+_COUNTED: dict[tuple[str, str], int] = {}
+
 # One row of an index, by column name.
 Row = dict[Hashable, Any]
 
@@ -149,8 +152,11 @@ def select_frames(
     paths = cohort.paths
 
     def count(path: str) -> int:
-        with dataset.open(path) as media:
-            return media.n_frames
+        content = (digests[path], decoding)
+        if content not in _COUNTED:
+            with dataset.open(path) as media:
+                _COUNTED[content] = media.n_frames
+        return _COUNTED[content]
 
     lengths = map_in_threads(count, paths)
     refs: list[FrameRef] = []

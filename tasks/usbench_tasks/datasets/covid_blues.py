@@ -163,12 +163,12 @@ def _numbers(column: pd.Series, where: str) -> tuple[pd.Series[float], list[str]
     import pandas as pd
 
     text = column.astype("string").str.strip()
-    ends = text.str.extract(r"^(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)$").astype("Float64")
-    middle = ends.mean(axis=1, skipna=False)
-    is_range = middle.notna()
-    values = pd.to_numeric(text.mask(is_range), errors="coerce").astype("Float64").fillna(middle)
-    unreadable = text.notna() & values.isna()
-    if unreadable.any():
-        raise DataError(f"{where} has {text[unreadable].iloc[0]!r}, which is not a number.")
-    numbers = values.astype("float64")
-    return numbers.mask(numbers.isin(SENTINELS)), text[is_range].tolist()
+    numbers = pd.to_numeric(text, errors="coerce").astype("float64")
+    # Nearly every cell is one number: only the others are worth a regular expression, in a hundred columns.
+    others = text[text.notna() & numbers.isna()]
+    ends = others.str.extract(r"^(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)$").astype("Float64")
+    middle = ends.mean(axis=1, skipna=False).astype("float64")
+    if middle.isna().any():
+        raise DataError(f"{where} has {others[middle.isna()].iloc[0]!r}, which is not a number.")
+    numbers.update(middle)
+    return numbers.mask(numbers.isin(SENTINELS)), others.tolist()
