@@ -7,7 +7,7 @@ the official folds; the first fold is tested on. What a user writes for each lib
     python benchmarks/peers.py --data DATA_ROOT/busbra --envs FOLDER --make-envs   # several GB
     python benchmarks/peers.py --data DATA_ROOT/busbra --envs FOLDER --patients 12 --repeats 2
 
-Each library is installed from the registry into an environment of its own, with the pins named in :data:`PEERS` where
+Each library is installed from the registry into an environment of its own, with the pins of ``peer_libraries.py`` where
 it does not run as it installs. *Cold* begins with empty folders and ends with the process; *again* repeats the same
 question with whatever the library has kept; *probe anew* is a new fit on vectors that were kept. Time on the wall,
 processor time and the proportional memory (PSS) of all processes of a run are measured. A run during which one of its
@@ -26,263 +26,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from peer_libraries import PEERS, SCRIPTS, Peer, counted_lines, environment_of, make_environment, own_vectors
+from peer_page import TIMES, page
 
 from usbench.embedding.precision import lowest_cosine
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = HERE / "peer_scripts"
-TIMES = ("cold", "again", "probe")
 FILES = {"cold": "run.sh", "again": "again.sh", "probe": "probe.sh"}
 PATIENCE = 3.0  # seconds between two looks at a run; more, and this script was stopped
 TRIES = 3  # of a run that something outside has stopped
-
-
-@dataclass(frozen=True)
-class Peer:
-    """A library, or a way of this project.
-
-    Attributes:
-        title: Its row in the table.
-        folder: Folder of the user's files under ``peer_scripts``.
-        requirement: What is installed; empty for this project.
-        pins: Further requirements without which it does not run.
-        why: What happens without them, as found when this was written.
-        protocol: How it comes from vectors to a figure.
-        better: What it does better than this project.
-        vectors: Reads the vectors of a finished run, in the order of the table of images.
-        metrics: Reads its figures.
-        probe_is: The time that a new fit takes, where it is the same run as another; ``None`` where there is a script.
-        lent: Folder whose lines are the user's, where the own one only makes another run possible.
-    """
-
-    title: str
-    folder: str
-    requirement: str
-    protocol: str
-    vectors: Callable[[Path, Any], np.ndarray[Any, Any] | None]
-    metrics: Callable[[Path], dict[str, float]]
-    pins: tuple[str, ...] = ()
-    why: str = ""
-    better: str = ""
-    probe_is: str | None = None
-    lent: str | None = None
-
-
-def _only(folder: Path, pattern: str) -> Path:
-    found = sorted(folder.glob(pattern))
-    if not found:
-        raise SystemExit(f"{folder}: holds no {pattern}; the run has written something else.")
-    return found[-1]
-
-
-def by_split(parts: dict[str, np.ndarray[Any, Any]], splits: Any) -> np.ndarray[Any, Any]:
-    """Put the vectors of several splits into the order of the table."""
-    found = np.empty((len(splits), next(iter(parts.values())).shape[1]), dtype=np.float32)
-    for split, part in parts.items():
-        found[np.asarray(splits) == split] = part
-    return found
-
-
-def own_metrics(out: Path) -> dict[str, float]:
-    """Read a result of this project."""
-    protocols = json.loads(_only(out, "results/*/*.json").read_text())["protocols"]
-    found = protocols["svc-nested@2"]["metrics"]
-    return {
-        "accuracy": found["accuracy"]["value"],
-        "balanced accuracy": found["balanced_accuracy"]["value"],
-        "AUC": found["fold_auc"]["value"],
-    }
-
-
-def own_vectors(out: Path, table: Any) -> np.ndarray[Any, Any] | None:
-    """Read the vectors that ``usbench embed`` has written after the runs."""
-    if not (out / "vectors").exists():
-        return None
-    import pandas as pd
-    from safetensors.numpy import load_file
-
-    index = pd.read_csv(out / "vectors" / "index.csv")
-    place = {Path(path).name: i for i, path in enumerate(index["path"])}
-    vectors = load_file(out / "vectors" / "vectors.safetensors")["vectors"]
-    order = [place[Path(path).name] for path in table["path"]]
-    ordered: np.ndarray[Any, Any] = vectors[order]
-    return ordered
-
-
-def mteb_vectors(out: Path, table: Any) -> np.ndarray[Any, Any]:
-    """Read what the encoder of the script has kept."""
-    return by_split({split: np.load(out / f"{split}.npy") for split in ("train", "test")}, table["split"])
-
-
-def mteb_metrics(out: Path) -> dict[str, float]:
-    """Read mteb's result."""
-    found = json.loads(_only(out, "cache/results/*/*/BusBra.json").read_text())["scores"]["test"][0]
-    return {"accuracy": found["accuracy"], "F1, both classes": found["f1"]}
-
-
-def clip_vectors(out: Path, table: Any) -> np.ndarray[Any, Any]:
-    """Read clip-benchmark's features: of unit length."""
-    import torch
-
-    folder = out / "features" / "vit-s"
-    parts = {split: torch.load(folder / f"features_{split}.pt").numpy() for split in ("train", "test")}
-    return by_split(parts, table["split"])
-
-
-def clip_metrics(out: Path) -> dict[str, float]:
-    """Read what the script has written."""
-    found = json.loads((out / "result.json").read_text())
-    return {"accuracy": found["lp_acc1"], "balanced accuracy": found["lp_mean_per_class_recall"]}
-
-
-def eva_vectors(out: Path, table: Any) -> np.ndarray[Any, Any]:
-    """Read eva's files, one an image."""
-    import torch
-
-    found = [torch.load(out / "embeddings" / Path(path).with_suffix(".pt"))[0] for path in table["path"]]
-    stacked: np.ndarray[Any, Any] = torch.stack(found).reshape(len(found), -1).numpy()
-    return stacked
-
-
-def eva_metrics(out: Path) -> dict[str, float]:
-    """Read eva's last result."""
-    found = json.loads(_only(out, "logs/*/results.json").read_text())["metrics"]["val"][0]
-    names = {"accuracy": "BinaryAccuracy", "balanced accuracy": "BinaryBalancedAccuracy", "AUC": "BinaryAUROC"}
-    return {name: found[f"val/{key}"]["mean"] for name, key in names.items()}
-
-
-def thunder_vectors(out: Path, table: Any) -> np.ndarray[Any, Any]:
-    """Read thunder's HDF5 files."""
-    import h5py
-
-    splits = table["split"].where(table["fold"] != 2, "val")
-    parts = {}
-    for split in ("train", "val", "test"):
-        with h5py.File(out / "embeddings" / "busbra" / "vit-s" / split / "embeddings.h5") as held:
-            parts[split] = np.stack([held[str(i)][()] for i in range(len(held))])
-    return by_split(parts, splits)
-
-
-def thunder_metrics(out: Path) -> dict[str, float]:
-    """Read thunder's result."""
-    found = json.loads(_only(out, "outputs/res/busbra/vit-s/linear_probing/*/outputs.json").read_text())
-    names = {"accuracy": "accuracy", "balanced accuracy": "balanced_accuracy", "AUC": "roc_auc"}
-    return {name: found[key]["metric_score"] for name, key in names.items() if key in found}
-
-
-def nothing(out: Path, table: Any) -> None:
-    """Return no vectors: there are none."""
-
-
-PEERS = (
-    Peer(
-        "usbench, the same split",
-        "own_split",
-        "",
-        "linear SVC on standardised vectors, its C from splits by patient inside the training folds; interval by "
-        "refits; again with 5 to 50 % of the patients",
-        own_vectors,
-        own_metrics,
-    ),
-    Peer(
-        "usbench, `breast_lesion` whole",
-        "own_folds",
-        "",
-        "the same on all five folds, and the paper's protocol beside it",
-        own_vectors,
-        own_metrics,
-    ),
-    Peer(
-        "mteb 2.26.24",
-        "mteb_task",
-        "mteb[image]==2.26.24",
-        "scikit-learn's logistic regression on vectors as they are, 100 iterations, without tuning or interval",
-        mteb_vectors,
-        mteb_metrics,
-        pins=("timm==1.0.31",),
-        better="hundreds of tasks of text, image, audio and video, and a public leaderboard of many models",
-    ),
-    Peer(
-        "kaiko-eva 0.4.5",
-        "eva_config",
-        "kaiko-eva[vision]==0.4.5",
-        "a linear layer by AdamW, 100 epochs at a rate that the user chooses (its own recipes take 12,500 steps); "
-        "several initialisations with `n_runs`, no interval over patients",
-        eva_vectors,
-        eva_metrics,
-        probe_is="again",
-        better="segmentation and slide-level tasks, heads of several kinds, and any part exchanged in one YAML file",
-    ),
-    Peer(
-        "clip-benchmark 1.6.2",
-        "clip_probe",
-        "clip-benchmark==1.6.2",
-        "a linear layer by AdamW on vectors of unit length, 10 epochs",
-        nothing,
-        clip_metrics,
-        pins=("numpy<2.4",),
-        why="its accuracy fails with numpy 2.4: 'only 0-dimensional arrays can be converted to Python scalars'",
-        better="zero-shot classification, retrieval and captions of image-text models, data streamed from WebDataset",
-    ),
-    Peer(
-        "clip-benchmark 1.6.2, calls to CUDA left out",
-        "clip_probe_cpu",
-        "clip-benchmark==1.6.2",
-        "the same",
-        clip_vectors,
-        clip_metrics,
-        pins=("numpy<2.4",),
-        probe_is="again",
-        lent="clip_probe",
-    ),
-    Peer(
-        "thunder-bench 0.2.2",
-        "thunder_files",
-        "thunder-bench==0.2.2",
-        "nine linear layers (three rates, three decays) by Adam, 50 epochs of its 200; the best on the second fold, "
-        "which it does not train on; bootstrap interval over images",
-        thunder_vectors,
-        thunder_metrics,
-        pins=("torch==2.11.0",),
-        why="its newest torchaudio is built for another CUDA than the newest torch, and does not import",
-        better="calibration, adversarial attacks, invariance to transformations, retrieval and LoRA on the same data",
-    ),
-)
-
-
-def environment_of(peer: Peer, envs: Path) -> Path:
-    """Return the folder of a peer's environment; ways of one library share it."""
-    return envs / peer.requirement.partition("=")[0].partition("[")[0]
-
-
-def make_environment(peer: Peer, envs: Path, python: str) -> None:
-    """Install a peer from the registry."""
-    folder = environment_of(peer, envs)
-    if (folder / "bin" / "python").exists():
-        return
-    subprocess.run([python, "-m", "venv", str(folder)], check=True)
-    install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-cache-dir"]
-    subprocess.run([*install, peer.requirement, *peer.pins], check=True)
-
-
-def counted_lines(folder: Path) -> int:
-    """Count what a user writes to get a first figure: lines that are neither blank, comment nor docstring alone."""
-    count = 0
-    for path in sorted(folder.iterdir()):
-        if path.suffix not in (".py", ".yaml", ".toml", ".sh") or path.name in ("again.sh", "probe.sh"):
-            continue
-        for line in path.read_text(encoding="utf-8").splitlines():
-            text = line.strip()
-            documentation = text.startswith('"""') and text.endswith('"""') and len(text) > 5
-            if text and not text.startswith("#") and not documentation and "# for the comparison" not in text:
-                count += 1
-    return count
 
 
 def prepare(data: Path, patients: int, work: Path) -> Any:
@@ -557,73 +313,6 @@ def measure_all(bench: Bench, table: Any, cold: int, repeats: int, kept: Path) -
         if row["folder"] == "mteb_task" and "metrics" in row:
             row["without_mteb"] = round(as_mteb(ours, table), 4)
     return rows
-
-
-LEGEND = """*Again* is the same question once more with what was kept; *probe anew* is a new fit on kept vectors.
-*Processor* is the time of all cores, which other work on the machine disturbs less than the time on the wall. *Lowest
-cosine*: of an image's vector to ours. *One probe*: the same logistic regression on everybody's vectors."""
-
-
-def table_of(report: dict[str, Any]) -> str:
-    """Return the table of times, memory, figures and lines."""
-    lines = ["| harness | cold (s) | again (s) | probe anew (s) | processor, cold (s) | memory, cold (MB) | lines "]
-    lines[0] += "| accuracy, balanced, AUC | lowest cosine | AUC of one probe |"
-    lines += ["|---|---:|---:|---:|---:|---:|---:|---|---:|---:|"]
-    for row in report["rows"]:
-        if row["failed"]:
-            told = "does not run without CUDA" if "NVIDIA" in row["failed"] else "fails"
-            lines.append(f"| {row['title']} | {told} | | | | | {row['lines']} | | | |")
-            continue
-        cells = [row["title"], *(f"{row[kind]['seconds']:.1f}" if kind in row else "–" for kind in TIMES)]
-        cells += [f"{row['cold']['processor']:.0f}", f"{row['cold']['mb']:,}", str(row["lines"])]
-        names = ("accuracy", "balanced accuracy", "AUC")
-        cells.append(", ".join(f"{row['metrics'][name]:.3f}" if name in row["metrics"] else "–" for name in names))
-        cells.append(f"{row['cosine']:.6f}" if "cosine" in row else "–")
-        cells.append(f"{row['one_probe_auc']:.3f}" if "one_probe_auc" in row else "–")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def circumstances(report: dict[str, Any]) -> str:
-    """Say what was measured, on what, and how busy the machine was."""
-    loads = [run["load"] for row in report["rows"] for kind in TIMES for run in row.get(kind, {}).get("runs", [])]
-    return (
-        f"{report['images']} images of {report['patients']} patients of BUS-BRA, a ViT-S of timm with random weights, "
-        f"{report['machine']}, {report['threads']} threads, no GPU.\nMedians of runs in turns: cold {report['cold']}, "
-        f"otherwise {report['repeats']}. Load of the machine, each run's own included, {min(loads)} to {max(loads)}: "
-        "small differences in seconds mean nothing."
-    )
-
-
-def page(report: dict[str, Any]) -> str:
-    """Return the page beside the JSON."""
-    written = "Written by `benchmarks/peers.py`; what a user writes is in [peer_scripts](peer_scripts)."
-    told = ["# Beside other benchmarks", "", written, "", circumstances(report), "", table_of(report), LEGEND, ""]
-    told += ["## What each does from vectors to a figure", ""]
-    told += [f"- **{row['title']}**: {row['protocol']}." for row in report["rows"]]
-    told += [
-        "",
-        "The figures of different probes differ, and with random weights and one fold say nothing of an encoder.",
-    ]
-    for row in report["rows"]:
-        if "without_mteb" in row:
-            told.append(
-                f"mteb's protocol, repeated with scikit-learn alone on our vectors, gives an accuracy of "
-                f"{row['without_mteb']:.3f}; mteb says {row['metrics']['accuracy']:.3f}."
-            )
-    told += ["", "## What does not run as it installs", ""]
-    for row in report["rows"]:
-        if row["why"]:
-            told.append(f"- **{row['title']}**: {row['why']}; measured with `{' '.join(row['pins'])}`.")
-        if row["failed"]:
-            told.append(f"- **{row['title']}**: {row['failed']}")
-    told += ["", "## What each does better", "", better(report)]
-    return "\n".join(told) + "\n"
-
-
-def better(report: dict[str, Any]) -> str:
-    """Say what each does better than this project."""
-    return "\n".join(f"- **{row['title']}**: {row['better']}." for row in report["rows"] if row["better"])
 
 
 def main() -> None:

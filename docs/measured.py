@@ -143,7 +143,7 @@ def tusa_boards(root: Path) -> str:
 def peers(root: Path) -> str:
     """Times, memory, figures and lines beside other benchmarks of frozen encoders."""
     report = json.loads((root / "benchmarks" / "peers.json").read_text(encoding="utf-8"))
-    script = runpy.run_path(str(ROOT / "benchmarks" / "peers.py"))
+    script = runpy.run_path(str(ROOT / "benchmarks" / "peer_page.py"))
     written: str = script["table_of"](report)
     told = f"{script['circumstances'](report)}\n\n{written}\n{script['LEGEND']}\n"
     return f"{told}\nWhat each does better than this project:\n\n{script['better'](report)}\n"
