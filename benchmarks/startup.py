@@ -116,6 +116,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         environment = {**os.environ, "USBENCH_CACHE": str(folder / "cache"), "USBENCH_CONFIG": str(folder / "c.toml")}
+        # An installed package has its bytecode; a checkout whose shell forbids it compiles every module at each start.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         first = seconds(cached_run(folder / "results"), environment)
         todo = commands(folder / "results")
         times: dict[str, list[float]] = {name: [] for name in [*todo, FIRST_FRAME]}

@@ -254,3 +254,34 @@ def test_frames_of_a_subject_are_the_same_whoever_else_is_there(tmp_path: Path, 
     everyone = chosen(consistent)
     half = consistent[consistent["subject"].isin(sorted(set(consistent["subject"]))[::2])]
     assert chosen(half) == {subject: everyone[subject] for subject in half["subject"]}
+
+
+def test_frames_of_a_file_are_counted_once_for_all_encoders_and_anew_when_it_changes(tmp_path: Path) -> None:
+    from PIL import Image
+
+    from usbench.task.cohort import build_cohort, select_frames
+
+    def film(name: str, grey: int, length: int) -> None:
+        first, *others = [Image.new("L", (32, 32), grey + i) for i in range(length)]
+        first.save(tmp_path / name, save_all=True, append_images=others)
+
+    table = pd.DataFrame({"path": ["a.tif", "b.tif"], "subject": ["a", "b"], "value": [1.5, 2.5]})
+    table.to_csv(tmp_path / "m.csv", index=False)
+    every = task(kind="regression", target="value", positive=None, protocols=("ridge-nested@2",), strata=())
+    opened = []
+
+    def frames() -> int:
+        dataset = usbench.load_dataset(str(tmp_path / "m.csv"))
+        opening = dataset.open
+        dataset.open = lambda path: (opened.append(path), opening(path))[1]  # type: ignore[method-assign]
+        cohort = build_cohort(every, dataset)
+        digests = {path: dataset.digest(path) for path in cohort.paths}
+        return len(select_frames(cohort, dataset, every.frames, digests, "1")[0])
+
+    film("a.tif", 20, 3)
+    film("b.tif", 90, 2)
+    assert [frames(), frames()] == [5, 5]
+    assert sorted(opened) == ["a.tif", "b.tif"]
+    film("a.tif", 20, 4)
+    assert frames() == 6
+    assert sorted(opened) == ["a.tif", "a.tif", "b.tif"]
