@@ -55,7 +55,8 @@ class Series:
         corpora: Folders of images, each with a manifest.
         protocol: The probe of the lesion tasks.
         base: The run that every variant changes in one thing; its sources and bank are filled in.
-        variants: Name to what differs, in words and as changes of the tables `objective`, `augment`, `data`, `phase`.
+        variants: Name to what differs, in words and as changes of the tables `objective`, `augment`, `data`, `phase`,
+            `run`.
     """
 
     title: str
@@ -120,6 +121,7 @@ SECOND = Series(
     ),
     variants={
         "base": ("the objective of open-v2, 64 px", {}),
+        "another-seed": ("nothing but the random numbers: what chance alone moves", {"run": {"seed": 1}}),
         "no-teacher": (
             "no term of the teacher, as `scratch`",
             {"objective": {"teacher_prediction": 0.0, "teacher_matching": 0.0, "teacher_relation": 0.0}},
@@ -160,7 +162,7 @@ def variant(series: Series, root: Path, bank: str, changes: Mapping[str, Any]) -
         objective=replace(base.objective, **changes.get("objective", {})),
         augment=replace(base.augment, **changes.get("augment", {})),
         phases=(phase := replace(base.phases[0], **changes.get("phase", {})),),
-        run=replace(base.run, probe_every=phase.steps),
+        run=replace(base.run, probe_every=phase.steps, **changes.get("run", {})),
     )
 
 
@@ -253,7 +255,10 @@ def page(report: Mapping[str, Any], series: Series) -> str:
         "| variant | what differs | views | BUSI AUC ↑ | AUL AUC ↑ | organs, held out ↑ | effective rank |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]
-    for name, row in report["rows"].items():
+    rows = report["rows"]
+    # A variant that was run later stands in its place all the same; after them what was judged beside them.
+    for name in sorted(rows, key=[*series.variants, *rows].index):
+        row = rows[name]
         organ, rank = row.get("organ_accuracy"), row.get("effective_rank")
         lines.append(
             f"| {name} | {row['what']} | {row['views'] or '–'} | {_cell(row['busi'])} | {_cell(row['aul'])} "

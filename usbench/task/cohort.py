@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 MARK_COLUMNS = ("first_frame", "last_frame")
 
-# Frames in a file by digest of its content and version of its decoding: the next encoder asks about the same files.
-_COUNTED: dict[tuple[str, str], int] = {}
+# Frames in a file by path, digest of its content and version of its decoding: the next encoder asks about the same ones.
+_COUNTED: dict[tuple[str, str, str], int] = {}
 
 # One row of an index, by column name.
 Row = dict[Hashable, Any]
@@ -152,7 +152,7 @@ def select_frames(
     paths = cohort.paths
 
     def count(path: str) -> int:
-        content = (digests[path], decoding)
+        content = (path, digests[path], decoding)
         if content not in _COUNTED:
             with dataset.open(path) as media:
                 _COUNTED[content] = media.n_frames
