@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MARK_COLUMNS = ("first_frame", "last_frame")
 
-# Frames in a file by path, digest of its content and version of its decoding: the next encoder asks about the same ones.
+# Frames in a file by path, content and version of its decoding: the next encoder asks about the same files.
 _COUNTED: dict[tuple[str, str, str], int] = {}
 
 # One row of an index, by column name.
