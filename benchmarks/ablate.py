@@ -242,6 +242,8 @@ def page(report: Mapping[str, Any], series: Series) -> str:
     phase = series.base.phases[0]
     paired = any("change" in row[key] for row in report["rows"].values() for key in LESIONS)
     difference = ", and in brackets the paired difference to the base with its uncorrected p" if paired else ""
+    chance = "another-seed" in report["rows"]
+    of_training = "Intervals and p are of patients: `another-seed` says what other random numbers of a run alone move."
     lines = [
         f"# {series.title}",
         "",
@@ -250,6 +252,7 @@ def page(report: Mapping[str, Any], series: Series) -> str:
         "",
         "Lesions: malignant against benign on two labelled sources of the pre-training corpus itself, BUSI and AUL, by",
         f"nested AUC within folds with 95 % patient-level intervals{difference}.",
+        *([of_training] if chance else []),
         "Organs: accuracy on held-out subjects.",
         "",
         "| variant | what differs | views | BUSI AUC ↑ | AUL AUC ↑ | organs, held out ↑ | effective rank |",
