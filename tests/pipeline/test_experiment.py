@@ -118,6 +118,25 @@ def test_a_repeated_run_is_answered_and_a_changed_label_is_not(tmp_path: Path, i
     assert changed.inputs != first.inputs
 
 
+def test_a_run_that_is_answered_from_the_store_waits_for_no_torch(tmp_path: Path, images: pd.DataFrame) -> None:
+    path = manifest(tmp_path, images)
+    script = f"""
+import sys, usbench
+from usbench.data.frame_sampling import AllFrames
+from usbench.task.task import SplitPlan, Task
+
+mine = Task("mine", "Mine", {str(path)!r}, target="label", positive="malignant", unit="image", frames=AllFrames(),
+            split=SplitPlan("grouped", folds=3, repeats=1), protocols=("svc-nested@2",))
+usbench.run("tusa", mine, results_dir={str(tmp_path / "results")!r})
+print("torch" in sys.modules)
+"""
+
+    def torch_is_there() -> str:
+        return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
+
+    assert [torch_is_there(), torch_is_there()] == ["True", "False"]
+
+
 def test_a_damaged_result_is_computed_again_and_said_so(tmp_path: Path, images: pd.DataFrame) -> None:
     data = manifest(tmp_path, images)
     first = run(task(), data, tmp_path / "results")

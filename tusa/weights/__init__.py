@@ -116,7 +116,8 @@ def read_metadata(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise TusaError(f"No weights file at {path}. Check the path.")
     try:
-        with safe_open(path, framework="pt") as file:
+        # Not "pt": a run that is answered from the store asks for the header too, and need not wait for torch.
+        with safe_open(path, framework="np") as file:
             raw: dict[str, str] = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise TusaError(f"{path} is not a readable safetensors file ({error}). Export it again.") from error
