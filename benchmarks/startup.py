@@ -140,12 +140,10 @@ def main() -> None:
     lines = ["# Start-up", "", f"Written by `benchmarks/startup.py`. {circumstances}", ""]
     lines += ["| command | seconds |", "|---|---:|"]
     lines += [f"| {name} | {value:.2f} |" for name, value in report["seconds"].items()]
-    lines += [
-        "",
-        f"The first time `pixels` took {first['pixels']:.1f} s and `tusa` {first['tusa']:.1f} s. `import usbench.cli` reads",
-    ]
-    found = report["imports"]
-    lines[-1] += f" {found['modules']} modules; of the heavy libraries: {', '.join(found['heavy']) or 'none'}."
+    found, first = report["imports"], report["first_run_seconds"]
+    lines += ["", f"The first time `pixels` took {first['pixels']:.1f} s and `tusa` {first['tusa']:.1f} s."]
+    lines[-1] += f" `import usbench.cli` reads {found['modules']} modules;"
+    lines[-1] += f" of the heavy libraries: {', '.join(found['heavy']) or 'none'}."
     (HERE / "startup.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 
