@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from helpers import compress, ramp, write_dicom, write_video
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 from pydicom.dataset import Dataset
 from pydicom.pixels import convert_color_space
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
@@ -207,6 +208,38 @@ class TestOrientation:
         assert frame.shape == shown.shape
         assert np.abs(frame.astype(int) - shown).mean() < (1 if suffix == ".jpg" else 0.01)
         assert (orientation == 1) == (_notes(path) == "")
+
+    @pytest.mark.parametrize("kind", ["eXIf", "tEXt", "zTXt", "XMP"])
+    def test_of_a_png_behind_its_pixels(self, tmp_path: Path, kind: str) -> None:
+        exif = Image.Exif()
+        exif[274] = 6
+        lines = f"\nexif\n{len(exif.tobytes())}\n{exif.tobytes().hex()}".encode()
+        xmp = b'<rdf:Description tiff:Orientation="6"/>'
+        name, data = {
+            "eXIf": (b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")),
+            "tEXt": (b"tEXt", b"Raw profile type exif\0" + lines),
+            "zTXt": (b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(lines)),
+            "XMP": (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp),
+        }[kind]
+        path = tmp_path / "a.png"
+        Image.fromarray(GREY).save(path)
+        chunk = struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        content = path.read_bytes()
+        path.write_bytes(content[:-12] + chunk + content[-12:])
+        assert np.array_equal(_frames(path)[0], self.SHOWN[6](GREY))
+
+    def test_no_pixel_of_a_png_without_one_is_decoded_to_open_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        Image.fromarray(GREY).save(tmp_path / "a.png")
+        decoded = []
+        load = PngImageFile.load
+        monkeypatch.setattr(PngImageFile, "load", lambda image: (decoded.append(image), load(image))[1])
+        with open_media(tmp_path / "a.png") as media:
+            assert media.n_frames == 1
+            assert decoded == []
+            assert np.array_equal(media.frames()[0], GREY)
+            assert decoded
 
     @pytest.mark.parametrize(
         ("matrix", "orientation"),

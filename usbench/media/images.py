@@ -33,7 +33,8 @@ _DAMAGE = (
     zlib.error,
 )
 
-
+# A PNG's chunk, and the keywords of its texts, in which Pillow looks for an orientation; they are never compressed.
+_ORIENTED = (b"eXIf", b"exif\0", b"com.adobe.xmp\0")
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "AVIF", "PPM")
 
 
@@ -57,7 +58,8 @@ class Picture(Media):
         with self._open() as image:
             try:
                 self._count = int(getattr(image, "n_frames", 1)) if image.format not in ("JPEG", "MPO") else 1
-                self._orientation = int(image.getexif().get(orientation.TAG, 1))
+                if _may_be_turned(content):
+                    self._orientation = int(image.getexif().get(orientation.TAG, 1))
             except (*_DAMAGE, AttributeError, OverflowError) as error:
                 if self._count == 1 and not getattr(image, "is_animated", False):
                     self._orientation = 1  # damaged EXIF data are no damage to the picture
@@ -135,6 +137,11 @@ def _pixels(image: Image.Image) -> npt.NDArray[np.generic]:
     if mode.startswith("I;16") or (mode == "I" and pixels.min() >= 0 and pixels.max() <= 0xFFFF):
         pixels = pixels.astype(np.uint16)  # native byte order; older Pillow widens 16-bit PNG to 32 bits
     return pixels
+
+
+def _may_be_turned(content: bytes) -> bool:
+    """Say whether there can be EXIF data or XMP, for which Pillow decodes a PNG whole: they may follow the pixels."""
+    return not content.startswith(b"\x89PNG") or any(mark in content for mark in _ORIENTED)
 
 
 def _unusual_jpeg(content: bytes) -> jpeg.JpegHeader | None:
