@@ -238,11 +238,14 @@ def memory_of_runs(report: dict[str, Any]) -> list[str]:
         "|---:|---:|---:|",
         *(f"| {row['frames']} | {row['encoding_mib']:g} | {row['stored_mib']:g} |" for row in report["runs"]),
         "",
-        f"**The law**: {encoding:g} KiB per frame while encoding and {stored:g} KiB from the store, of which the",
+        f"**The law**: at most {encoding:g} KiB per frame while encoding and {stored:g} KiB from the store, of which the",
         f"vector itself is {4 * RUN_WIDTH / 1024:g} KiB. A run holds every vector once, and beside it the reference",
         "and the key of its frame. Files are decoded, shards read and units averaged one after the other; frames on",
         "their way to the network take at most 256 MiB, whatever their number. An attention protocol holds the vectors",
         "a second time, padded to the longest unit, as it looks at single frames.",
+        "",
+        "The rest of the difference does not grow on: training sets of up to 300 patients are solved together, as the",
+        "250 of the larger run are and the 25 of the smaller hardly need, in about 120 MiB of working memory.",
     ]
 
 
