@@ -32,6 +32,23 @@ def test_quick_files_need_no_threads_and_slow_ones_get_them() -> None:
     assert len(set(map_in_threads(slow, names).values())) > 1
 
 
+def test_one_pause_in_many_quick_files_needs_no_threads() -> None:
+    def look(path: str) -> int:
+        time.sleep(0.05 if path == "900" else 0)
+        return threading.get_ident()
+
+    assert set(map_in_threads(look, [str(number) for number in range(2000)]).values()) == {threading.get_ident()}
+
+
+def test_threads_share_a_few_slow_files() -> None:
+    def slow(path: str) -> int:
+        time.sleep(0.02)
+        return threading.get_ident()
+
+    found = map_in_threads(slow, [str(number) for number in range(32)])
+    assert len(set(list(found.values())[16:])) == 4
+
+
 @pytest.mark.parametrize("position", [0, 40])
 def test_what_is_wrong_with_a_file_is_told(bus_bra_subset: Path, position: int) -> None:
     pictures = [str(path) for path in sorted((bus_bra_subset / "Images").glob("*.png"))[:50]]
