@@ -33,11 +33,14 @@ def test_quick_files_need_no_threads_and_slow_ones_get_them() -> None:
 
 
 def test_one_pause_in_many_quick_files_needs_no_threads() -> None:
+    now = [0.0]
+
     def look(path: str) -> int:
-        time.sleep(0.05 if path == "900" else 0)
+        now[0] += 0.1 if path == "900" else 1e-4
         return threading.get_ident()
 
-    assert set(map_in_threads(look, [str(number) for number in range(2000)]).values()) == {threading.get_ident()}
+    found = map_in_threads(look, [str(number) for number in range(2000)], lambda: now[0])
+    assert set(found.values()) == {threading.get_ident()}
 
 
 def test_threads_share_a_few_slow_files() -> None:
