@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -47,6 +49,16 @@ def losses(folder: Path) -> dict[int, float]:
     return {step: value for step, metric, value in read_log(folder) if metric == "loss"}
 
 
+def beside_its_images(config: TrainConfig, folder: Path) -> TrainConfig:
+    """The same run on a manifest that lies beside copies of its images, as corpora are handed on."""
+    folder.mkdir()
+    (corpus,) = config.data.sources
+    table = pd.read_csv(corpus)
+    table["file"] = [Path(shutil.copy(Path(corpus).parent / file, folder)).name for file in table["file"]]
+    table.to_csv(folder / "manifest.csv", index=False)
+    return replace(config, data=replace(config.data, sources=(str(folder / "manifest.csv"),)))
+
+
 def start(config: TrainConfig, folder: Path) -> subprocess.Popen[bytes]:
     folder.mkdir(parents=True, exist_ok=True)
     given = folder.parent / f"{folder.name}.json"
@@ -56,6 +68,7 @@ def start(config: TrainConfig, folder: Path) -> subprocess.Popen[bytes]:
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(averaged_run: TrainConfig, tmp_path: Path) -> None:
+    averaged_run = beside_its_images(averaged_run, tmp_path / "images")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert start(averaged_run, whole).wait(timeout=300) == 0
     process = start(averaged_run, killed)
@@ -65,7 +78,12 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(averaged_run: TrainConf
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert 3 <= int(load_checkpoint(killed / CHECKPOINT)["step"]) <= 12
-    assert start(averaged_run, killed).wait(timeout=300) == 0
+    # All that another machine would have of it: the folder of the run, and the same images in a place of its own.
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    killed = Path(shutil.move(killed, elsewhere / "run"))
+    moved = beside_its_images(averaged_run, elsewhere / "images")
+    assert start(moved, killed).wait(timeout=300) == 0
     assert list(losses(killed)) == list(losses(whole)) == list(range(12))
     assert losses(killed) == losses(whole)
     a, b = (load_checkpoint(folder / CHECKPOINT)["average"] for folder in (whole, killed))
