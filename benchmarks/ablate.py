@@ -240,25 +240,24 @@ class Judge:
 def page(report: Mapping[str, Any], series: Series) -> str:
     """The table and what it is a table of."""
     phase = series.base.phases[0]
-    paired = any("change" in row[key] for row in report["rows"].values() for key in LESIONS)
+    rows = report["rows"]
+    paired = any("change" in row[key] for row in rows.values() for key in LESIONS)
     difference = ", and in brackets the paired difference to the base with its uncorrected p" if paired else ""
-    chance = "another-seed" in report["rows"]
     of_training = "Intervals and p are of patients: `another-seed` says what other random numbers of a run alone move."
     lines = [
         f"# {series.title}",
         "",
         f"Short runs of {phase.steps} steps of {phase.images} images from random weights, one change each, made by",
-        "`benchmarks/ablate.py`. They rank choices; no board's data had a part in any.",
+        "`benchmarks/ablate.py`. They compare choices; no board's data had a part in any.",
         "",
         "Lesions: malignant against benign on two labelled sources of the pre-training corpus itself, BUSI and AUL, by",
         f"nested AUC within folds with 95 % patient-level intervals{difference}.",
-        *([of_training] if chance else []),
+        *([of_training] if "another-seed" in rows else []),
         "Organs: accuracy on held-out subjects.",
         "",
         "| variant | what differs | views | BUSI AUC ↑ | AUL AUC ↑ | organs, held out ↑ | effective rank |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]
-    rows = report["rows"]
     # A variant that was run later stands in its place all the same; after them what was judged beside them.
     for name in sorted(rows, key=[*series.variants, *rows].index):
         row = rows[name]

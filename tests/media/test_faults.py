@@ -223,9 +223,8 @@ class TestOrientation:
         }[kind]
         path = tmp_path / "a.png"
         Image.fromarray(GREY).save(path)
-        chunk = struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         content = path.read_bytes()
-        path.write_bytes(content[:-12] + chunk + content[-12:])
+        path.write_bytes(content[:-12] + _chunk(name, data) + content[-12:])
         assert np.array_equal(_frames(path)[0], self.SHOWN[6](GREY))
 
     def test_no_pixel_of_a_png_without_one_is_decoded_to_open_it(
